@@ -1,0 +1,16 @@
+//! The words of MUTT, each defined once: event, batch, rule, verdict, alert, delivery; ids, time,
+//! secrets; the registries of error codes and metrics. No I/O, no tokio.
+
+pub mod amount;
+pub mod batch;
+pub mod event;
+pub mod failpoint;
+pub mod id;
+pub mod secret;
+pub mod time;
+
+pub use batch::{Batch, BatchBuilder, BatchError};
+pub use event::{DedupKey, Event, Parse, ParseStatus, Severity, Source};
+pub use id::{Id, IdSource};
+pub use secret::Secret;
+pub use time::{Clock, Timestamp};

@@ -1,0 +1,6 @@
+//! Everything durable: the event queue (first hand-over) and the store (second hand-over).
+//!
+//! The two are separate failure domains: the queue accepts while the store is down. Traits stand here
+//! by use; backends are chosen at run time. This crate knows no sender, no sink and no HTTP.
+
+pub mod queue;
