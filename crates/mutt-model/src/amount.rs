@@ -53,7 +53,7 @@ pub fn format_duration(duration: Duration) -> String {
         return "0s".to_owned();
     }
     let (unit, size) =
-        DURATIONS[..5].iter().rev().find(|(_, size)| millis.is_multiple_of(**size)).unwrap_or(&("ms", 1));
+        DURATIONS[..5].iter().rev().find(|(_, size)| millis.is_multiple_of(*size)).unwrap_or(&("ms", 1));
     format!("{}{unit}", millis / size)
 }
 
