@@ -52,8 +52,11 @@ pub fn format_duration(duration: Duration) -> String {
     if millis == 0 {
         return "0s".to_owned();
     }
-    let (unit, size) =
-        DURATIONS[..5].iter().rev().find(|(_, size)| millis.is_multiple_of(*size)).unwrap_or(&("ms", 1));
+    let (unit, size) = DURATIONS[..5]
+        .iter()
+        .rev()
+        .find(|(_, size)| millis.is_multiple_of(*size))
+        .unwrap_or(&("ms", 1));
     format!("{}{unit}", millis / size)
 }
 

@@ -13,6 +13,7 @@
 //! without acknowledging.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::event::{DedupKey, Event, Parse, ParseStatus, Severity, Source};
 use crate::id::Id;
@@ -127,17 +128,18 @@ impl BatchBuilder {
         let crc = crc32fast::hash(&head[..28]);
         head[28..].copy_from_slice(&crc.to_le_bytes());
         self.bytes[..HEAD].copy_from_slice(&head);
-        Batch { id: self.id, shard: self.shard, events: self.events, bytes: self.bytes }
+        Batch { id: self.id, shard: self.shard, events: self.events, bytes: Arc::new(self.bytes) }
     }
 }
 
-/// A batch as stored: its header is checked, its events are checked when they are read.
+/// A batch as stored: its header is checked, its events are checked when they are read. A clone
+/// shares the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     id: Id,
     shard: u16,
     events: u32,
-    bytes: Vec<u8>,
+    bytes: Arc<Vec<u8>>,
 }
 
 impl Batch {
@@ -158,7 +160,7 @@ impl Batch {
         let mut id = [0u8; 16];
         id.copy_from_slice(&head[8..24]);
         let shard = u16::from_le_bytes([head[6], head[7]]);
-        Ok(Self { id: Id(id), shard, events: le32(&head[24..]), bytes })
+        Ok(Self { id: Id(id), shard, events: le32(&head[24..]), bytes: Arc::new(bytes) })
     }
 
     /// The id that the Ingestor gave it.

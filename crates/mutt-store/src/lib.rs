@@ -4,3 +4,4 @@
 //! by use; backends are chosen at run time. This crate knows no sender, no sink and no HTTP.
 
 pub mod queue;
+pub mod store;

@@ -1,1 +1,8 @@
-//! (being laid)
+//! Frame to event: syslog, SNMP traps and informs, HTTP JSON records. Pure and total: no I/O, no
+//! clock, no failure; whatever arrives becomes an event that says how much of it was understood.
+
+pub mod frame;
+//pub mod http;
+pub mod snmp;
+
+pub use frame::Frame;

@@ -1,0 +1,39 @@
+//! Codes of the configuration.
+
+super::codes! { CONFIG:
+    CONFIG_SYNTAX = "MUTT-C001", "The configuration file is not TOML",
+        means "The file named in the message cannot be read as TOML. Nothing is started.",
+        causes ["a missing quote or bracket"],
+        check ["muttctl check --config FILE"],
+        fix ["Mend the line that the message shows."];
+    CONFIG_UNKNOWN_KEY = "MUTT-C002", "An unknown configuration key",
+        means "The file or environment names a key that does not exist. Nothing is started.",
+        causes ["a misspelt key", "a key of another version"],
+        check ["muttctl check --config FILE"],
+        fix ["Use the suggested key, or see CONFIG.md."];
+    CONFIG_BAD_VALUE = "MUTT-C003", "A configuration value is not allowed",
+        means "A value has the wrong type, unit or range. Nothing is started.",
+        causes ["a missing unit", "a number out of range"],
+        check ["muttctl check --config FILE"],
+        fix ["Write what the message says is allowed."];
+    CONFIG_SECRET = "MUTT-C004", "A secret reference cannot be resolved",
+        means "A secret that the configuration names is not there.",
+        causes ["the environment variable or file is missing or not readable"],
+        check ["muttctl check --config FILE"],
+        fix ["Provide the secret at the place that the message names."];
+    CONFIG_UNSAFE = "MUTT-C005", "The configuration would open an unsafe door",
+        means "A listener beyond loopback would run without what protects it. Nothing is started.",
+        causes ["a non-loopback HTTP listener without TLS", "SNMP beyond loopback without communities"],
+        check ["muttctl check --config FILE"],
+        fix ["Give the listener tls, set behind_proxy = true, or name communities, as the message says."];
+    CONFIG_UNREADABLE = "MUTT-C006", "The configuration file cannot be read",
+        means "The file does not exist or may not be read. Nothing is started.",
+        causes ["a wrong path", "file permissions"],
+        check ["muttctl check --config FILE"],
+        fix ["Name the right file, or make it readable for the service's user."];
+    CONFIG_RULE_FILE = "MUTT-C007", "A rule is not valid",
+        means "A rule has a wrong field or a pattern that does not compile. It was not taken.",
+        causes ["a misspelt field", "a wrong regular expression"],
+        check ["muttctl rules check FILE"],
+        fix ["Mend what the message names."];
+}

@@ -1,0 +1,44 @@
+//! Codes of the program, the host and the command line.
+
+super::codes! { PROGRAM:
+    STAGE_RESTARTED = "MUTT-P001", "A stage failed and was started again",
+        means "A part of the program ended unexpectedly. It was started again; after too many failures the process ends with exit code 1.",
+        causes ["a defect: please report the message", "a resource that is gone"],
+        check ["muttctl doctor"],
+        fix ["Report the log lines around it."];
+    SHUTDOWN_TIMEOUT = "MUTT-P002", "Shutdown took longer than shutdown_timeout",
+        means "Some work had not ended in time. What was acknowledged is durable; the rest is done after the next start.",
+        causes ["a sink or disk that does not answer"],
+        check ["muttctl doctor"],
+        fix ["Raise shutdown_timeout if it happens often."];
+    CLOCK_STEP = "MUTT-P003", "The clock of this host was set back",
+        means "The wall clock went back. Times of receipt do not step back; they stand still until the clock has caught up.",
+        causes ["a manual change", "time synchronisation after a long break"],
+        check ["timedatectl status"],
+        fix ["Run time synchronisation (chronyd) on this host."];
+    UNREACHABLE = "MUTT-P004", "MUTT does not answer",
+        means "The command line could not reach the REST API.",
+        causes ["MUTT is not running", "another address: --url or MUTT_URL"],
+        check ["muttctl doctor"],
+        fix ["Start MUTT, or name the right --url."];
+    NO_TOKEN = "MUTT-P005", "The command line has no token",
+        means "A command that uses the REST API found no token.",
+        causes ["MUTT_TOKEN is not set and no token file was found"],
+        check ["muttctl doctor"],
+        fix ["Give --token-file FILE, or set MUTT_TOKEN."];
+    DOCTOR_FOUND = "MUTT-P006", "Doctor found something",
+        means "At least one check failed; each finding prints the command that mends it.",
+        causes ["see the findings"],
+        check ["muttctl doctor"],
+        fix ["Run the command that the finding prints."];
+    SEND_FAILED = "MUTT-P007", "The test message was not sent",
+        means "muttctl send could not hand its message to the listener.",
+        causes ["the listener is not running", "a wrong address"],
+        check ["muttctl doctor"],
+        fix ["Name the listener's address with --to."];
+    START_FAILED = "MUTT-P008", "MUTT could not start",
+        means "A part that is needed could not be started; the message says which.",
+        causes ["a port is taken", "the data directory cannot be used"],
+        check ["muttctl doctor"],
+        fix ["Mend what the message names."];
+}

@@ -1,0 +1,1 @@
+//! Whole datagrams: own packets, mutations of them, and the corpora.

@@ -1,0 +1,309 @@
+//! From a civil stamp to a moment: the year that is missing, the zone that is missing or named, gaps
+//! and folds of summer time. Nothing asks a clock: the receive time is the reference.
+
+use std::borrow::Cow;
+
+use jiff::civil;
+use jiff::tz::{AmbiguousOffset, TimeZone};
+use mutt_model::Timestamp;
+
+use super::stamp::Stamp;
+
+/// How far ahead of the receive time a stamp without a year may lie before it is taken for last
+/// year's: two days cover a wrong zone and a clock that is a little fast.
+pub const FUTURE_SKEW_SECONDS: i64 = 2 * 24 * 3600;
+
+/// The zone in which stamps without one are read.
+#[derive(Clone, Debug)]
+pub enum Zone {
+    /// Seconds east of UTC.
+    Fixed(i32),
+    /// A zone with summer time; its rules were loaded by the caller.
+    Named(TimeZone),
+}
+
+impl Default for Zone {
+    fn default() -> Self {
+        Self::Fixed(0)
+    }
+}
+
+impl From<TimeZone> for Zone {
+    fn from(zone: TimeZone) -> Self {
+        match zone.to_fixed_offset() {
+            Ok(offset) => Self::Fixed(offset.seconds()),
+            Err(_) => Self::Named(zone),
+        }
+    }
+}
+
+/// The sync mark that Cisco puts before a stamp.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Sync {
+    #[default]
+    Plain,
+    /// `*`: never set by NTP.
+    Never,
+    /// `.`: NTP was lost.
+    Lost,
+}
+
+/// Zone names that devices write, with the offsets in minutes that each may mean.
+const ZONES: [(&str, &[i16]); 44] = [
+    ("UTC", &[0]),
+    ("GMT", &[0]),
+    ("Z", &[0]),
+    ("CET", &[60]),
+    ("CEST", &[120]),
+    ("MET", &[60]),
+    ("MEST", &[120]),
+    ("MEZ", &[60]),
+    ("MESZ", &[120]),
+    ("WET", &[0]),
+    ("WEST", &[60]),
+    ("EET", &[120]),
+    ("EEST", &[180]),
+    ("MSK", &[180]),
+    ("BST", &[60, 360]),
+    ("IST", &[330, 60, 120]),
+    ("IDT", &[180]),
+    ("EST", &[-300, 600]),
+    ("EDT", &[-240, 660]),
+    ("CST", &[-360, 480, -300]),
+    ("CDT", &[-300]),
+    ("MST", &[-420]),
+    ("MDT", &[-360]),
+    ("PST", &[-480, 480]),
+    ("PDT", &[-420]),
+    ("AKST", &[-540]),
+    ("AKDT", &[-480]),
+    ("HST", &[-600]),
+    ("AST", &[-240, 180]),
+    ("ADT", &[-180]),
+    ("NST", &[-210]),
+    ("NDT", &[-150]),
+    ("BRT", &[-180]),
+    ("ART", &[-180]),
+    ("JST", &[540]),
+    ("KST", &[540]),
+    ("HKT", &[480]),
+    ("SGT", &[480]),
+    ("PKT", &[300]),
+    ("AEST", &[600]),
+    ("AEDT", &[660]),
+    ("AWST", &[480]),
+    ("NZST", &[720]),
+    ("NZDT", &[780]),
+];
+
+fn meanings(name: &str) -> Option<&'static [i16]> {
+    ZONES.iter().find(|(known, _)| *known == name).map(|(_, offsets)| *offsets)
+}
+
+/// Hours east of UTC as RFC 3164 writes them: `TZ-6`.
+fn posix_like(name: &str) -> Option<i32> {
+    let hours: i32 = name.strip_prefix("TZ")?.parse().ok()?;
+    (-14..=14).contains(&hours).then_some(hours * 3600)
+}
+
+/// True for a word that can only be a zone: `CEST`, `TZ-6`, `DST`.
+pub(crate) fn is_known(name: &str) -> bool {
+    name == "DST" || meanings(name).is_some() || posix_like(name).is_some()
+}
+
+/// Days since 1970-01-01 of a civil date; `None` when there is no such day.
+fn days(year: i64, month: u8, day: u8) -> Option<i64> {
+    const LENGTHS: [u8; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = *LENGTHS.get(usize::from(month.checked_sub(1)?))?;
+    if day == 0 || day > length || (month == 2 && day == 29 && !leap) {
+        return None;
+    }
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let era = shifted.div_euclid(400);
+    let of_era = shifted.rem_euclid(400);
+    let of_year = (153 * ((i64::from(month) + 9) % 12) + 2) / 5 + i64::from(day) - 1;
+    let day_of_era = of_era * 365 + of_era / 4 - of_era / 100 + of_year;
+    Some(era * 146_097 + day_of_era - 719_468)
+}
+
+/// The civil year of a moment in UTC.
+fn year_of(at: Timestamp) -> i64 {
+    let day = at.secs().div_euclid(86_400) + 719_468;
+    let era = day.div_euclid(146_097);
+    let day_of_era = day.rem_euclid(146_097);
+    let of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let of_year = day_of_era - (365 * of_era + of_era / 4 - of_era / 100);
+    of_era + era * 400 + i64::from(of_year >= 306)
+}
+
+/// The moment that a stamp means, and how it was worked out where that was not plain.
+pub(crate) fn resolve(
+    stamp: &Stamp<'_>,
+    sync: Sync,
+    received_at: Timestamp,
+    zone: &Zone,
+) -> (Option<Timestamp>, Option<Cow<'static, str>>) {
+    let mut how = How { sync, cut: stamp.cut, ..How::default() };
+    let at = match stamp.year {
+        Some(year) => place(stamp, i64::from(year), received_at, zone, &mut how),
+        None => guess_year(stamp, received_at, zone, &mut how),
+    };
+    if at.is_none() {
+        return (None, Some(Cow::Borrowed("no such day")));
+    }
+    (at, how.note())
+}
+
+/// The latest year in which the stamp is a day that exists and is not too far ahead: eight years
+/// back reach the leap year before last, whatever century it is.
+fn guess_year(
+    stamp: &Stamp<'_>,
+    received_at: Timestamp,
+    zone: &Zone,
+    how: &mut How,
+) -> Option<Timestamp> {
+    let latest = received_at.micros().saturating_add(FUTURE_SKEW_SECONDS * 1_000_000);
+    let this_year = year_of(received_at);
+    how.year = true;
+    (0..=9).find_map(|back| {
+        place(stamp, this_year + 1 - back, received_at, zone, how).filter(|at| at.micros() <= latest)
+    })
+}
+
+/// The stamp in this year; `None` when there is no such day.
+fn place(
+    stamp: &Stamp<'_>,
+    year: i64,
+    received_at: Timestamp,
+    zone: &Zone,
+    how: &mut How,
+) -> Option<Timestamp> {
+    let day = days(year, stamp.month, stamp.day)?;
+    let clock = i64::from(stamp.hour) * 3600 + i64::from(stamp.minute) * 60 + i64::from(stamp.second);
+    let local = (day * 86_400 + clock) * 1_000_000 + i64::from(stamp.micros);
+    let shifted = |seconds: i32| Timestamp::from_micros(local - i64::from(seconds) * 1_000_000);
+    if let Some(offset) = stamp.offset {
+        return Some(shifted(offset));
+    }
+    if let Some(name) = stamp.zone {
+        if let Some(offset) = posix_like(name) {
+            return Some(shifted(offset));
+        }
+        if let Some(offset) = own_zone_named(name, shifted(0), zone) {
+            return Some(shifted(offset));
+        }
+        if let Some(offsets) = meanings(name) {
+            how.ambiguous = offsets.len() > 1;
+            let candidates = offsets.iter().map(|&minutes| shifted(i32::from(minutes) * 60));
+            return candidates.min_by_key(|at| distance(*at, received_at));
+        }
+        how.unknown_zone = true;
+    }
+    how.zone = true;
+    match zone {
+        Zone::Fixed(offset) => Some(shifted(*offset)),
+        Zone::Named(zone) => in_named(stamp, year, zone, local, received_at, how),
+    }
+}
+
+fn distance(a: Timestamp, b: Timestamp) -> u64 {
+    a.micros().abs_diff(b.micros())
+}
+
+/// The offset of the configured zone when it is the one that the stamp names: that settles `CST`.
+fn own_zone_named(name: &str, near: Timestamp, zone: &Zone) -> Option<i32> {
+    let Zone::Named(zone) = zone else { return None };
+    let at = jiff::Timestamp::from_microsecond(near.micros()).ok()?;
+    let around = [at, at.checked_sub(jiff::SignedDuration::from_hours(24)).ok()?];
+    around.into_iter().find_map(|at| {
+        let info = zone.to_offset_info(at);
+        (info.abbreviation() == name).then(|| info.offset().seconds())
+    })
+}
+
+fn in_named(
+    stamp: &Stamp<'_>,
+    year: i64,
+    zone: &TimeZone,
+    local: i64,
+    received_at: Timestamp,
+    how: &mut How,
+) -> Option<Timestamp> {
+    let second = stamp.second.min(59).cast_signed();
+    let civil = civil::DateTime::new(
+        i16::try_from(year).ok()?,
+        stamp.month.cast_signed(),
+        stamp.day.cast_signed(),
+        stamp.hour.cast_signed(),
+        stamp.minute.cast_signed(),
+        second,
+        0,
+    )
+    .ok()?;
+    let at = |offset: jiff::tz::Offset| {
+        Timestamp::from_micros(local - i64::from(offset.seconds()) * 1_000_000)
+    };
+    Some(match zone.to_ambiguous_timestamp(civil).offset() {
+        AmbiguousOffset::Unambiguous { offset } => at(offset),
+        AmbiguousOffset::Gap { before, .. } => {
+            how.shift = Some("in a summer time gap");
+            at(before)
+        }
+        AmbiguousOffset::Fold { before, after } => {
+            how.shift = Some("in a summer time fold");
+            let (first, second) = (at(before), at(after));
+            if distance(first, received_at) <= distance(second, received_at) { first } else { second }
+        }
+    })
+}
+
+/// What `time_note` says.
+#[derive(Default)]
+struct How {
+    year: bool,
+    zone: bool,
+    ambiguous: bool,
+    unknown_zone: bool,
+    cut: bool,
+    shift: Option<&'static str>,
+    sync: Sync,
+}
+
+impl How {
+    /// The notes, joined; the common ones cost no allocation.
+    fn note(&self) -> Option<Cow<'static, str>> {
+        let plain = !self.ambiguous && !self.unknown_zone && !self.cut && self.shift.is_none();
+        let common = match (plain, self.sync, self.year, self.zone) {
+            (true, Sync::Plain, false, false) => return None,
+            (true, Sync::Plain, true, false) => Some("year guessed"),
+            (true, Sync::Plain, false, true) => Some("zone assumed"),
+            (true, Sync::Plain, true, true) => Some("year guessed, zone assumed"),
+            (true, Sync::Never, true, true) => Some("year guessed, zone assumed, clock never set"),
+            (true, Sync::Lost, true, true) => Some("year guessed, zone assumed, clock sync lost"),
+            _ => None,
+        };
+        if let Some(text) = common {
+            return Some(Cow::Borrowed(text));
+        }
+        let parts = [
+            self.year.then_some("year guessed"),
+            self.zone.then_some("zone assumed"),
+            self.unknown_zone.then_some("zone name unknown"),
+            self.ambiguous.then_some("zone name ambiguous"),
+            self.shift,
+            self.cut.then_some("fraction cut"),
+            match self.sync {
+                Sync::Plain => None,
+                Sync::Never => Some("clock never set"),
+                Sync::Lost => Some("clock sync lost"),
+            },
+        ];
+        Some(Cow::Owned(parts.into_iter().flatten().collect::<Vec<_>>().join(", ")))
+    }
+}
+
+#[cfg(test)]
+#[path = "zone_tests.rs"]
+mod tests;
