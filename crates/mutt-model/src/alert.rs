@@ -128,7 +128,7 @@ impl Alert {
             rule_id: change.rule_id,
             message: change.message.clone(),
             event_id: change.event_id,
-            correlation_id: change.correlation_id.clone(),
+            correlation_id: change.correlation(),
             clear_after: change.clear_after,
             acknowledged_by: None,
             acknowledged_at: None,
@@ -142,7 +142,7 @@ impl Alert {
         match change.action {
             RuleAction::Clear if self.state == AlertState::Open && change.at >= self.last_seen => {
                 self.event_id = change.event_id;
-                self.correlation_id.clone_from(&change.correlation_id);
+                self.correlation_id = change.correlation();
                 self.message.clone_from(&change.message);
                 self.clear(change.at, ClearedBy::Rule)
             }
@@ -155,7 +155,7 @@ impl Alert {
                     self.severity = change.severity;
                     self.message.clone_from(&change.message);
                     self.event_id = change.event_id;
-                    self.correlation_id.clone_from(&change.correlation_id);
+                    self.correlation_id = change.correlation();
                     self.rule_id = change.rule_id;
                     self.team.clone_from(&change.team);
                     self.decision.clone_from(&change.decision);

@@ -102,7 +102,9 @@ pub fn event_json(event: &Event<'_>, judgement: Option<&Judgement>) -> Value {
         }),
     );
     put("raw_base64", Value::String(base64::prelude::BASE64_STANDARD.encode(&event.raw)));
-    put("correlation_id", text(event.correlation_id.as_deref()));
+    let correlation =
+        event.correlation_id.as_deref().map_or_else(|| event.id.to_string(), str::to_owned);
+    put("correlation_id", Value::String(correlation));
     put("ruleset", judgement.map_or(Value::Null, |j| Value::from(j.ruleset)));
     put("handled", judgement.map_or(Value::Null, |j| Value::from(j.handled)));
     put("rule_id", judgement.and_then(|j| j.rule_id).map_or(Value::Null, Value::from));

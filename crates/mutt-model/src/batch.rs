@@ -223,6 +223,32 @@ impl<'a> Iterator for BatchEvents<'a> {
     type Item = Result<Event<'a>, BatchError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        Some(self.next_with_body()?.map(|(event, _)| event))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = (self.events - self.next) as usize;
+        (left, Some(left))
+    }
+}
+
+/// Reads the stored body of one event, as [`BatchEvents::next_with_body`] and [`encode_body`] give it.
+#[must_use]
+pub fn decode_body(body: &[u8]) -> Option<Event<'_>> {
+    decode_event(body)
+}
+
+/// The stored body of one event.
+#[must_use]
+pub fn encode_body(event: &Event<'_>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256 + event.raw.len());
+    encode_event(&mut out, event);
+    out
+}
+
+impl<'a> BatchEvents<'a> {
+    /// The next event with its stored body, which a store may keep as it is.
+    pub fn next_with_body(&mut self) -> Option<Result<(Event<'a>, &'a [u8]), BatchError>> {
         if self.next >= self.events {
             return None;
         }
@@ -238,16 +264,9 @@ impl<'a> Iterator for BatchEvents<'a> {
         if crc32fast::hash(body) != crc {
             return Some(Err(BatchError::Event(position)));
         }
-        Some(decode_event(body).ok_or(BatchError::Event(position)))
+        Some(decode_event(body).map(|event| (event, body)).ok_or(BatchError::Event(position)))
     }
 
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = (self.events - self.next) as usize;
-        (left, Some(left))
-    }
-}
-
-impl<'a> BatchEvents<'a> {
     fn body(&mut self) -> Option<(&'a [u8], u32)> {
         let head = self.bytes.get(self.at..self.at.checked_add(8)?)?;
         let (length, crc) = (le32(head) as usize, le32(&head[4..]));

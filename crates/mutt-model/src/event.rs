@@ -261,7 +261,7 @@ pub struct Event<'a> {
     pub parse: Parse<'a>,
     /// The bytes as they arrived.
     pub raw: Cow<'a, [u8]>,
-    /// From the client's `X-Correlation-ID`, else the batch's id.
+    /// The client's `X-Correlation-ID`; where there is none, the event's id stands for it.
     pub correlation_id: Option<Cow<'a, str>>,
     /// Where a repeat can be recognised.
     pub dedup: Option<DedupKey>,

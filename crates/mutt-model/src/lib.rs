@@ -11,6 +11,7 @@ pub mod event;
 pub mod failpoint;
 pub mod id;
 pub mod ledger;
+pub mod metrics;
 pub mod oid;
 pub mod rule;
 pub mod secret;

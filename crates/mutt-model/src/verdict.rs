@@ -32,7 +32,7 @@ impl Environment {
 }
 
 /// What judging one event gave.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Verdict {
     /// The rule that won; `None` for an unhandled event.
     pub rule_id: Option<i64>,
@@ -90,4 +90,12 @@ pub struct AlertChange {
     pub event_id: Option<Id>,
     /// The event's correlation id.
     pub correlation_id: Option<String>,
+}
+
+impl AlertChange {
+    /// The id that follows the event from the door to each attempt: the client's, else the event's.
+    #[must_use]
+    pub fn correlation(&self) -> Option<String> {
+        self.correlation_id.clone().or_else(|| self.event_id.map(|id| id.to_string()))
+    }
 }

@@ -4,4 +4,5 @@
 //! by use; backends are chosen at run time. This crate knows no sender, no sink and no HTTP.
 
 pub mod queue;
+pub mod sqlite;
 pub mod store;

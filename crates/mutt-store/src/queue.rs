@@ -1,5 +1,21 @@
 //! The event queue, first durable hand-over: what it promises to every backend and every caller.
 
+mod check;
+mod cursor;
+mod embedded;
+mod format;
+#[doc(hidden)]
+pub mod fs;
+mod reader;
+mod recover;
+mod salvage;
+mod scan;
+mod state;
+mod writer;
+
+pub use check::{CheckReport, SegmentReport, check};
+pub use embedded::{EmbeddedQueue, QueueOptions};
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -113,7 +129,11 @@ pub struct QueueStats {
 }
 
 /// Room that was reserved before the first append of a request; given back when dropped unused.
-pub trait Reservation: Send + Sync + std::fmt::Debug {}
+pub trait Reservation: Send + Sync + std::fmt::Debug {
+    /// Takes what is left of it (events, bytes), which the caller then gives back itself. For the
+    /// queue that made it.
+    fn take(&mut self) -> (u64, u64);
+}
 
 /// The event queue. At least once: a claimed batch that is not acknowledged is claimed again.
 ///

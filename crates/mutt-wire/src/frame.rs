@@ -4,7 +4,7 @@ use mutt_model::{Event, Id, Source, Timestamp};
 
 /// One frame as a listener hands it to a decoder. The Ingestor has already given it its id and time,
 /// so that decoding needs no clock.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Frame<'a> {
     /// The id that the event will have.
     pub id: Id,
@@ -23,5 +23,13 @@ impl<'a> Frame<'a> {
     #[must_use]
     pub fn event(self, source: Source) -> Event<'a> {
         Event::from_raw(self.id, self.received_at, source, self.listener, self.peer, self.raw)
+    }
+}
+
+/// The bytes may hold a community, so they are not shown.
+impl std::fmt::Debug for Frame<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { id, listener, peer, raw, .. } = self;
+        write!(f, "Frame({id} from {peer} by {listener}, {} octets)", raw.len())
     }
 }

@@ -2,7 +2,9 @@
 //! clock, no failure; whatever arrives becomes an event that says how much of it was understood.
 
 pub mod frame;
-//pub mod http;
+pub mod http;
 pub mod snmp;
+pub mod syslog;
+pub mod text;
 
 pub use frame::Frame;

@@ -24,6 +24,7 @@ use self::varbind::{Varbind, Varbinds};
 use crate::Frame;
 
 pub use self::varbind::VARBINDS_MAX;
+pub(crate) use self::varbind::read_json as varbinds_from_json;
 
 /// What the community octets in raw bytes are overwritten with.
 const MASK: u8 = b'*';
@@ -78,7 +79,6 @@ impl std::fmt::Debug for InformReply {
 }
 
 /// What a datagram gave.
-#[derive(Debug)]
 pub struct Decoded<'a> {
     /// The event, its raw bytes without the community.
     pub event: Event<'a>,
@@ -92,15 +92,22 @@ pub struct Decoded<'a> {
     pub pdu: &'a [u8],
 }
 
+/// The PDU is not shown: a proxy may have put a community into it.
+impl std::fmt::Debug for Decoded<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decoded")
+            .field("event", &self.event)
+            .field("community", &self.community)
+            .field("inform", &self.inform)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Decodes one datagram.
 #[must_use]
 pub fn decode(frame: Frame<'_>) -> Decoded<'_> {
-    let mut decoded = Decoded {
-        event: frame.event(Source::Snmp),
-        community: None,
-        inform: None,
-        pdu: &[],
-    };
+    let mut decoded =
+        Decoded { event: frame.event(Source::Snmp), community: None, inform: None, pdu: &[] };
     let mut secrets = Vec::new();
     let event = &mut decoded.event;
     match message::read(frame.raw) {
@@ -149,7 +156,9 @@ fn decode_pdu(
 ) -> Option<InformReply> {
     match (pdu.tag, version) {
         (TRAP_V1, 1) => event.note(ParseStatus::Partial, "a v1 trap in a v2c message"),
-        (TRAP_V2 | INFORM, 0) => event.note(ParseStatus::Partial, "a v2c notification in a v1 message"),
+        (TRAP_V2 | INFORM, 0) => {
+            event.note(ParseStatus::Partial, "a v2c notification in a v1 message")
+        }
         _ => {}
     }
     match pdu.tag {
@@ -191,7 +200,11 @@ fn decode_pdu(
 
 /// RFC 3584 section 3.1, with two rules of our own: an agent address of 0.0.0.0 says nothing and is
 /// left out, and the community goes into no varbind.
-fn take_trap_v1(event: &mut Event<'_>, trap: &message::TrapV1<'_>, secrets: &mut Vec<Range<usize>>) {
+fn take_trap_v1(
+    event: &mut Event<'_>,
+    trap: &message::TrapV1<'_>,
+    secrets: &mut Vec<Range<usize>>,
+) {
     let trap_oid = match trap.generic {
         generic @ 0..=5 => format!("1.3.6.1.6.3.1.1.5.{}", generic + 1),
         6 => format!("{}.0.{}", trap.enterprise, trap.specific),
@@ -247,7 +260,7 @@ fn take_notification(event: &mut Event<'_>, list: Reader<'_>, secrets: &mut Vec<
     let bound = varbind::read_all(list);
     let trap_oid = bound.items.iter().find(|item| item.oid == names::SNMP_TRAP_OID);
     let trap_oid = trap_oid
-        .filter(|item| item.kind == "OBJECT IDENTIFIER")
+        .filter(|item| item.kind.as_deref() == Some("OBJECT IDENTIFIER"))
         .and_then(|item| item.value.as_str())
         .filter(|text| !text.starts_with("0x"))
         .map(str::to_owned);
@@ -269,6 +282,16 @@ fn fill(
         event.note(ParseStatus::Partial, note);
     }
     secrets.extend(found);
+    event.message = Cow::Owned(describe(event, trap_oid, &items));
+}
+
+/// Names a notification and says what it means; gives the text that is its message. A severity that
+/// the event has already stays.
+pub(crate) fn describe(
+    event: &mut Event<'_>,
+    trap_oid: Option<String>,
+    items: &[Varbind],
+) -> String {
     let trap = trap_oid.as_deref().and_then(names::find_trap);
     let mut text = match (trap, &trap_oid) {
         (Some(trap), _) => trap.name.to_owned(),
@@ -278,13 +301,13 @@ fn fill(
     for item in items.iter().filter(|item| !is_envelope(item)) {
         item.write_pair(&mut text);
     }
-    event.message = Cow::Owned(text);
-    event.resource = trap.and_then(|trap| subject::resource(trap.subject, &items)).map(Cow::Owned);
-    event.severity = trap.and_then(|trap| trap.severity);
+    event.resource = trap.and_then(|trap| subject::resource(trap.subject, items)).map(Cow::Owned);
+    event.severity = event.severity.or(trap.and_then(|trap| trap.severity));
     event.trap_name = trap.map(|trap| Cow::Borrowed(trap.name));
     event.trap_oid = trap_oid.map(Cow::Owned);
     // Strings, numbers and nulls always become JSON.
-    event.varbinds = serde_json::to_string(&items).ok().map(Cow::Owned);
+    event.varbinds = serde_json::to_string(items).ok().map(Cow::Owned);
+    text
 }
 
 /// Varbinds that belong to the envelope say nothing to people and differ between v1 and v2c: they

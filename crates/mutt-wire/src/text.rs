@@ -56,9 +56,9 @@ fn repair(bytes: &[u8], error: std::str::Utf8Error) -> (Cow<'static, str>, Repai
 /// True when every byte above ASCII is a printable Latin-1 character and none of them begins a
 /// valid UTF-8 sequence.
 fn is_latin1(bytes: &[u8]) -> bool {
-    bytes.utf8_chunks().all(|chunk| {
-        chunk.valid().is_ascii() && chunk.invalid().iter().all(|&b| b >= 0xa0)
-    })
+    bytes
+        .utf8_chunks()
+        .all(|chunk| chunk.valid().is_ascii() && chunk.invalid().iter().all(|&b| b >= 0xa0))
 }
 
 /// Appends `text` as a JSON string, quotes included.

@@ -155,13 +155,13 @@ pub(crate) fn read(fs: &dyn Fs, path: &Path) -> io::Result<Found> {
     let mut best: Option<(u64, Cursor, usize)> = None;
     for slot in 0..2 {
         match bytes[..length].get(slot * SLOT..).and_then(Cursor::decode) {
-            Some(Ok((version, cursor))) => {
-                if best.as_ref().is_none_or(|(v, ..)| version > *v) {
-                    best = Some((version, cursor, slot));
-                }
+            Some(Ok((version, cursor)))
+                if best.as_ref().is_none_or(|(newest, ..)| version > *newest) =>
+            {
+                best = Some((version, cursor, slot));
             }
+            Some(Ok(_)) | None => {}
             Some(Err(format)) => return Ok(Found::Format(format)),
-            None => {}
         }
     }
     Ok(best.map_or(Found::Damaged, |(version, cursor, slot)| Found::Cursor {
@@ -194,8 +194,11 @@ impl CursorFile {
     pub(crate) fn create(fs: &dyn Fs, path: &Path, cursor: &Cursor) -> io::Result<Self> {
         let file = fs.create(path)?;
         let mut this = Self { file, version: 0, slot: 0, unsynced: false };
-        this.write(cursor)?;
-        this.sync()?;
+        // Both slots, so that a disk that fills up later has room for either.
+        for _ in 0..2 {
+            this.write(cursor)?;
+            this.sync()?;
+        }
         fs.sync_dir(path.parent().unwrap_or(Path::new(".")))?;
         Ok(this)
     }
@@ -261,10 +264,10 @@ mod tests {
         assert_eq!(newest(&path), Some(cursor.clone()));
         // The unsynced slot is torn: the synced one still stands.
         let mut bytes = std::fs::read(&path).unwrap();
-        bytes[SLOT + 100] ^= 1;
+        bytes[100] ^= 1;
         std::fs::write(&path, &bytes).unwrap();
         assert_eq!(newest(&path), Some(synced));
-        bytes[100] ^= 1;
+        bytes[SLOT + 100] ^= 1;
         std::fs::write(&path, &bytes).unwrap();
         assert!(matches!(read(&RealFs, &path).unwrap(), Found::Damaged));
     }

@@ -46,6 +46,19 @@ pub(crate) struct SegmentHeader {
     pub(crate) salt: u64,
 }
 
+impl SegmentHeader {
+    /// Sequence number and event count at its first record.
+    pub(crate) fn first(&self) -> (u64, u64) {
+        (self.first_seq, self.appended)
+    }
+
+    /// The place of its first record.
+    pub(crate) fn start(&self) -> Mark {
+        let (segment, offset) = (self.number, SEGMENT_HEADER);
+        Mark { segment, offset, seq: self.first_seq, appended: self.appended }
+    }
+}
+
 /// Why a header is not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderError {
@@ -169,7 +182,7 @@ impl RecordHeader {
             in_group: le32(bytes, 56),
         };
         let fits = RECORD_HEADER as u64 + u64::from(header.payload_len) <= header.extent.into();
-        if fits && header.span > 0 { Ok(header) } else { Err(HeaderError::Damaged) }
+        if fits { Ok(header) } else { Err(HeaderError::Damaged) }
     }
 
     /// Events that were appended with it, readable or not.

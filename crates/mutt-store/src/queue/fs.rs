@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Read, Seek, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::fcntl::{Flock, FlockArg};
@@ -29,7 +29,7 @@ pub trait FsFile: Send + Sync + std::fmt::Debug {
     /// # Errors
     ///
     /// The system's.
-    fn len(&self) -> io::Result<u64>;
+    fn length(&self) -> io::Result<u64>;
 
     /// Cuts or extends the file.
     ///
@@ -167,7 +167,7 @@ impl FsFile for File {
         Ok(read)
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
 
@@ -187,9 +187,10 @@ impl Fs for RealFs {
         if dir.is_dir() {
             return Ok(());
         }
-        std::fs::create_dir_all(dir)?;
-        let parent = dir.parent().filter(|p| !p.as_os_str().is_empty());
-        self.sync_dir(parent.unwrap_or(Path::new(".")))
+        let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        self.create_dir(parent)?;
+        std::fs::DirBuilder::new().mode(0o700).create(dir)?;
+        self.sync_dir(parent)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
@@ -202,7 +203,9 @@ impl Fs for RealFs {
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
         let mut options = OpenOptions::new();
-        Ok(Box::new(options.read(true).write(true).create(true).truncate(true).open(path)?))
+        // What devices send is nobody else's to read.
+        options.read(true).write(true).create(true).truncate(true).mode(0o600);
+        Ok(Box::new(options.open(path)?))
     }
 
     fn open(&self, path: &Path, write: bool) -> io::Result<Box<dyn FsFile>> {
@@ -232,7 +235,8 @@ impl Fs for RealFs {
 
     fn lock(&self, path: &Path) -> Result<Box<dyn FsLock>, LockError> {
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(path);
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(path);
         match Flock::lock(file.map_err(LockError::Io)?, FlockArg::LockExclusiveNonblock) {
             Ok(mut lock) => {
                 // Only for the message to a second process; a full disk must not keep us out.
@@ -241,7 +245,8 @@ impl Fs for RealFs {
             }
             Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
                 let mut text = String::new();
-                let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+                let pid =
+                    file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
                 Err(LockError::Held(pid))
             }
             Err((_, errno)) => Err(LockError::Io(errno.into())),

@@ -14,7 +14,7 @@ use super::format::{
     Mark, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, segment_name,
 };
 use super::fs::{Fs, FsFile};
-use super::scan::Damage;
+use super::scan::{Damage, read_through};
 
 /// The directory for what was set aside.
 pub(crate) const DAMAGED: &str = "damaged";
@@ -86,7 +86,7 @@ impl Workshop<'_> {
         let header = SegmentHeader { lost_inside: header.lost_inside + lost, ..header };
         target.write_at(&mut [IoSlice::new(&header.encode())], 0)?;
         target.sync()?;
-        let len = target.len()?;
+        let len = target.length()?;
         let mut why: Vec<String> = damage.iter().map(ToString::to_string).collect();
         if why.is_empty() {
             why.push("the segment's header cannot be read".to_owned());
@@ -99,26 +99,24 @@ impl Workshop<'_> {
     }
 
     /// Makes a segment that stands for one that is missing: it only counts.
-    pub(crate) fn stand_in(&self, header: SegmentHeader, until: (u64, u64)) -> io::Result<Repaired> {
+    pub(crate) fn stand_in(
+        &self,
+        header: SegmentHeader,
+        until: (u64, u64),
+    ) -> io::Result<Repaired> {
         let name = segment_name(header.number);
         let (first, seq) = (header.first_seq, until.0);
         let lost = until.1.saturating_sub(header.appended);
         let temporary = self.dir.join(format!("{name}{TEMPORARY}"));
         let target = self.fs.create(&temporary)?;
-        let from = Mark {
-            segment: header.number,
-            offset: SEGMENT_HEADER,
-            seq: first,
-            appended: header.appended,
-        };
-        self.tombstones(&*target, from, until, 0)?;
+        self.tombstones(&*target, header.start(), until, 0)?;
         let header = SegmentHeader { lost_inside: lost, ..header };
         target.write_at(&mut [IoSlice::new(&header.encode())], 0)?;
         target.sync()?;
         self.fs.rename(&temporary, &self.path(header.number))?;
         self.fs.sync_dir(self.dir)?;
         let note = format!("{name}: missing, with {} batches; {lost} events are lost", seq - first);
-        Ok(Repaired { header, len: target.len()?, note })
+        Ok(Repaired { header, len: target.length()?, note })
     }
 
     /// Writes what stands for one damage; how many events it costs.
@@ -146,7 +144,7 @@ impl Workshop<'_> {
         header: RecordHeader,
     ) -> io::Result<u64> {
         let mut bytes = vec![0u8; header.payload_len as usize];
-        let length = source.read_at(&mut bytes, at.offset + RECORD_HEADER as u64)?;
+        let length = read_through(source, &mut bytes, at.offset + RECORD_HEADER as u64)?;
         bytes.truncate(length);
         let mut payload = Vec::new();
         let mut events = 0;
@@ -191,7 +189,8 @@ impl Workshop<'_> {
             extent: u32::try_from(room.max(RECORD_HEADER as u64)).map_err(io::Error::other)?,
             payload_len: 0,
             events: 0,
-            lost: u32::try_from(appended.saturating_sub(from.appended)).map_err(io::Error::other)?,
+            lost: u32::try_from(appended.saturating_sub(from.appended))
+                .map_err(io::Error::other)?,
             span: u32::try_from(seq.saturating_sub(from.seq)).map_err(io::Error::other)?,
             payload_crc: 0,
             in_group: 0,
@@ -206,7 +205,7 @@ fn copy(source: &dyn FsFile, target: &dyn FsFile, end: u64) -> io::Result<()> {
     let mut at = SEGMENT_HEADER;
     while at < end {
         let want = usize::try_from(end - at).unwrap_or(usize::MAX).min(bytes.len());
-        let read = source.read_at(&mut bytes[..want], at)?;
+        let read = read_through(source, &mut bytes[..want], at)?;
         if read == 0 {
             break;
         }

@@ -21,17 +21,14 @@ pub(crate) enum Damage {
 impl Damage {
     /// The first sequence number that it concerns.
     pub(crate) fn seq(&self) -> u64 {
-        match self {
-            Self::Payload { at, .. } => at.seq,
-            Self::Gap { from, .. } | Self::Tail { from, .. } => from.seq,
-        }
+        self.start().seq
     }
 
-    /// Where in the file it begins.
-    pub(crate) fn offset(&self) -> u64 {
-        match self {
-            Self::Payload { at, .. } => at.offset,
-            Self::Gap { from, .. } | Self::Tail { from, .. } => from.offset,
+    /// Where it begins.
+    pub(crate) fn start(&self) -> Mark {
+        match *self {
+            Self::Payload { at, .. } => at,
+            Self::Gap { from, .. } | Self::Tail { from, .. } => from,
         }
     }
 
@@ -52,7 +49,7 @@ impl std::fmt::Display for Damage {
             Self::Gap { .. } => "records cannot be recognised",
             Self::Tail { .. } => "the file is cut off",
         };
-        write!(f, "{what} at byte {} (at most {} events)", self.offset(), self.events())
+        write!(f, "{what} at byte {} (at most {} events)", self.start().offset, self.events())
     }
 }
 
@@ -76,7 +73,7 @@ pub(crate) struct Scan {
 /// Reads the header of a segment file.
 pub(crate) fn segment_header(file: &dyn FsFile) -> io::Result<Result<SegmentHeader, HeaderError>> {
     let mut bytes = [0u8; SEGMENT_HEADER as usize];
-    let length = file.read_at(&mut bytes, 0)?;
+    let length = read_through(file, &mut bytes, 0)?;
     Ok(SegmentHeader::decode(&bytes[..length]))
 }
 
@@ -87,7 +84,7 @@ pub(crate) fn record_at(
     mark: Mark,
 ) -> io::Result<Result<RecordHeader, HeaderError>> {
     let mut bytes = [0u8; RECORD_HEADER];
-    let length = file.read_at(&mut bytes, mark.offset)?;
+    let length = read_through(file, &mut bytes, mark.offset)?;
     Ok(RecordHeader::decode(&bytes[..length], salt).and_then(|header| {
         let expected = header.seq == mark.seq && header.appended == mark.appended;
         if expected { Ok(header) } else { Err(HeaderError::Damaged) }
@@ -101,7 +98,7 @@ pub(crate) fn payload(
     header: &RecordHeader,
 ) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = vec![0u8; header.payload_len as usize];
-    let length = file.read_at(&mut bytes, mark.offset + RECORD_HEADER as u64)?;
+    let length = read_through(file, &mut bytes, mark.offset + RECORD_HEADER as u64)?;
     let whole = length == bytes.len() && crc32fast::hash(&bytes) == header.payload_crc;
     Ok(whole.then_some(bytes))
 }
@@ -115,7 +112,7 @@ pub(crate) fn scan(
     stop: Option<u64>,
     payloads: bool,
 ) -> io::Result<Scan> {
-    let length = file.len()?;
+    let length = file.length()?;
     let mut scan = Scan {
         records: 0,
         end: from,
@@ -147,10 +144,37 @@ pub(crate) fn scan(
             scan.records += 1;
         }
         scan.lost += u64::from(header.lost);
-        scan.synced_seq = scan.synced_seq.max(header.seq - u64::from(header.in_group).min(header.seq));
+        scan.synced_seq =
+            scan.synced_seq.max(header.seq - u64::from(header.in_group).min(header.seq));
         scan.end = mark.after(&header);
     }
     Ok(scan)
+}
+
+/// The first record that can be recognised anywhere in a file.
+pub(crate) fn first_record(file: &dyn FsFile, salt: u64, from: Mark) -> io::Result<Option<Mark>> {
+    // The search looks at what comes after its start.
+    let from = Mark { offset: from.offset - ALIGN as u64, ..from };
+    next_header(file, salt, from, None, file.length()?)
+}
+
+/// Reads as [`FsFile::read_at`] does; blocks that the disk cannot give read as zeroes, so that a bad
+/// block costs the records in it and nothing else.
+pub(crate) fn read_through(file: &dyn FsFile, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    const EIO: i32 = 5;
+    const BLOCK: usize = 4096;
+    match file.read_at(bytes, offset) {
+        Err(e) if e.raw_os_error() == Some(EIO) => {}
+        other => return other,
+    }
+    let there = usize::try_from(file.length()?.saturating_sub(offset)).unwrap_or(usize::MAX);
+    let wanted = bytes.len().min(there);
+    for (i, block) in bytes[..wanted].chunks_mut(BLOCK).enumerate() {
+        if file.read_at(block, offset + (i * BLOCK) as u64).is_err() {
+            block.fill(0);
+        }
+    }
+    Ok(wanted)
 }
 
 /// Searches for the next header that belongs to this queue and comes later.
@@ -165,11 +189,12 @@ fn next_header(
     let mut start = from.offset;
     let mut bytes = vec![0u8; CHUNK + RECORD_HEADER];
     while start < length {
-        let read = file.read_at(&mut bytes, start)?;
+        let read = read_through(file, &mut bytes, start)?;
         for at in (0..CHUNK.min(read)).step_by(ALIGN) {
             let Ok(header) = RecordHeader::decode(&bytes[at..read], salt) else { continue };
             let offset = start + at as u64;
-            let later = header.seq > from.seq && header.appended >= from.appended;
+            let later =
+                header.seq >= from.seq && offset > from.offset && header.appended >= from.appended;
             let inside = offset + u64::from(header.extent) <= length;
             if later && inside && stop.is_none_or(|stop| header.seq < stop) {
                 let (seq, appended) = (header.seq, header.appended);

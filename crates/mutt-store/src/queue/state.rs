@@ -42,7 +42,7 @@ pub(crate) struct Cached {
 /// A record that was claimed under the present lease.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Claimed {
-    pub(crate) seq: u64,
+    pub(crate) at: Mark,
     pub(crate) next: Mark,
     pub(crate) lost: u64,
     pub(crate) extent: u64,
@@ -89,6 +89,8 @@ pub(crate) struct State {
     pub(crate) dirty: bool,
     pub(crate) oldest: Option<(u64, Timestamp)>,
     pub(crate) syncs: u64,
+    /// A file that was rewritten; the writer must not go on in its old one.
+    pub(crate) replaced: Option<u64>,
     pub(crate) notes: Vec<String>,
     pub(crate) closed: bool,
 }
@@ -104,6 +106,8 @@ pub(crate) struct Shared {
     pub(crate) cursor: Mutex<CursorFile>,
     /// The segment that is read from, so that it is opened once. Taken before `state`.
     pub(crate) reader: Mutex<Option<(u64, Box<dyn FsFile>)>>,
+    /// Held while a group is written, and while the newest file is rewritten. Taken before `state`.
+    pub(crate) gate: Mutex<()>,
     pub(crate) state: Mutex<State>,
     pub(crate) arrived: Notify,
     pub(crate) _lock: Box<dyn FsLock>,
@@ -160,6 +164,8 @@ impl Shared {
                 _ => {}
             }
             self.state().segments.pop_front();
+            // An open file keeps its space.
+            lock(&self.reader).take_if(|(open, _)| *open == number);
         }
         self.fs.sync_dir(&self.dir)
     }
@@ -171,6 +177,39 @@ impl Shared {
 }
 
 impl State {
+    /// A queue with these files; its counters and places are set by the recovery.
+    pub(crate) fn new(salt: u64, segments: VecDeque<Segment>, notes: Vec<String>) -> Self {
+        let nowhere = Mark { segment: 0, offset: SEGMENT_HEADER, seq: 0, appended: 0 };
+        Self {
+            salt,
+            segments,
+            next_seq: 0,
+            appended: 0,
+            pending_bytes: 0,
+            reserved: (0, 0),
+            in_flight: (0, 0),
+            ack: nowhere,
+            lost_acked: 0,
+            lost_pending: 0,
+            read: nowhere,
+            read_epoch: 0,
+            claimed: VecDeque::new(),
+            deliveries: VecDeque::new(),
+            claimed_before: 0,
+            cache: VecDeque::new(),
+            cache_bytes: 0,
+            lease: None,
+            generation: 0,
+            dropped: BTreeMap::new(),
+            dirty: false,
+            oldest: None,
+            syncs: 0,
+            replaced: None,
+            notes,
+            closed: false,
+        }
+    }
+
     pub(crate) fn pending(&self) -> u64 {
         self.appended.saturating_sub(self.ack.appended).saturating_sub(self.lost_pending)
     }
@@ -261,6 +300,14 @@ impl State {
         }
     }
 
+    /// Gives claims back that nobody took.
+    pub(crate) fn unclaim(&mut self, seq: u64) {
+        self.read_epoch += 1;
+        while let Some(last) = self.claimed.pop_back_if(|c| c.at.seq >= seq) {
+            self.read = last.at;
+        }
+    }
+
     pub(crate) fn uncache(&mut self) -> Option<Cached> {
         let cached = self.cache.pop_front()?;
         self.cache_bytes -= cached.batch.as_bytes().len();
@@ -303,7 +350,11 @@ impl State {
         let pending = self.pending();
         QueueStats {
             pending_events: pending,
-            pending_batches: self.next_seq.saturating_sub(self.ack.seq),
+            pending_batches: if pending == 0 {
+                0
+            } else {
+                self.next_seq.saturating_sub(self.ack.seq)
+            },
             bytes: self.segments.iter().map(|s| s.len.max(SEGMENT_HEADER)).sum(),
             appended_events: self.appended,
             acknowledged_events: self.ack.appended.saturating_sub(self.lost_acked),

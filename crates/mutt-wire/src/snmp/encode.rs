@@ -53,7 +53,8 @@ impl Value {
             'x' => Self::Octets(octets(text).ok_or_else(|| wrong("row of hexadecimal octets"))?),
             'o' => Self::Oid(oid::normalise(text).ok_or_else(|| wrong("OID"))?.into_owned()),
             'a' => {
-                let address: std::net::Ipv4Addr = text.parse().map_err(|_| wrong("IPv4 address"))?;
+                let address: std::net::Ipv4Addr =
+                    text.parse().map_err(|_| wrong("IPv4 address"))?;
                 Self::IpAddress(address.octets())
             }
             'n' => Self::Null,

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::ber::{self, BerError, Element, INTEGER, OCTET_STRING, OBJECT_IDENTIFIER, Reader, SEQUENCE};
+use super::ber::{
+    self, BerError, Element, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, Reader, SEQUENCE,
+};
 
 /// The v1 Trap-PDU.
 pub(super) const TRAP_V1: u8 = 0xa4;

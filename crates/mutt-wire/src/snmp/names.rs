@@ -106,7 +106,8 @@ const TRAPS: &[Trap] = &[
 /// An object that is known: a scalar or a column.
 #[derive(Debug)]
 pub(super) struct Object {
-    oid: &'static str,
+    /// The OID of the scalar or column, without instance.
+    pub(super) oid: &'static str,
     /// Its name in the MIB.
     pub(super) name: &'static str,
     /// How its octets are meant.
@@ -156,6 +157,9 @@ pub(super) const SYS_UP_TIME: &str = "1.3.6.1.2.1.1.3.0";
 pub(super) const SNMP_TRAP_ADDRESS: &str = "1.3.6.1.6.3.18.1.3.0";
 /// snmpTrapCommunity, column
 const SNMP_TRAP_COMMUNITY: &str = "1.3.6.1.6.3.18.1.4";
+
+/// Where every object of the table lies; most of what vendors send does not.
+const STANDARD: [&str; 2] = ["1.3.6.1.2.1.", "1.3.6.1.6.3."];
 
 const OBJECTS: &[Object] = &[
     // SNMPv2-MIB, SNMP-COMMUNITY-MIB
@@ -229,6 +233,9 @@ pub(super) fn find_trap(trap_oid: &str) -> Option<&'static Trap> {
 
 /// The object that this OID is an instance of, and the instance.
 pub(super) fn find_object(oid: &str) -> Option<(&'static Object, &str)> {
+    if !STANDARD.iter().any(|prefix| oid.starts_with(prefix)) {
+        return None;
+    }
     // No column is a prefix of another, so the first that fits is the one.
     OBJECTS.iter().find_map(|object| {
         let instance = oid::rest_after(object.oid, oid)?;
@@ -274,6 +281,7 @@ mod tests {
             assert!(seen.insert(text), "{text} stands twice");
         }
         for a in OBJECTS {
+            assert!(STANDARD.iter().any(|prefix| a.oid.starts_with(prefix)), "{}", a.oid);
             for b in OBJECTS {
                 assert!(a.oid == b.oid || !oid::is_prefix(a.oid, b.oid), "{} {}", a.oid, b.oid);
             }

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::names::{self, Subject};
+use super::names::Subject;
 use super::varbind::Varbind;
+use crate::syslog::canonical_interface;
 
 /// The resource, where the varbinds say it.
 pub(super) fn resource(subject: Subject, items: &[Varbind]) -> Option<String> {
@@ -26,7 +27,9 @@ fn interface(items: &[Varbind]) -> Option<String> {
     let descr = text(items, "ifDescr");
     let name = text(items, "ifName");
     let is_word = |text: &String| !text.contains([' ', ',']);
-    descr.clone().filter(is_word).or(name).or(descr).or_else(|| {
+    let name = descr.clone().filter(is_word).or(name).or(descr);
+    let name = name.map(|name| canonical_interface(&name).into_owned());
+    name.or_else(|| {
         let index = find(items, "ifIndex");
         let number = index.and_then(|item| item.value.as_i64()).map(|number| number.to_string());
         let number = number.or_else(|| instance(items, "if", 1))?;
@@ -48,9 +51,9 @@ fn text(items: &[Varbind], name: &str) -> Option<String> {
 /// The first `arcs` arcs of the instance of the first column whose name begins so.
 fn instance(items: &[Varbind], prefix: &str, arcs: usize) -> Option<String> {
     items.iter().find_map(|item| {
-        let (object, instance) = names::find_object(&item.oid)?;
+        let (name, instance) = (item.base_name()?, item.instance()?);
         let parts: Vec<&str> = instance.split('.').take(arcs).collect();
-        let fits = object.name.starts_with(prefix) && parts.len() == arcs && !instance.is_empty();
+        let fits = name.starts_with(prefix) && parts.len() == arcs && !instance.is_empty();
         fits.then(|| parts.join("."))
     })
 }

@@ -1,14 +1,16 @@
 //! One varbind: its value as JSON and as the text of the message.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use mutt_model::oid;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::ber::{self, BerError, Element, Reader};
 use super::message::{IP_ADDRESS, TIME_TICKS};
-use super::names::{self, Form};
+use super::names::{self, Form, Object};
 
 /// Varbinds that are decoded; what follows is in the raw bytes only, and noted.
 pub const VARBINDS_MAX: usize = 1_024;
@@ -18,26 +20,43 @@ const EXACT_MAX: u64 = 1 << 53;
 
 /// A varbind as the contract shows it.
 #[derive(Debug, Serialize)]
-pub(super) struct Varbind {
+pub(crate) struct Varbind {
     pub(super) oid: String,
     pub(super) name: Option<String>,
     #[serde(rename = "type")]
-    pub(super) kind: &'static str,
+    pub(super) kind: Option<Cow<'static, str>>,
     pub(super) value: Value,
-    /// For the message, where it differs from the value.
+    /// The object that it is an instance of, where that is known.
     #[serde(skip)]
-    label: Option<&'static str>,
+    pub(super) object: Option<&'static Object>,
 }
 
 impl Varbind {
+    /// Names what an OID stands for; a community's value is never shown.
+    fn new(oid: String, kind: Option<Cow<'static, str>>, value: Value) -> Self {
+        let (object, name) = match names::find_object(&oid) {
+            Some((object, "")) => (Some(object), Some(object.name.to_owned())),
+            Some((object, instance)) => (Some(object), Some(format!("{}.{instance}", object.name))),
+            None => (None, None),
+        };
+        let secret = object.is_some_and(|object| object.form == Form::Secret);
+        let value = if secret { Value::String("*".to_owned()) } else { value };
+        Self { oid, name, kind, value, object }
+    }
+
     /// A varbind that the decoder adds, as RFC 3584 section 3.1 wants.
     pub(super) fn made(oid: &str, kind: &'static str, value: Value) -> Self {
-        Self { oid: oid.to_owned(), name: name_of(oid), kind, value, label: None }
+        Self::new(oid.to_owned(), Some(Cow::Borrowed(kind)), value)
     }
 
     /// The name without instance.
     pub(super) fn base_name(&self) -> Option<&'static str> {
-        names::find_object(&self.oid).map(|(object, _)| object.name)
+        self.object.map(|object| object.name)
+    }
+
+    /// The arcs behind the object's own, where the object is known.
+    pub(super) fn instance(&self) -> Option<&str> {
+        oid::rest_after(self.object?.oid, &self.oid)
     }
 
     /// Writes ` name=value` as it stands in a message.
@@ -45,9 +64,12 @@ impl Varbind {
         let key = self.name.as_deref().unwrap_or(&self.oid);
         // Writing to a String cannot fail.
         let _ = write!(out, " {key}=");
-        match (&self.value, self.label) {
+        let label = self.object.zip(self.value.as_i64()).and_then(|(o, number)| o.label(number));
+        match (&self.value, label) {
             (number, Some(label)) => drop(write!(out, "{label}({number})")),
-            (Value::String(text), _) if text.is_empty() || text.contains([' ', '\t', '\n', '\r']) => {
+            (Value::String(text), _)
+                if text.is_empty() || text.contains([' ', '\t', '\n', '\r']) =>
+            {
                 out.push('"');
                 out.extend(text.chars().map(|c| if c.is_control() { ' ' } else { c }));
                 out.push('"');
@@ -56,16 +78,6 @@ impl Varbind {
             (other, _) => drop(write!(out, "{other}")),
         }
     }
-}
-
-/// The name with instance, where the object is known.
-pub(super) fn name_of(oid: &str) -> Option<String> {
-    let (object, instance) = names::find_object(oid)?;
-    Some(if instance.is_empty() {
-        object.name.to_owned()
-    } else {
-        format!("{}.{instance}", object.name)
-    })
 }
 
 /// What a list of varbinds gave.
@@ -105,23 +117,54 @@ fn read_one(pair: &Element<'_>, out: &mut Varbinds) -> Result<(), BerError> {
     let mut pair = pair.inside();
     let name = ber::oid(pair.expect(ber::OBJECT_IDENTIFIER)?.content)?;
     let element = pair.element()?;
-    let object = names::find_object(&name.text).map(|(object, _)| object);
-    let form = object.map_or(Form::Guess, |object| object.form);
-    let (kind, value, odd) = if form == Form::Secret {
+    let mut varbind = Varbind::new(name.text, None, Value::Null);
+    let form = varbind.object.map_or(Form::Guess, |object| object.form);
+    let mut odd = None;
+    if form == Form::Secret {
         out.secrets.push(element.range());
-        ("OCTET STRING", Value::String("*".to_owned()), None)
+        varbind.kind = Some(Cow::Borrowed("OCTET STRING"));
     } else {
-        read_value(&element, form)
-    };
-    let label = object.zip(value.as_i64()).and_then(|(object, number)| object.label(number));
+        let shown = read_value(&element, form);
+        (varbind.kind, varbind.value, odd) = (Some(Cow::Borrowed(shown.0)), shown.1, shown.2);
+    }
     if name.wide {
-        out.notes.push(format!("{}: an arc over 32 bits", name.text));
+        out.notes.push(format!("{}: an arc over 32 bits", varbind.oid));
     }
     if let Some(odd) = odd {
-        out.notes.push(format!("{}: {odd}", name.text));
+        out.notes.push(format!("{}: {odd}", varbind.oid));
     }
-    out.items.push(Varbind { name: name_of(&name.text), oid: name.text, kind, value, label });
+    out.items.push(varbind);
     Ok(())
+}
+
+/// Reads varbinds that came as JSON: the contract's list of objects, or one object of OIDs and values.
+/// `None` when it is neither, or one of them names no OID.
+pub(crate) fn read_json(text: &str) -> Option<Vec<Varbind>> {
+    match serde_json::from_str(text).ok()? {
+        Value::Object(pairs) => {
+            pairs.into_iter().map(|(oid, value)| from_json(&oid, None, value)).collect()
+        }
+        Value::Array(items) => items.into_iter().map(item_from_json).collect(),
+        _ => None,
+    }
+}
+
+fn item_from_json(item: Value) -> Option<Varbind> {
+    let Value::Object(mut item) = item else { return None };
+    let text = |item: &mut Map<String, Value>, key| match item.remove(key) {
+        Some(Value::String(text)) if !text.is_empty() => Some(text),
+        _ => None,
+    };
+    let (oid, kind, name) =
+        (text(&mut item, "oid")?, text(&mut item, "type"), text(&mut item, "name"));
+    let mut varbind = from_json(&oid, kind, item.remove("value").unwrap_or_default())?;
+    varbind.name = varbind.name.or(name);
+    Some(varbind)
+}
+
+fn from_json(text: &str, kind: Option<String>, value: Value) -> Option<Varbind> {
+    let oid = oid::normalise(text)?.into_owned();
+    Some(Varbind::new(oid, kind.map(Cow::Owned), value))
 }
 
 type Shown = (&'static str, Value, Option<&'static str>);
@@ -276,8 +319,7 @@ fn date_and_time(octets: &[u8]) -> Option<String> {
     if !plausible {
         return None;
     }
-    let mut out =
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{deci}");
+    let mut out = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{deci}");
     if let Some((sign, hours, minutes)) = zone {
         if !matches!(sign, b'+' | b'-') || hours > 14 || minutes > 59 {
             return None;

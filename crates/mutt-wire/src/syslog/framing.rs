@@ -6,6 +6,24 @@
 //! end), the rest is thrown away as it comes, and the stream is in step again at the next trailer or
 //! at the end of the count. So the caller needs no more memory than [`Framer::buffer_needed`].
 
+//!
+//! ```
+//! use mutt_wire::syslog::framing::{FrameOutcome, Framer};
+//!
+//! let (mut framer, buf, mut at, mut seen) = (Framer::default(), b"5 <13>a<13>b\n<13>c", 0, Vec::new());
+//! loop {
+//!     match framer.next(&buf[at..]) {
+//!         FrameOutcome::Frame { range, consumed, .. } => {
+//!             seen.push(&buf[at + range.start..at + range.end]);
+//!             at += consumed;
+//!         }
+//!         FrameOutcome::Skip { consumed } => at += consumed,
+//!         FrameOutcome::NeedMore => break, // read more behind `buf[at..]`
+//!     }
+//! }
+//! assert_eq!(seen, [b"<13>a", b"<13>b"]); // at the end of the stream `finish` gives `<13>c`
+//! ```
+
 use std::ops::Range;
 
 /// The longest message by default, in bytes.
@@ -122,7 +140,11 @@ impl Framer {
         if end == start {
             return FrameOutcome::Skip { consumed: buf.len() };
         }
-        FrameOutcome::Frame { range: start..end, consumed: buf.len(), cut: cut || limit < buf.len() }
+        FrameOutcome::Frame {
+            range: start..end,
+            consumed: buf.len(),
+            cut: cut || limit < buf.len(),
+        }
     }
 
     fn counted(&mut self, buf: &[u8], prefix: usize, count: usize) -> FrameOutcome {
@@ -191,7 +213,8 @@ fn trimmed_end(buf: &[u8], start: usize, end: usize) -> usize {
 
 /// The last place at or before `at` that is not inside a UTF-8 sequence.
 fn char_boundary(buf: &[u8], at: usize) -> usize {
-    let back = buf[at.saturating_sub(3)..=at].iter().rev().take_while(|&&b| b & 0xc0 == 0x80).count();
+    let back =
+        buf[at.saturating_sub(3)..=at].iter().rev().take_while(|&&b| b & 0xc0 == 0x80).count();
     if back <= 3 { at - back.min(at) } else { at }
 }
 

@@ -38,7 +38,8 @@ fn frames(stream: &[u8], chunks: &[usize], max: usize) -> Vec<(Vec<u8>, bool)> {
 fn check(stream: &str, expected: &[&str]) {
     for chunks in [&[usize::MAX][..], &[1], &[2], &[3, 1, 5]] {
         let got = frames(stream.as_bytes(), chunks, MAX_MESSAGE);
-        let got: Vec<_> = got.iter().map(|(f, _)| String::from_utf8_lossy(f).into_owned()).collect();
+        let got: Vec<_> =
+            got.iter().map(|(f, _)| String::from_utf8_lossy(f).into_owned()).collect();
         assert_eq!(got, expected, "{stream:?} in chunks {chunks:?}");
     }
 }
@@ -58,7 +59,7 @@ fn lines_and_counts_are_told_apart_for_each_message() {
 #[test]
 fn a_count_is_octets_not_characters() {
     check("9 <13>a\u{fc}bc5 <13>x", &["<13>a\u{fc}bc", "<13>x"]);
-    check("12 <13>a\nb\ncde5 <13>x", &["<13>a\nb\ncd", "e5 <13>x"]);
+    check("10 <13>a\nb\ncde5 <13>x", &["<13>a\nb\ncd", "e5 <13>x"]);
 }
 
 #[test]
@@ -104,7 +105,7 @@ fn a_message_above_the_limit_is_cut_and_the_stream_is_in_step_again() {
             assert_eq!((got[0].0.len(), got[0].1), (64, true));
             assert_eq!((&got[1].0[..], got[1].1), (&b"<13>next"[..], false));
         }
-        assert_eq!(frames(exact.as_bytes(), &[chunks], 64)[0].1, false);
+        assert!(!frames(exact.as_bytes(), &[chunks], 64)[0].1);
     }
     let umlauts = format!("<13>x{}\n", "\u{fc}".repeat(100));
     let got = frames(umlauts.as_bytes(), &[50], 64);

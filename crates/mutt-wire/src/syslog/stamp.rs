@@ -178,9 +178,8 @@ fn clock(c: &mut Cursor<'_>, stamp: &mut Stamp<'_>) -> Option<()> {
 }
 
 fn fraction(c: &mut Cursor<'_>, stamp: &mut Stamp<'_>) {
-    let digit_follows = |c: &Cursor<'_>| {
-        c.text.as_bytes().get(c.at + 1).is_some_and(u8::is_ascii_digit)
-    };
+    let digit_follows =
+        |c: &Cursor<'_>| c.text.as_bytes().get(c.at + 1).is_some_and(u8::is_ascii_digit);
     if !matches!(c.peek(), Some(b'.' | b',')) || !digit_follows(c) {
         return;
     }
@@ -241,13 +240,14 @@ fn year_after(c: &mut Cursor<'_>, stamp: &mut Stamp<'_>) -> bool {
     stamp.year.is_some()
 }
 
-/// A name is taken for a zone when it is one that we know, or when a colon closes the stamp behind it.
+/// A name is taken for a zone when it is one that we know, or when Cisco's mnemonic follows it.
 fn zone_name<'a>(c: &mut Cursor<'a>, stamp: &mut Stamp<'a>) -> bool {
     let rest = c.rest();
     let len = rest.bytes().take(7).take_while(|b| b.is_ascii_alphanumeric() || *b == b'-').count();
     let name = &rest[..len];
     let behind = rest.as_bytes().get(len).copied();
-    let closed = behind == Some(b':') && (2..=5).contains(&len)
+    let closed = rest[len..].starts_with(": %")
+        && (2..=5).contains(&len)
         && name.bytes().all(|b| b.is_ascii_uppercase());
     let known = matches!(behind, Some(b' ' | b':') | None) && super::zone::is_known(name);
     if !(closed || known) {
@@ -298,7 +298,8 @@ fn read_offset(c: &mut Cursor<'_>) -> Option<i32> {
 /// `1w2d`, `3d04h`, `1y12w`, `00:01:01`: time since the device started. The number is its length.
 pub(crate) fn read_uptime(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
-    let len = bytes.iter().take(12).take_while(|b| b.is_ascii_digit() || b"ywdhm:.".contains(b)).count();
+    let len =
+        bytes.iter().take(12).take_while(|b| b.is_ascii_digit() || b"ywdhm:.".contains(b)).count();
     // A colon that ends the word closes the stamp.
     let word = text[..len].trim_end_matches(':');
     let bytes = word.as_bytes();
@@ -324,7 +325,15 @@ mod tests {
             let got = read(text).map_or("none".to_owned(), |(s, len)| {
                 format!(
                     "{:?}-{}-{} {}:{}:{}.{} {:?} {:?} |{}",
-                    s.year, s.month, s.day, s.hour, s.minute, s.second, s.micros, s.offset, s.zone,
+                    s.year,
+                    s.month,
+                    s.day,
+                    s.hour,
+                    s.minute,
+                    s.second,
+                    s.micros,
+                    s.offset,
+                    s.zone,
                     &text[len..]
                 )
                 .replace("Some(", "")

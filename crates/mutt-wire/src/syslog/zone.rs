@@ -168,7 +168,8 @@ fn guess_year(
     let this_year = year_of(received_at);
     how.year = true;
     (0..=9).find_map(|back| {
-        place(stamp, this_year + 1 - back, received_at, zone, how).filter(|at| at.micros() <= latest)
+        place(stamp, this_year + 1 - back, received_at, zone, how)
+            .filter(|at| at.micros() <= latest)
     })
 }
 
@@ -181,7 +182,8 @@ fn place(
     how: &mut How,
 ) -> Option<Timestamp> {
     let day = days(year, stamp.month, stamp.day)?;
-    let clock = i64::from(stamp.hour) * 3600 + i64::from(stamp.minute) * 60 + i64::from(stamp.second);
+    let clock =
+        i64::from(stamp.hour) * 3600 + i64::from(stamp.minute) * 60 + i64::from(stamp.second);
     let local = (day * 86_400 + clock) * 1_000_000 + i64::from(stamp.micros);
     let shifted = |seconds: i32| Timestamp::from_micros(local - i64::from(seconds) * 1_000_000);
     if let Some(offset) = stamp.offset {
@@ -254,7 +256,11 @@ fn in_named(
         AmbiguousOffset::Fold { before, after } => {
             how.shift = Some("in a summer time fold");
             let (first, second) = (at(before), at(after));
-            if distance(first, received_at) <= distance(second, received_at) { first } else { second }
+            if distance(first, received_at) <= distance(second, received_at) {
+                first
+            } else {
+                second
+            }
         }
     })
 }

@@ -1,0 +1,6 @@
+//! Tests of the rules through the crate's own surface.
+
+#[cfg(test)]
+mod agreement;
+#[cfg(test)]
+mod decisions;

@@ -1,0 +1,186 @@
+//! Backup and restore: whole copies through SQLite's online backup, verified before they are used.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
+
+use super::engine::Writer;
+use super::open::{self, APPLICATION_ID, MIGRATIONS, beside, pragma};
+use super::{SqliteStore, totals::unsigned};
+use crate::store::StoreError;
+
+/// Pages copied between two reports of progress.
+const STEP_PAGES: i32 = 1_024;
+
+fn failed(path: &Path, why: impl std::fmt::Display) -> StoreError {
+    StoreError::Transient { doing: "back up", why: format!("{}: {why}", path.display()) }
+}
+
+/// Copies everything that `from` sees into the new file `to`: first beside it, so that a file under
+/// the final name is always whole.
+pub(super) fn copy(
+    from: &Connection,
+    to: &Path,
+    progress: &dyn Fn(u64, u64),
+) -> Result<(), StoreError> {
+    let part = beside(to, ".part");
+    let _ = fs::remove_file(&part);
+    let copied = copy_pages(from, &part, progress).and_then(|()| {
+        File::open(&part).and_then(|file| file.sync_all()).map_err(|e| failed(&part, e))?;
+        fs::rename(&part, to).map_err(|e| failed(to, e))?;
+        sync_folder_of(to)
+    });
+    if copied.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    copied
+}
+
+fn sync_folder_of(path: &Path) -> Result<(), StoreError> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|f| f.sync_all()).map_err(|e| failed(folder, e))
+}
+
+fn copy_pages(from: &Connection, to: &Path, progress: &dyn Fn(u64, u64)) -> Result<(), StoreError> {
+    let mut target = Connection::open(to).map_err(|e| failed(to, e))?;
+    step_through(from, &mut target, progress)?;
+    // One file, without a log beside it.
+    target.execute_batch("PRAGMA journal_mode = DELETE")?;
+    target.close().map_err(|(_, e)| failed(to, e))
+}
+
+fn step_through(
+    from: &Connection,
+    to: &mut Connection,
+    progress: &dyn Fn(u64, u64),
+) -> Result<(), StoreError> {
+    let backup = Backup::new(from, to)?;
+    loop {
+        let step = backup.step(STEP_PAGES)?;
+        let at = backup.progress();
+        let all = unsigned(i64::from(at.pagecount));
+        progress(all - unsigned(i64::from(at.remaining)).min(all), all);
+        match step {
+            StepResult::Done => return Ok(()),
+            StepResult::More => {}
+            other => {
+                let why = format!("{other:?}");
+                return Err(StoreError::Transient { doing: "copy the store", why });
+            }
+        }
+    }
+}
+
+/// A consistent copy of the store at `path` while it runs: one snapshot, held until all is copied.
+pub(super) fn snapshot(
+    path: &Path,
+    target: &Path,
+    progress: &dyn Fn(u64, u64),
+) -> Result<(), StoreError> {
+    if target.exists() {
+        return Err(StoreError::Conflict(format!("{} exists already", target.display())));
+    }
+    let mut conn = open::open_reader(path, 1 << 20)?;
+    let held = conn.transaction()?;
+    held.query_row("SELECT seq FROM totals", [], |_| Ok(()))?;
+    copy(&held, target, progress)
+}
+
+/// Opens a backup for reading and checks that it is a whole store of MUTT that this version reads.
+///
+/// # Errors
+///
+/// [`StoreError::Data`] when it is not; [`StoreError::Open`] when it is newer or not a store.
+pub fn verify(backup: &Path) -> Result<(), StoreError> {
+    open_verified(backup).map(|_| ())
+}
+
+fn open_verified(backup: &Path) -> Result<Connection, StoreError> {
+    let not_whole = |why: String| StoreError::Data(format!("{}: {why}", backup.display()));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(backup, flags).map_err(|e| not_whole(e.to_string()))?;
+    let id = pragma(&conn, "application_id").map_err(|e| not_whole(e.to_string()))?;
+    if id != APPLICATION_ID {
+        return Err(not_whole("it is no backup of MUTT".to_owned()));
+    }
+    open::check_ours(&conn, backup, MIGRATIONS.len())?;
+    let verdict: String = conn
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(|e| not_whole(e.to_string()))?;
+    if verdict == "ok" { Ok(conn) } else { Err(not_whole(verdict)) }
+}
+
+/// Puts a verified copy of `backup` in the place of the store at `target`, which must not be in use.
+/// What stood there is kept as `<target>.before-restore`.
+///
+/// # Errors
+///
+/// [`StoreError::Data`] when the backup is not whole, [`StoreError::Open`] when the target is in
+/// use, [`StoreError::Transient`] for the file system; the target is unchanged in each case.
+pub fn restore(backup: &Path, target: &Path) -> Result<(), StoreError> {
+    let from = open_verified(backup)?;
+    let _lock = open::lock(target)?;
+    let fresh = beside(target, ".restored");
+    copy(&from, &fresh, &|_, _| ())?;
+    verify(&fresh)?;
+    if target.exists() {
+        set_aside(target)?;
+    }
+    fs::rename(&fresh, target).map_err(|e| failed(target, e))?;
+    sync_folder_of(target)
+}
+
+/// The log of the old store must never meet the new file: it is written back first, or moved away
+/// with a file that cannot be opened.
+fn set_aside(target: &Path) -> Result<(), StoreError> {
+    if let Ok(old) = Connection::open(target) {
+        let _ = old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let _ = old.close();
+    }
+    let kept = beside(target, ".before-restore");
+    for suffix in ["-wal", "-shm"] {
+        let log = beside(target, suffix);
+        let _ = fs::remove_file(beside(&kept, suffix));
+        if log.exists() {
+            fs::rename(&log, beside(&kept, suffix)).map_err(|e| failed(&log, e))?;
+        }
+    }
+    let _ = fs::remove_file(&kept);
+    fs::hard_link(target, &kept).map_err(|e| failed(&kept, e))
+}
+
+fn replace(writer: &mut Writer, path: &Path, backup: &Path) -> Result<(), StoreError> {
+    let from = open_verified(backup)?;
+    if pragma(&from, "page_size")? != pragma(&writer.conn, "page_size")? {
+        return Err(StoreError::Conflict(
+            "the backup has another page size; restore it while MUTT is stopped".to_owned(),
+        ));
+    }
+    // All pages in one step: one transaction, so that a crash leaves the old or the new store.
+    let step = Backup::new(&from, &mut writer.conn)?.step(-1)?;
+    if step != StepResult::Done {
+        let why = format!("{step:?}");
+        return Err(StoreError::Transient { doing: "restore", why });
+    }
+    writer.conn.flush_prepared_statement_cache();
+    writer.conn.execute_batch("PRAGMA journal_mode = WAL")?;
+    open::migrate(&mut writer.conn, path, MIGRATIONS)?;
+    open::forget_leases(&writer.conn)
+}
+
+impl SqliteStore {
+    /// Restores a backup while running: it is verified, then its pages replace the store's own in one
+    /// transaction on the writing thread. Readers see the old store until then. Sink leases are
+    /// forgotten; totals go back to what they were in the backup.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Data`] or [`StoreError::Open`] when the backup is not whole or newer,
+    /// [`StoreError::Transient`]; the store is unchanged in each case.
+    pub async fn replace_with(&self, backup: &Path) -> Result<(), StoreError> {
+        let (backup, path) = (backup.to_path_buf(), self.path().to_path_buf());
+        self.on_writer("restore", move |writer| replace(writer, &path, &backup)).await
+    }
+}

@@ -1,0 +1,389 @@
+//! Deliveries: the rows, leases of sinks, attempts and what follows from them.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mutt_model::audit::event_json;
+use mutt_model::delivery::{
+    Attempt, Delivery, DeliveryState, Finished, Lane, Next, Notice, NoticeKind,
+};
+use mutt_model::{Id, Timestamp};
+use rusqlite::{Connection, OptionalExtension as _, Row};
+
+use super::totals::{signed, unsigned};
+use super::{SqliteStore, audit, lanes, replay, take};
+use crate::store::{
+    Actor, DeliveryStore, LaneReport, ReplayFilter, Replayed, SinkLease, StoreError,
+};
+
+/// Waits for its turn: pending, or held where its lane is.
+pub(super) const WAITING: i64 = 0;
+pub(super) const LEASED: i64 = 1;
+pub(super) const DELIVERED: i64 = 3;
+pub(super) const SUPPRESSED: i64 = 4;
+pub(super) const DEAD: i64 = 5;
+
+const KINDS: [NoticeKind; 5] = [
+    NoticeKind::Opened,
+    NoticeKind::Repeated,
+    NoticeKind::SeverityChanged,
+    NoticeKind::Reminder,
+    NoticeKind::Cleared,
+];
+
+fn kind_number(kind: NoticeKind) -> i64 {
+    KINDS.iter().position(|k| *k == kind).map_or(0, |at| signed(at as u64))
+}
+
+pub(super) fn kind(number: i64) -> NoticeKind {
+    usize::try_from(number).ok().and_then(|at| KINDS.get(at).copied()).unwrap_or(NoticeKind::Opened)
+}
+
+pub(super) struct NewDelivery<'a> {
+    pub(super) seq: i64,
+    pub(super) id: Id,
+    pub(super) sink: &'a str,
+    pub(super) key: &'a str,
+    pub(super) kind: NoticeKind,
+    pub(super) now: Timestamp,
+    pub(super) alert_id: Id,
+    pub(super) event_id: Option<Id>,
+    pub(super) alert: &'a str,
+}
+
+/// A new one waits; it is the head of its key when no other of it is unfinished.
+pub(super) fn insert(conn: &Connection, new: &NewDelivery<'_>) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO deliveries (seq, id, sink, key, kind, state, head, attempts, stands_for,
+            created_at, due_at, alert_id, event_id, alert)
+         VALUES (?1, ?2, ?3, ?4, ?5, 0, NOT EXISTS (SELECT 1 FROM deliveries
+                WHERE sink = ?3 AND key = ?4 AND state < 3), 0, 1, ?6, ?6, ?7, ?8, ?9)",
+    )?
+    .execute((
+        new.seq,
+        new.id.0.as_slice(),
+        new.sink,
+        new.key,
+        kind_number(new.kind),
+        new.now.0,
+        new.alert_id.0.as_slice(),
+        new.event_id.as_ref().map(|id| id.0.as_slice()),
+        new.alert,
+    ))?;
+    Ok(())
+}
+
+/// Keeps the number of rows of a sink in a state.
+pub(super) fn count(conn: &Connection, sink: &str, state: i64, by: i64) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO delivery_counts VALUES (?1, ?2, ?3, 0)
+         ON CONFLICT DO UPDATE SET n = n + ?3",
+    )?
+    .execute((sink, state, by))?;
+    Ok(())
+}
+
+/// A delivery as its writers see it.
+pub(super) struct Brief {
+    pub(super) seq: i64,
+    pub(super) id: Id,
+    pub(super) sink: String,
+    pub(super) key: String,
+    pub(super) kind: NoticeKind,
+    pub(super) state: i64,
+    pub(super) alert_id: Id,
+    pub(super) attempts: i64,
+    pub(super) stands_for: i64,
+}
+
+const BRIEF: &str = "seq, id, sink, key, kind, state, alert_id, attempts, stands_for";
+
+fn brief_row(row: &Row<'_>) -> rusqlite::Result<Brief> {
+    Ok(Brief {
+        seq: row.get(0)?,
+        id: audit::id(row, 1)?,
+        sink: row.get(2)?,
+        key: row.get(3)?,
+        kind: kind(row.get(4)?),
+        state: row.get(5)?,
+        alert_id: audit::id(row, 6)?,
+        attempts: row.get(7)?,
+        stands_for: row.get(8)?,
+    })
+}
+
+/// Briefs by a condition, with its parameters.
+pub(super) fn briefs(
+    conn: &Connection,
+    condition: &str,
+    params: impl rusqlite::Params,
+) -> rusqlite::Result<Vec<Brief>> {
+    conn.prepare_cached(&format!("SELECT {BRIEF} FROM deliveries WHERE {condition}"))?
+        .query_map(params, brief_row)?
+        .collect()
+}
+
+pub(super) fn brief(conn: &Connection, id: Id) -> rusqlite::Result<Option<Brief>> {
+    Ok(briefs(conn, "id = ?1", [id.0.as_slice()])?.pop())
+}
+
+/// Moves a row to a live state (waiting, leased).
+pub(super) fn set_state(conn: &Connection, row: &Brief, state: i64) -> rusqlite::Result<()> {
+    conn.prepare_cached("UPDATE deliveries SET state = ?2 WHERE seq = ?1")?
+        .execute((row.seq, state))?;
+    count(conn, &row.sink, row.state, -1)?;
+    count(conn, &row.sink, state, 1)
+}
+
+/// Ends a row and lets the next of its key go.
+pub(super) fn end(
+    conn: &Connection,
+    row: &Brief,
+    state: i64,
+    reason: Option<&str>,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "UPDATE deliveries SET state = ?2, reason = ?3, ended_at = ?4, head = 0 WHERE seq = ?1",
+    )?
+    .execute((row.seq, state, reason, at.0))?;
+    count(conn, &row.sink, row.state, -1)?;
+    count(conn, &row.sink, state, 1)?;
+    if state == DELIVERED {
+        conn.prepare_cached(
+            "INSERT INTO key_delivered VALUES (?1, ?2, ?3)
+             ON CONFLICT DO UPDATE SET seq = MAX(seq, ?3)",
+        )?
+        .execute((&row.sink, &row.key, row.seq))?;
+    }
+    rehead(conn, &row.sink, &row.key)
+}
+
+/// The head of a key is its first unfinished delivery; while one is leased no other may go.
+pub(super) fn rehead(conn: &Connection, sink: &str, key: &str) -> rusqlite::Result<()> {
+    let first: Option<(i64, i64, bool)> = conn
+        .prepare_cached(
+            "SELECT seq, state, head FROM deliveries WHERE sink = ?1 AND key = ?2 AND state < 3
+             ORDER BY state = 1 DESC, seq LIMIT 1",
+        )?
+        .query_row((sink, key), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((seq, state, head)) = first else { return Ok(()) };
+    conn.prepare_cached(
+        "UPDATE deliveries SET head = 0
+         WHERE sink = ?1 AND key = ?2 AND state < 3 AND head = 1 AND seq <> ?3",
+    )?
+    .execute((sink, key, seq))?;
+    if !head && state == WAITING {
+        conn.prepare_cached("UPDATE deliveries SET head = 1 WHERE seq = ?1")?.execute([seq])?;
+    }
+    Ok(())
+}
+
+/// The columns that [`from_row`] reads.
+pub(super) const COLUMNS: &str = "d.seq, d.id, d.sink, d.key, d.kind, d.state, d.reason, \
+    d.attempts, d.stands_for, d.created_at, d.due_at, d.first_attempt_at, d.ended_at, d.event_id, \
+    d.alert, EXISTS (SELECT 1 FROM lanes l WHERE l.sink = d.sink AND l.held_by IS NOT NULL)";
+
+/// Reads the columns of [`COLUMNS`]; the event comes from the audit, while it is kept there.
+pub(super) fn from_row(conn: &Connection, row: &Row<'_>) -> Result<Delivery, StoreError> {
+    let state = match row.get::<_, i64>(5)? {
+        WAITING if row.get(15)? => DeliveryState::Held,
+        WAITING => DeliveryState::Pending,
+        LEASED => DeliveryState::Leased,
+        DELIVERED => DeliveryState::Delivered,
+        SUPPRESSED => DeliveryState::Suppressed,
+        _ => DeliveryState::Dead,
+    };
+    let event = match audit::opt_id(row, 13)? {
+        Some(id) => audit::by_id(conn, id)?.map(|e| event_json(&e.event, Some(&e.judgement))),
+        None => None,
+    };
+    let time = |at: usize| row.get::<_, Option<i64>>(at).map(|t| t.map(Timestamp));
+    let alert: String = row.get(14)?;
+    Ok(Delivery {
+        id: audit::id(row, 1)?,
+        sink: row.get(2)?,
+        seq: row.get(0)?,
+        key: row.get(3)?,
+        notice: Notice {
+            kind: kind(row.get(4)?),
+            alert: serde_json::from_str(&alert)?,
+            event,
+            stands_for: unsigned(row.get(8)?),
+        },
+        state,
+        reason: row.get(6)?,
+        attempts: row.get(7)?,
+        created_at: Timestamp(row.get(9)?),
+        due_at: Timestamp(row.get(10)?),
+        first_attempt_at: time(11)?,
+        ended_at: time(12)?,
+    })
+}
+
+pub(super) fn load(conn: &Connection, id: Id) -> Result<Option<Delivery>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM deliveries d WHERE d.id = ?1");
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query([id.0.as_slice()])?;
+    rows.next()?.map(|row| from_row(conn, row)).transpose()
+}
+
+pub(super) fn attempts(conn: &Connection, seq: i64) -> Result<Vec<Attempt>, StoreError> {
+    let mut statement =
+        conn.prepare_cached("SELECT body FROM attempts WHERE delivery_seq = ?1 ORDER BY n")?;
+    let mut rows = statement.query([seq])?;
+    let mut attempts = Vec::new();
+    while let Some(row) = rows.next()? {
+        attempts.push(serde_json::from_str(&row.get::<_, String>(0)?)?);
+    }
+    Ok(attempts)
+}
+
+fn finish(
+    conn: &Connection,
+    lease: &SinkLease,
+    finished: &[Finished],
+    report: &LaneReport,
+) -> Result<(), StoreError> {
+    lanes::check(conn, lease)?;
+    for one in finished {
+        let row = brief(conn, one.delivery)?;
+        // Nothing but what this lease took is changed.
+        let Some(row) = row.filter(|r| r.state == LEASED && r.sink == lease.sink) else { continue };
+        record(conn, &row, one)?;
+    }
+    lanes::set_breaker(conn, &lease.sink, &report.breaker)
+}
+
+fn record(conn: &Connection, row: &Brief, one: &Finished) -> Result<(), StoreError> {
+    let attempt = &one.attempt;
+    let over = attempt.at.plus(Duration::from_millis(attempt.latency_ms));
+    conn.prepare_cached("INSERT INTO attempts (delivery_seq, body) VALUES (?1, ?2)")?
+        .execute((row.seq, serde_json::to_string(attempt)?))?;
+    conn.prepare_cached(
+        "UPDATE deliveries SET attempts = attempts + 1,
+            first_attempt_at = COALESCE(first_attempt_at, ?2) WHERE seq = ?1",
+    )?
+    .execute((row.seq, attempt.at.0))?;
+    if one.next != Next::Delivered {
+        lanes::note_error(conn, &row.sink, &attempt.detail, over)?;
+    }
+    match &one.next {
+        Next::Delivered => {
+            end(conn, row, DELIVERED, None, over)?;
+            lanes::note_ok(conn, &row.sink, over)?;
+        }
+        Next::RetryAt(at) => {
+            conn.prepare_cached("UPDATE deliveries SET due_at = ?2 WHERE seq = ?1")?
+                .execute((row.seq, at.0))?;
+            back_to_waiting(conn, row)?;
+        }
+        Next::HoldLane(why) => {
+            back_to_waiting(conn, row)?;
+            lanes::hold_by_fault(conn, &row.sink, why, over)?;
+        }
+        Next::Dead(reason) => end(conn, row, DEAD, Some(reason.name()), over)?,
+    }
+    Ok(())
+}
+
+pub(super) fn back_to_waiting(conn: &Connection, row: &Brief) -> rusqlite::Result<()> {
+    set_state(conn, row, WAITING)?;
+    rehead(conn, &row.sink, &row.key)
+}
+
+#[async_trait]
+impl DeliveryStore for SqliteStore {
+    async fn lease_sink(
+        &self,
+        sink: &str,
+        owner: &str,
+        ttl: Duration,
+    ) -> Result<Option<SinkLease>, StoreError> {
+        let (sink, owner, clock) = (sink.to_owned(), owner.to_owned(), self.clock.clone());
+        self.write("lease a sink", move |w| lanes::lease(&w.conn, &sink, &owner, ttl, clock.wall()))
+            .await
+    }
+
+    async fn take_due(
+        &self,
+        lease: &SinkLease,
+        limit: usize,
+        coalesce: bool,
+        now: Timestamp,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let lease = lease.clone();
+        self.write("take deliveries", move |w| take::due(&w.conn, &lease, limit, coalesce, now))
+            .await
+    }
+
+    async fn next_due(&self, sink: &str) -> Result<Option<Timestamp>, StoreError> {
+        let sink = sink.to_owned();
+        self.read("look for deliveries", move |conn| take::next_due(conn, &sink)).await
+    }
+
+    async fn finish(
+        &self,
+        lease: &SinkLease,
+        finished: Vec<Finished>,
+        report: LaneReport,
+    ) -> Result<(), StoreError> {
+        let lease = lease.clone();
+        self.write("record attempts", move |w| finish(&w.conn, &lease, &finished, &report)).await
+    }
+
+    async fn give_back(&self, lease: &SinkLease, deliveries: &[Id]) -> Result<(), StoreError> {
+        let (lease, ids) = (lease.clone(), deliveries.to_vec());
+        self.write("give deliveries back", move |w| {
+            lanes::check(&w.conn, &lease)?;
+            for id in ids {
+                let row = brief(&w.conn, id)?;
+                if let Some(row) = row.filter(|r| r.state == LEASED && r.sink == lease.sink) {
+                    back_to_waiting(&w.conn, &row)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn lanes(&self) -> Result<Vec<Lane>, StoreError> {
+        let now = self.clock.wall();
+        self.read("read the lanes", move |conn| lanes::all(conn, now)).await
+    }
+
+    async fn declare_sinks(&self, sinks: &[String]) -> Result<(), StoreError> {
+        let sinks = sinks.to_vec();
+        self.write("declare sinks", move |w| {
+            sinks.iter().try_for_each(|sink| lanes::declare(&w.conn, sink))
+        })
+        .await
+    }
+
+    async fn hold_lane(&self, sink: &str, actor: &Actor) -> Result<Lane, StoreError> {
+        let (sink, actor, now) = (sink.to_owned(), actor.clone(), self.clock.wall());
+        self.write("hold a lane", move |w| lanes::hold(&w.conn, &sink, &actor, now)).await
+    }
+
+    async fn release_lane(&self, sink: &str, actor: &Actor) -> Result<Lane, StoreError> {
+        let (sink, actor, now) = (sink.to_owned(), actor.clone(), self.clock.wall());
+        self.write("release a lane", move |w| lanes::release(&w.conn, &sink, &actor, now)).await
+    }
+
+    async fn ask_probe(&self, sink: &str) -> Result<(), StoreError> {
+        let sink = sink.to_owned();
+        self.write("ask for a probe", move |w| lanes::ask_probe(&w.conn, &sink)).await
+    }
+
+    async fn replay(
+        &self,
+        which: ReplayFilter,
+        force: bool,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Replayed, StoreError> {
+        let actor = actor.clone();
+        self.write("replay", move |w| replay::replay(&w.conn, &which, force, &actor, now)).await
+    }
+}

@@ -1,0 +1,156 @@
+//! Opening the file: the lock, the pragmas, migrations.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+use rusqlite::{Connection, OpenFlags};
+
+use super::SqliteOptions;
+use crate::store::{OpenError, StoreError};
+
+/// "MUTT" in the file's header.
+pub(super) const APPLICATION_ID: i64 = 0x4d55_5454;
+/// Schema versions, oldest first; the version number is the position from 1.
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_first.sql")];
+/// Page size of new files. Measured: 8 KiB doubles the log's bytes, as many pages get few rows each.
+const PAGE_SIZE: u32 = 4096;
+
+fn other(doing: &str, path: &Path, why: impl std::fmt::Display) -> StoreError {
+    StoreError::Open(OpenError::Other(format!("{doing} {}: {why}", path.display())))
+}
+
+/// `<path><suffix>`, beside the file.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Takes the exclusive lock of the store at `path`; held until dropped.
+pub(super) fn lock(path: &Path) -> Result<Flock<File>, StoreError> {
+    let lock_path = beside(path, ".lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(&lock_path)
+        .map_err(|e| other("open", &lock_path, e))?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(mut locked) => {
+            let pid = std::process::id().to_string();
+            locked
+                .set_len(0)
+                .and_then(|()| locked.rewind())
+                .and_then(|()| locked.write_all(pid.as_bytes()))
+                .map_err(|e| other("write", &lock_path, e))?;
+            Ok(locked)
+        }
+        Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
+            let mut pid = String::new();
+            let _ = file.read_to_string(&mut pid);
+            Err(StoreError::Open(OpenError::InUse(format!(
+                "the store {} is in use by process {}",
+                path.display(),
+                if pid.is_empty() { "(unknown)" } else { pid.trim() }
+            ))))
+        }
+        Err((_, e)) => Err(other("lock", &lock_path, e)),
+    }
+}
+
+/// Opens the write connection, migrated, under the lock.
+pub(super) fn open(
+    path: &Path,
+    options: &SqliteOptions,
+) -> Result<(Flock<File>, Connection), StoreError> {
+    let lock = lock(path)?;
+    let mut conn = Connection::open(path).map_err(|e| other("open", path, e))?;
+    check_ours(&conn, path, MIGRATIONS.len())?;
+    tune(&conn, options.cache_bytes).map_err(|e| other("open", path, e))?;
+    migrate(&mut conn, path, MIGRATIONS)?;
+    forget_leases(&conn)?;
+    Ok((lock, conn))
+}
+
+/// A connection that only reads.
+pub(super) fn open_reader(path: &Path, cache_bytes: usize) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(|e| other("open", path, e))?;
+    conn.execute_batch(&format!(
+        "PRAGMA busy_timeout = 10000; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;
+         PRAGMA cache_size = -{}; PRAGMA query_only = 1",
+        cache_bytes / 1024
+    ))?;
+    conn.set_prepared_statement_cache_capacity(64);
+    Ok(conn)
+}
+
+fn tune(conn: &Connection, cache_bytes: usize) -> rusqlite::Result<()> {
+    conn.execute_batch(&format!(
+        "PRAGMA busy_timeout = 10000; PRAGMA page_size = {PAGE_SIZE};
+         PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = 0;
+         PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 0;
+         PRAGMA journal_size_limit = 268435456; PRAGMA cache_size = -{}",
+        cache_bytes / 1024
+    ))?;
+    conn.set_prepared_statement_cache_capacity(128);
+    Ok(())
+}
+
+pub(super) fn pragma(conn: &Connection, name: &str) -> rusqlite::Result<i64> {
+    conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
+}
+
+/// Refuses files of others and of newer versions, before anything is written.
+pub(super) fn check_ours(conn: &Connection, path: &Path, known: usize) -> Result<(), StoreError> {
+    let read = |name| pragma(conn, name).map_err(|e| other("read", path, e));
+    let (id, found) = (read("application_id")?, read("user_version")?);
+    let objects: i64 = conn
+        .query_row("SELECT COUNT(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(|e| other("read", path, e))?;
+    if id != APPLICATION_ID && (id != 0 || found != 0 || objects != 0) {
+        return Err(other("open", path, "it is no store of MUTT"));
+    }
+    let known = i64::try_from(known).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(StoreError::Open(OpenError::Newer { found, known }));
+    }
+    Ok(())
+}
+
+/// Brings the schema forward, each version in its own transaction.
+pub(super) fn migrate(
+    conn: &mut Connection,
+    path: &Path,
+    migrations: &[&str],
+) -> Result<(), StoreError> {
+    let failed = |e: rusqlite::Error| other("migrate", path, e);
+    let found = usize::try_from(pragma(conn, "user_version").map_err(failed)?).unwrap_or(0);
+    if found == migrations.len() {
+        return Ok(());
+    }
+    if found > 0 {
+        let copy = beside(path, &format!(".before-v{}", migrations.len()));
+        super::backup::copy(conn, &copy, &|_, _| ())?;
+    }
+    for (at, sql) in migrations.iter().enumerate().skip(found) {
+        let tx = conn.transaction().map_err(failed)?;
+        tx.execute_batch(sql).map_err(failed)?;
+        tx.execute_batch(&format!(
+            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {}",
+            at + 1
+        ))
+        .map_err(failed)?;
+        tx.commit().map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// The file belongs to one process: leases of an earlier one are over.
+pub(super) fn forget_leases(conn: &Connection) -> Result<(), StoreError> {
+    conn.execute("UPDATE lanes SET owner = NULL, lease_until = 0 WHERE owner IS NOT NULL", [])?;
+    Ok(())
+}

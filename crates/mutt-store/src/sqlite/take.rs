@@ -1,0 +1,172 @@
+//! Which deliveries may go now: heads of their keys, due, in order; what need not go is suppressed.
+
+use mutt_model::Timestamp;
+use mutt_model::delivery::{Delivery, HeldBy, NoticeKind};
+use rusqlite::Connection;
+
+use super::deliveries::{self, Brief, LEASED, SUPPRESSED};
+use super::lanes;
+use super::totals::signed;
+use crate::store::{SinkLease, StoreError};
+
+/// So many waiting deliveries of one key are looked at when it is coalesced.
+const COALESCE_MAX: i64 = 1_000;
+/// Rounds of suppressing and looking again in one call; what is left comes with the next call.
+const ROUNDS_MAX: usize = 8;
+
+pub(super) fn due(
+    conn: &Connection,
+    lease: &SinkLease,
+    limit: usize,
+    coalesce: bool,
+    now: Timestamp,
+) -> Result<Vec<Delivery>, StoreError> {
+    lanes::check(conn, lease)?;
+    let sink = lease.sink.as_str();
+    let (held, probe) = lanes::held(conn, sink)?;
+    let taken = match held {
+        Some(HeldBy::Fault) if probe => {
+            let first = heads(conn, sink, 1, None)?;
+            if !first.is_empty() {
+                lanes::set_probe(conn, sink, false)?;
+            }
+            first
+        }
+        Some(_) => Vec::new(),
+        None => choose(conn, sink, limit, coalesce, now)?,
+    };
+    let mut deliveries = Vec::with_capacity(taken.len());
+    for row in &taken {
+        deliveries::set_state(conn, row, LEASED)?;
+        deliveries.extend(deliveries::load(conn, row.id)?);
+    }
+    Ok(deliveries)
+}
+
+fn heads(
+    conn: &Connection,
+    sink: &str,
+    limit: usize,
+    due: Option<Timestamp>,
+) -> rusqlite::Result<Vec<Brief>> {
+    deliveries::briefs(
+        conn,
+        "sink = ?1 AND state = 0 AND head = 1 AND due_at <= ?2 ORDER BY seq LIMIT ?3",
+        (sink, due.map_or(i64::MAX, |at| at.0), signed(limit as u64)),
+    )
+}
+
+fn choose(
+    conn: &Connection,
+    sink: &str,
+    limit: usize,
+    coalesce: bool,
+    now: Timestamp,
+) -> Result<Vec<Brief>, StoreError> {
+    let mut candidates = heads(conn, sink, limit, Some(now))?;
+    for _ in 0..ROUNDS_MAX {
+        let mut changed = false;
+        for row in &candidates {
+            changed |= relieve(conn, row, coalesce, now)?;
+        }
+        if !changed {
+            return Ok(candidates);
+        }
+        candidates = heads(conn, sink, limit, Some(now))?;
+    }
+    // Keys that still change wait for the next call.
+    let mut settled = Vec::new();
+    for row in candidates {
+        if !relieve(conn, &row, coalesce, now)? {
+            settled.push(row);
+        }
+    }
+    Ok(settled)
+}
+
+/// Suppresses what need not go, starting at this head; true when the key has another head now.
+fn relieve(
+    conn: &Connection,
+    head: &Brief,
+    coalesce: bool,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    if head.kind == NoticeKind::Cleared && problem_is_dead(conn, head)? {
+        deliveries::end(conn, head, SUPPRESSED, Some("problem dead"), now)?;
+        return Ok(true);
+    }
+    if !coalesce || !(head.kind.coalesces() || head.kind == NoticeKind::Opened) {
+        return Ok(false);
+    }
+    let waiting = deliveries::briefs(
+        conn,
+        "sink = ?1 AND key = ?2 AND state < 3 AND seq > ?3 ORDER BY seq LIMIT ?4",
+        (&head.sink, &head.key, head.seq, COALESCE_MAX),
+    )?;
+    let repeats = waiting
+        .iter()
+        .take_while(|next| next.alert_id == head.alert_id && next.kind.coalesces())
+        .count();
+    if head.kind == NoticeKind::Opened {
+        return pair_never_left(conn, head, &waiting, repeats, now);
+    }
+    let Some(newest) = repeats.checked_sub(1).map(|last| &waiting[last]) else { return Ok(false) };
+    let stands_for =
+        head.stands_for + waiting[..repeats].iter().map(|row| row.stands_for).sum::<i64>();
+    conn.prepare_cached("UPDATE deliveries SET stands_for = ?2 WHERE seq = ?1")?
+        .execute((newest.seq, stands_for))?;
+    for row in std::iter::once(head).chain(&waiting[..repeats - 1]) {
+        deliveries::end(conn, row, SUPPRESSED, Some("coalesced"), now)?;
+    }
+    Ok(true)
+}
+
+/// Opened and cleared, both never tried: nobody needs to hear of either.
+fn pair_never_left(
+    conn: &Connection,
+    head: &Brief,
+    waiting: &[Brief],
+    repeats: usize,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let cleared = waiting
+        .get(repeats)
+        .filter(|row| row.alert_id == head.alert_id && row.kind == NoticeKind::Cleared);
+    let untried = |row: &Brief| row.attempts == 0;
+    let (Some(cleared), true) = (cleared, untried(head)) else { return Ok(false) };
+    if !untried(cleared) || !waiting[..repeats].iter().all(untried) {
+        return Ok(false);
+    }
+    for row in &waiting[..repeats] {
+        deliveries::end(conn, row, SUPPRESSED, Some("coalesced"), now)?;
+    }
+    for row in [cleared, head] {
+        deliveries::end(conn, row, SUPPRESSED, Some("pair never left"), now)?;
+    }
+    Ok(true)
+}
+
+/// Whether the sink was never told of the alert and never will be: something of it is dead, nothing
+/// of it delivered.
+fn problem_is_dead(conn: &Connection, clear: &Brief) -> rusqlite::Result<bool> {
+    conn.prepare_cached(
+        "SELECT COALESCE(SUM(state = 5), 0) > 0 AND COALESCE(SUM(state = 3), 0) = 0
+         FROM deliveries WHERE alert_id = ?1 AND sink = ?2",
+    )?
+    .query_row((clear.alert_id.0.as_slice(), &clear.sink), |row| row.get(0))
+}
+
+pub(super) fn next_due(conn: &Connection, sink: &str) -> Result<Option<Timestamp>, StoreError> {
+    let first = || -> rusqlite::Result<Option<i64>> {
+        conn.prepare_cached(
+            "SELECT MIN(due_at) FROM deliveries WHERE sink = ?1 AND state = 0 AND head = 1",
+        )?
+        .query_row([sink], |row| row.get(0))
+    };
+    Ok(match lanes::held(conn, sink)? {
+        (None, _) => first()?.map(Timestamp),
+        // A probe does not wait for backoff.
+        (Some(HeldBy::Fault), true) => first()?.map(|_| Timestamp(0)),
+        (Some(_), _) => None,
+    })
+}

@@ -1,0 +1,4 @@
+//! The integration tests of the event queue and the store.
+
+#[cfg(test)]
+mod queue;

@@ -1,0 +1,88 @@
+//! The tag of RFC 3164: `rpd[1234]: `, `su: `, `/kernel: `.
+
+/// A tag and the text behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tag<'a> {
+    pub(crate) app: &'a str,
+    pub(crate) procid: Option<&'a str>,
+    pub(crate) rest: &'a str,
+}
+
+const MAX_TAG: usize = 64;
+
+/// Reads a tag at the front: a name, perhaps a process id in brackets, a colon. Without the colon
+/// (RFC 3164's own `10.0.0.99 Use the BFG!`) the first word is a word of the message, not a tag; only
+/// a process id in brackets stands for it.
+pub(crate) fn read(text: &str) -> Option<Tag<'_>> {
+    // The wireless controllers of Cisco put a star before the task's name.
+    let text = text.strip_prefix('*').unwrap_or(text);
+    let bytes = text.as_bytes();
+    let mut letters = false;
+    let mut end = 0;
+    while let Some(&byte) = bytes.get(end) {
+        if end == MAX_TAG {
+            return None;
+        }
+        match byte {
+            b':' | b'[' => break,
+            b'0'..=b'9' | b'.' | b'_' | b'-' | b'/' | b'@' | b'+' | b'#' | b'(' | b')' | b'\\' => {}
+            _ if byte.is_ascii_alphabetic() || byte >= 0x80 => letters = true,
+            _ => return None,
+        }
+        end += 1;
+    }
+    if end == 0 || !letters {
+        return None;
+    }
+    let app = &text[..end];
+    match bytes.get(end)? {
+        b':' => {
+            let rest = &text[end + 1..];
+            let ends = rest.is_empty() || rest.starts_with([' ', '\t']);
+            ends.then_some(Tag { app, procid: None, rest })
+        }
+        b'[' => {
+            let inside = &text[end + 1..];
+            let close = inside.bytes().take(MAX_TAG).position(|b| matches!(b, b']' | b' '))?;
+            if inside.as_bytes()[close] != b']' {
+                return None;
+            }
+            let rest = &inside[close + 1..];
+            let rest = match rest.strip_prefix(':') {
+                Some(rest) => rest,
+                None if rest.is_empty() || rest.starts_with(' ') => rest,
+                None => return None,
+            };
+            Some(Tag { app, procid: Some(&inside[..close]).filter(|id| !id.is_empty()), rest })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_read() {
+        let check = |text: &str, expected: Option<(&str, Option<&str>, &str)>| {
+            assert_eq!(read(text).map(|t| (t.app, t.procid, t.rest)), expected, "{text}");
+        };
+        check("su: 'su root'", Some(("su", None, " 'su root'")));
+        check("rpd[12]: text", Some(("rpd", Some("12"), " text")));
+        check("rpd[12] text", Some(("rpd", Some("12"), " text")));
+        check("/kernel: text", Some(("/kernel", None, " text")));
+        check("sshd(pam_unix)[3]:x", Some(("sshd(pam_unix)", Some("3"), "x")));
+        check("*spamApTask1: %X", Some(("spamApTask1", None, " %X")));
+        check("app:", Some(("app", None, "")));
+        check("Use the BFG!", None);
+        check("http://x", None);
+        check("12: x", None);
+        check("%LINK-3-UPDOWN: x", None);
+        check("a[b c]: x", None);
+        check("", None);
+        check(":", None);
+        check(&"x".repeat(200), None);
+        check(&"\u{fffd}".repeat(30), None);
+    }
+}

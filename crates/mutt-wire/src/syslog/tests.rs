@@ -1,0 +1,243 @@
+//! Whole frames: the lines of testdata/syslog with what is expected of them, hostile bytes, and the
+//! corpora where they are present.
+
+use mutt_model::{Id, Timestamp};
+use proptest::prelude::*;
+
+use super::*;
+
+mod corpora;
+
+const RECEIVED: &str = "2026-08-06T12:00:00Z";
+
+fn frame<'a>(raw: &'a [u8]) -> Frame<'a> {
+    Frame {
+        id: Id::default(),
+        received_at: Timestamp::parse_rfc3339(RECEIVED).expect("a time"),
+        listener: "syslog-udp",
+        peer: "192.0.2.7:40022",
+        raw,
+    }
+}
+
+fn event(raw: &[u8]) -> Event<'_> {
+    decode(frame(raw), &Options::default())
+}
+
+/// One field of an event by its name; `-` for none.
+fn field(event: &Event<'_>, name: &str) -> String {
+    let text = |value: &Option<Cow<'_, str>>| value.as_deref().unwrap_or("-").to_owned();
+    match name {
+        "host" => event.host.to_string(),
+        "relay" => text(&event.relay),
+        "device_time" => event.device_time.map_or("-".to_owned(), |at| at.to_string()),
+        "time_note" => text(&event.time_note),
+        "facility" => event.facility.map_or("-".to_owned(), |n| n.to_string()),
+        "severity" => event.severity.map_or("-".to_owned(), |s| s.number().to_string()),
+        "app" => text(&event.app),
+        "procid" => text(&event.procid),
+        "msgid" => text(&event.msgid),
+        "mnemonic" => text(&event.mnemonic),
+        "resource" => text(&event.resource),
+        "structured_data" => text(&event.structured_data),
+        "fields" => text(&event.fields),
+        "message" => event.message.to_string(),
+        "format" => event.parse.format.to_string(),
+        "status" => event.parse.status.name().to_owned(),
+        "notes" => event.parse.notes.replace('\n', "; "),
+        other => panic!("no field {other}"),
+    }
+}
+
+fn check_line(line: &str, expected: &[(&str, &str)], wrong: &mut Vec<String>) {
+    let event = event(line.as_bytes());
+    let default = [("status", "ok"), ("notes", "")];
+    let given = |name: &str| expected.iter().any(|(n, _)| *n == name);
+    let all = default.iter().filter(|(name, _)| !given(name)).chain(expected);
+    for (name, value) in all {
+        let got = field(&event, name);
+        if got != *value {
+            wrong.push(format!("{line}\n    {name}: {got}\n    wanted: {value}"));
+        }
+    }
+    for end in 0..=line.len() {
+        let cut = &line.as_bytes()[..end];
+        let event = self::event(cut);
+        if !is_sound(&event, cut) {
+            wrong.push(format!("{line}\n    cut at {end} is not sound: {event:?}"));
+        }
+    }
+}
+
+fn check_file(file: &str) {
+    let (mut wrong, mut line, mut expected) = (Vec::new(), None, Vec::new());
+    for text in file.lines().filter(|text| !text.starts_with('#') && !text.is_empty()) {
+        match text.strip_prefix("    ") {
+            Some(pair) => {
+                let (name, value) = pair.split_once(':').expect("name: value");
+                expected.push((name, value.strip_prefix(' ').unwrap_or(value)));
+            }
+            None => {
+                if let Some(line) = line.replace(text) {
+                    check_line(line, &expected, &mut wrong);
+                }
+                expected.clear();
+            }
+        }
+    }
+    check_line(line.expect("a line"), &expected, &mut wrong);
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn lines_of_rfc5424() {
+    check_file(include_str!("../../testdata/syslog/rfc5424.txt"));
+}
+
+#[test]
+fn lines_of_rfc3164() {
+    check_file(include_str!("../../testdata/syslog/rfc3164.txt"));
+}
+
+#[test]
+fn lines_of_cisco_and_arista() {
+    check_file(include_str!("../../testdata/syslog/cisco.txt"));
+}
+
+#[test]
+fn lines_of_other_vendors() {
+    check_file(include_str!("../../testdata/syslog/vendors.txt"));
+}
+
+/// Texts without NUL, nothing present and empty, JSON that is JSON, raw as it came.
+fn is_sound(event: &Event<'_>, raw: &[u8]) -> bool {
+    let optional = [
+        &event.time_note,
+        &event.relay,
+        &event.app,
+        &event.procid,
+        &event.msgid,
+        &event.mnemonic,
+        &event.resource,
+        &event.structured_data,
+        &event.fields,
+    ];
+    let json = [&event.structured_data, &event.fields];
+    *event.raw == *raw
+        && !event.host.is_empty()
+        && !event.parse.format.is_empty()
+        && ![&event.host, &event.message].iter().any(|text| text.contains('\0'))
+        && optional
+            .iter()
+            .all(|text| text.as_deref().is_none_or(|text| !text.is_empty() && !text.contains('\0')))
+        && json.iter().all(|text| {
+            text.as_deref()
+                .is_none_or(|text| serde_json::from_str::<serde_json::Value>(text).is_ok())
+        })
+}
+
+#[test]
+fn bytes_that_are_no_text() {
+    let check = |raw: &[u8], message: &str, notes: &str| {
+        let event = event(raw);
+        assert_eq!((&*event.message, &*event.parse.notes), (message, notes), "{raw:?}");
+        assert!(is_sound(&event, raw));
+    };
+    check(b"<13>Aug  6 10:00:00 h a: Z\xfcrich", "Zürich", "latin-1 assumed");
+    check(b"<13>Aug  6 10:00:00 h a: x\x80\xfe", "x\u{fffd}\u{fffd}", "invalid utf-8 replaced");
+    check(b"<13>Aug  6 10:00:00 h a: x\0y", "x\u{fffd}y", "nul replaced");
+    check(b"<13>Aug  6 10:00:00 h a: netscreen\0", "netscreen", "");
+    check(b"<13>Aug  6 10:00:00 h a: text\r\n", "text", "");
+    check(b"<13>Aug  6 10:00:00 h a: two\nlines\x1b[31m\n", "two\nlines\x1b[31m", "");
+}
+
+#[test]
+fn nothing_is_an_event_too() {
+    for raw in [&b""[..], b"\n", b"\0\0", b"   "] {
+        let event = event(raw);
+        assert_eq!(event.parse.status, ParseStatus::Failed);
+        assert!(is_sound(&event, raw));
+    }
+}
+
+#[test]
+fn what_is_plain_text_is_borrowed() {
+    let raw = b"<13>1 2026-08-06T10:00:00Z h a p m - text";
+    let event = event(raw);
+    for text in [&event.host, &event.message, event.app.as_ref().expect("app")] {
+        assert!(matches!(text, Cow::Borrowed(_)));
+    }
+}
+
+fn pieces() -> impl Strategy<Value = Vec<u8>> {
+    let known: Vec<&'static str> = vec![
+        "<13>",
+        "<191>",
+        "<192>",
+        "<",
+        ">",
+        "1 ",
+        "2026-08-06T10:00:00.1Z ",
+        "Aug  6 10:00:00 ",
+        "2026 Aug  6 ",
+        "10:00:00",
+        " CEST",
+        "+02:00",
+        "*",
+        ".",
+        "1w2d: ",
+        "45: ",
+        ": ",
+        "host ",
+        "r1: ",
+        "RP/0/RSP0/CPU0:",
+        "rpd[12]: ",
+        "app: ",
+        "[a@1 k=\"v\"]",
+        "[a k=\"",
+        "\"",
+        "\\",
+        "]",
+        "%LINK-3-UPDOWN: ",
+        "%%01IFNET/4/IF_STATE(l):",
+        "Interface ",
+        "Gi0/1,",
+        "neighbor ",
+        "(ip:",
+        "10.0.0.1",
+        "ethernet 1/1",
+        "date=2026-08-06 ",
+        "time=10:00:00 ",
+        "devname=\"f\" ",
+        "eventtime=1785996000 ",
+        "1,2026/08/06 10:00:00,1,SYSTEM,x,0,",
+        ",,,,\"",
+        "BOM%",
+        "\u{feff}",
+        "- ",
+        "-",
+        " ",
+        "\u{fc}",
+        "\0",
+        "\n",
+    ];
+    let piece = prop_oneof![
+        6 => proptest::sample::select(known).prop_map(|text| text.as_bytes().to_vec()),
+        1 => proptest::collection::vec(any::<u8>(), 0..12),
+        1 => "\\PC{0,8}".prop_map(String::into_bytes),
+    ];
+    proptest::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_bytes_make_a_sound_event(raw in prop_oneof![
+        3 => pieces(),
+        1 => proptest::collection::vec(any::<u8>(), 0..200),
+    ]) {
+        let event = event(&raw);
+        prop_assert!(is_sound(&event, &raw), "{:?}", event);
+    }
+}

@@ -1,0 +1,573 @@
+//! The configuration as it is meant: validated structs that services are built from. What was written
+//! (file, environment, command line) is read in [`tree`], checked against the registry in [`keys`],
+//! and turned into [`Config`] by [`load`]. Nothing binds before all of it was understood.
+
+pub mod bounds;
+pub mod diff;
+pub mod env;
+mod error;
+pub mod keys;
+mod read;
+mod safety;
+mod suggest;
+#[cfg(test)]
+mod tests;
+pub mod tree;
+pub mod v2;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mutt_model::alert::{Repeat, SinkRoute};
+use mutt_model::amount;
+use mutt_model::rule::Handling;
+use mutt_model::verdict::Environment;
+use serde::{Serialize, Serializer};
+
+pub use diff::diff;
+pub use env::{EnvSource, ProcessEnv};
+pub use error::{ConfigError, Origin};
+pub use suggest::nearest;
+
+use crate::secrets::SecretRef;
+
+/// Everything that the five services need to know.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Config {
+    /// Where the embedded engines and first-start secrets lie.
+    pub data_dir: PathBuf,
+    /// How long shutdown may take.
+    #[serde(with = "amount::duration_text")]
+    pub shutdown_timeout: Duration,
+    /// The event queue.
+    pub queue: QueueConfig,
+    /// The store.
+    pub store: StoreConfig,
+    /// The Ingestor and its listeners.
+    pub ingestor: IngestorConfig,
+    /// The Alerter.
+    pub alerter: AlerterConfig,
+    /// The Moog Forwarder.
+    pub moog_forwarder: MoogForwarderConfig,
+    /// Remediation.
+    pub remediation: RemediationConfig,
+    /// Where alerts leave, by name.
+    pub sinks: BTreeMap<String, SinkConfig>,
+    /// The Web UI and the REST API.
+    pub web_ui: WebUiConfig,
+    /// Log lines.
+    pub log: LogConfig,
+}
+
+/// `[queue]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct QueueConfig {
+    /// Which engine.
+    pub url: QueueEngine,
+    /// Waiting events at most.
+    pub max_events: u64,
+    /// Bytes at most.
+    #[serde(serialize_with = "size_text")]
+    pub max_bytes: u64,
+    /// Free disk space that is left to others.
+    #[serde(serialize_with = "size_text")]
+    pub min_free: u64,
+}
+
+/// The engine of the event queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QueueEngine {
+    /// Files under `data_dir`.
+    Embedded,
+}
+
+/// `[store]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StoreConfig {
+    /// Which engine.
+    pub url: StoreEngine,
+    /// The store's cap (SQLite).
+    #[serde(serialize_with = "size_text")]
+    pub max_bytes: u64,
+    /// How long what is kept.
+    pub retention: RetentionConfig,
+}
+
+/// The engine of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreEngine {
+    /// Files under `data_dir`.
+    Sqlite,
+}
+
+/// `[store.retention]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RetentionConfig {
+    /// Handled audit rows.
+    #[serde(with = "amount::duration_text")]
+    pub handled: Duration,
+    /// Unhandled audit rows.
+    #[serde(with = "amount::duration_text")]
+    pub unhandled: Duration,
+    /// Cleared alerts; ended deliveries with their attempts.
+    #[serde(with = "amount::duration_text")]
+    pub alerts: Duration,
+    /// The change log.
+    #[serde(with = "amount::duration_text")]
+    pub changes: Duration,
+}
+
+/// `[ingestor]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct IngestorConfig {
+    /// HTTP ingest with health and metrics; `None` when `listen = "off"`.
+    pub http: Option<HttpListener>,
+    /// Syslog.
+    pub syslog: SyslogConfig,
+    /// SNMP traps and informs.
+    pub snmp: SnmpConfig,
+    /// How long an HTTP idempotency key is kept.
+    #[serde(with = "amount::duration_text")]
+    pub dedup_window_http: Duration,
+    /// How long an inform is recognised.
+    #[serde(with = "amount::duration_text")]
+    pub dedup_window_informs: Duration,
+}
+
+/// `[ingestor.http]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HttpListener {
+    /// Address; port 0 lets the kernel choose.
+    pub listen: SocketAddr,
+    /// TLS of our own.
+    pub tls: Option<TlsConfig>,
+    /// A proxy in front does TLS.
+    pub behind_proxy: bool,
+    /// Who may send. Empty: the first-start key in `<data_dir>/ingest-key`.
+    pub keys: Vec<IngestKey>,
+    /// Largest body, packed and unpacked.
+    #[serde(serialize_with = "size_text")]
+    pub max_body: u64,
+    /// Most records in one request.
+    pub max_records: usize,
+    /// Most connections at one time.
+    pub max_connections: usize,
+    /// How long one request may take to arrive.
+    #[serde(with = "amount::duration_text")]
+    pub request_timeout: Duration,
+}
+
+/// `tls = { cert, key, client_ca }`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TlsConfig {
+    /// PEM chain.
+    pub cert: PathBuf,
+    /// PEM key.
+    pub key: SecretRef,
+    /// Clients must show a certificate of this CA.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// `[[ingestor.http.keys]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct IngestKey {
+    /// Who it belongs to, for logs and metrics.
+    pub name: String,
+    /// Current, next.
+    pub key: Vec<SecretRef>,
+}
+
+/// `[ingestor.syslog]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SyslogConfig {
+    /// UDP listeners.
+    pub udp: Vec<SocketAddr>,
+    /// TCP listeners.
+    pub tcp: Vec<SocketAddr>,
+    /// TLS listeners.
+    pub tls: Vec<TlsListener>,
+    /// Longest message; longer ones are cut and flagged.
+    #[serde(serialize_with = "size_text")]
+    pub max_message: u64,
+    /// Most TCP and TLS connections of one listener.
+    pub max_connections: usize,
+    /// A silent TCP connection is closed after this.
+    #[serde(with = "amount::duration_text")]
+    pub idle_timeout: Duration,
+    /// `SO_RCVBUF` of each UDP socket.
+    #[serde(serialize_with = "size_text")]
+    pub receive_buffer: u64,
+}
+
+/// `[[ingestor.syslog.tls]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TlsListener {
+    /// Address.
+    pub listen: SocketAddr,
+    /// PEM chain.
+    pub cert: PathBuf,
+    /// PEM key.
+    pub key: SecretRef,
+    /// Clients must show a certificate of this CA.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// `[ingestor.snmp]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SnmpConfig {
+    /// UDP listeners.
+    pub udp: Vec<SocketAddr>,
+    /// Known communities; none: any, on loopback only.
+    pub communities: Vec<SecretRef>,
+    /// `SO_RCVBUF` of each socket.
+    #[serde(serialize_with = "size_text")]
+    pub receive_buffer: u64,
+}
+
+/// `[alerter]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AlerterConfig {
+    /// Health and metrics.
+    pub listen: SocketAddr,
+    /// v2's second listener, metrics only.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The team when neither rule nor device names one.
+    pub default_team: String,
+    /// Events of one template on one host that make a meta-alert; 0: none.
+    pub unhandled_threshold: u64,
+    /// Within this.
+    #[serde(with = "amount::duration_text")]
+    pub unhandled_window: Duration,
+}
+
+/// `[moog_forwarder]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MoogForwarderConfig {
+    /// Health and metrics.
+    pub listen: SocketAddr,
+    /// v2's second listener, metrics only.
+    pub metrics_listen: Option<SocketAddr>,
+}
+
+/// `[remediation]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RemediationConfig {
+    /// Health and metrics.
+    pub listen: SocketAddr,
+    /// v2's second listener, metrics only.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Time between rounds.
+    #[serde(with = "amount::duration_text")]
+    pub interval: Duration,
+    /// Expired deliveries made pending again in one round, for each sink.
+    pub redrive_batch: u64,
+}
+
+/// `[sinks.NAME]`
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SinkConfig {
+    /// Which protocol.
+    pub kind: SinkKind,
+    /// Where to.
+    pub url: String,
+    /// The credential.
+    pub auth: Option<SinkAuth>,
+    /// Deliveries per second at most; `None`: no limiter.
+    #[serde(serialize_with = "rate_text")]
+    pub rate: Option<f64>,
+    /// A delivery is tried for this long.
+    #[serde(with = "amount::duration_text")]
+    pub retry_for: Duration,
+    /// Only these teams; empty: all.
+    pub teams: Vec<String>,
+    /// Only these decisions; empty: every delivering one.
+    pub decisions: Vec<Handling>,
+    /// Only these environments; empty: all.
+    pub environments: Vec<Environment>,
+    /// How repeats leave.
+    pub repeat: RepeatMode,
+    /// Time between reminders with `repeat = "changes"`.
+    #[serde(with = "amount::duration_text")]
+    pub repeat_interval: Duration,
+    /// One attempt may take this long.
+    #[serde(with = "amount::duration_text")]
+    pub timeout: Duration,
+    /// Attempts at one time.
+    pub in_flight: usize,
+    /// Trust this CA instead of the host's.
+    pub ca: Option<PathBuf>,
+}
+
+/// Which protocol a sink speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SinkKind {
+    /// Moogsoft Onprem webhook.
+    Moogsoft,
+    /// Moogsoft Cloud events API.
+    MoogsoftCloud,
+    /// PagerDuty Events API v2.
+    Pagerduty,
+    /// ServiceNow Event Management.
+    Servicenow,
+    /// Prometheus Alertmanager API v2.
+    Alertmanager,
+    /// Any HTTP endpoint that takes JSON.
+    Webhook,
+}
+
+impl SinkKind {
+    /// All kinds with their names in the configuration.
+    pub const ALL: [(Self, &'static str); 6] = [
+        (Self::Moogsoft, "moogsoft"),
+        (Self::MoogsoftCloud, "moogsoft-cloud"),
+        (Self::Pagerduty, "pagerduty"),
+        (Self::Servicenow, "servicenow"),
+        (Self::Alertmanager, "alertmanager"),
+        (Self::Webhook, "webhook"),
+    ];
+
+    /// The name in configuration, API and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("webhook", |(_, name)| name)
+    }
+}
+
+/// How a sink recognises us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SinkAuth {
+    /// `Authorization: Bearer`
+    Bearer(SecretRef),
+    /// `Authorization: Basic`
+    Basic {
+        /// The user.
+        user: String,
+        /// The password.
+        password: SecretRef,
+    },
+    /// A header of its own.
+    Header {
+        /// The header's name.
+        name: String,
+        /// Its value.
+        value: SecretRef,
+    },
+}
+
+/// How repeats of an open alert leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RepeatMode {
+    /// Every matching event.
+    Every,
+    /// Opened, severity, cleared, reminders.
+    Changes,
+}
+
+impl SinkConfig {
+    /// The sink as routing sees it.
+    #[must_use]
+    pub fn route(&self, name: &str) -> SinkRoute {
+        SinkRoute {
+            name: name.to_owned(),
+            teams: self.teams.clone(),
+            decisions: self.decisions.clone(),
+            environments: self.environments.clone(),
+            repeat: match self.repeat {
+                RepeatMode::Every => Repeat::Every,
+                RepeatMode::Changes => Repeat::Changes { interval: self.repeat_interval },
+            },
+        }
+    }
+}
+
+/// `[web_ui]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WebUiConfig {
+    /// Address; port 0 lets the kernel choose.
+    pub listen: SocketAddr,
+    /// TLS of our own.
+    pub tls: Option<TlsConfig>,
+    /// A proxy in front does TLS.
+    pub behind_proxy: bool,
+    /// Who may use API and UI. Empty: the first-start token in `<data_dir>/admin-token`.
+    pub tokens: Vec<ApiToken>,
+    /// How long a browser session lasts.
+    #[serde(with = "amount::duration_text")]
+    pub session_lifetime: Duration,
+    /// Most connections at one time.
+    pub max_connections: usize,
+    /// How long one request may take to arrive.
+    #[serde(with = "amount::duration_text")]
+    pub request_timeout: Duration,
+}
+
+/// `[[web_ui.tokens]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ApiToken {
+    /// Who, in the change log.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// Current, next.
+    pub token: Vec<SecretRef>,
+}
+
+/// What a token may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Read.
+    Viewer,
+    /// Read; act on alerts, deliveries and lanes.
+    Operator,
+    /// Everything.
+    Admin,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LogConfig {
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+    /// Lines for people or for machines.
+    pub format: LogFormat,
+}
+
+/// Lines for people or for machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One readable line.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What the command line says on top of file and environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `--data-dir`
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Reads file, environment and command line into a [`Config`].
+///
+/// # Errors
+///
+/// Every error that was found, in the order of the file.
+pub fn load(
+    file: Option<&Path>,
+    env: &dyn EnvSource,
+    overrides: &Overrides,
+) -> Result<Config, Vec<ConfigError>> {
+    let mut errors = Vec::new();
+    let mut root = match file {
+        Some(path) => tree::read_file(path, &mut errors),
+        None => tree::Node::empty(),
+    };
+    v2::apply(env, &mut root);
+    env::apply(env, &mut root, &mut errors);
+    if let Some(dir) = &overrides.data_dir {
+        root.set(
+            &["data_dir"],
+            tree::Node::text(&dir.to_string_lossy(), Origin::CommandLine("--data-dir")),
+        );
+    }
+    keys::check_tree(&root, &mut errors);
+    let config = read::config(&root, &mut errors);
+    safety::check(&config, &root, &mut errors);
+    if errors.is_empty() {
+        Ok(config)
+    } else {
+        errors.sort_by_key(ConfigError::line);
+        Err(errors)
+    }
+}
+
+impl Config {
+    /// The configuration without a file and without environment.
+    ///
+    /// # Errors
+    ///
+    /// Never in a program whose defaults are sane; a test holds that.
+    pub fn defaults() -> Result<Self, Vec<ConfigError>> {
+        load(None, &env::NoEnv, &Overrides::default())
+    }
+
+    /// As JSON for API and `muttctl config show`: references of secrets, never their values.
+    #[must_use]
+    pub fn redacted(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// All secret references with the key that names them.
+    #[must_use]
+    pub fn secret_refs(&self) -> Vec<(String, &SecretRef)> {
+        let mut all = Vec::new();
+        if let Some(http) = &self.ingestor.http {
+            if let Some(tls) = &http.tls {
+                all.push(("ingestor.http.tls.key".to_owned(), &tls.key));
+            }
+            for key in &http.keys {
+                all.extend(key.key.iter().map(|r| ("ingestor.http.keys.key".to_owned(), r)));
+            }
+        }
+        for tls in &self.ingestor.syslog.tls {
+            all.push(("ingestor.syslog.tls.key".to_owned(), &tls.key));
+        }
+        for community in &self.ingestor.snmp.communities {
+            all.push(("ingestor.snmp.communities".to_owned(), community));
+        }
+        for (name, sink) in &self.sinks {
+            match &sink.auth {
+                Some(SinkAuth::Bearer(secret)) => {
+                    all.push((format!("sinks.{name}.auth.bearer"), secret));
+                }
+                Some(SinkAuth::Basic { password, .. }) => {
+                    all.push((format!("sinks.{name}.auth.basic.password"), password));
+                }
+                Some(SinkAuth::Header { value, .. }) => {
+                    all.push((format!("sinks.{name}.auth.header.value"), value));
+                }
+                None => {}
+            }
+        }
+        if let Some(tls) = &self.web_ui.tls {
+            all.push(("web_ui.tls.key".to_owned(), &tls.key));
+        }
+        for token in &self.web_ui.tokens {
+            all.extend(token.token.iter().map(|r| ("web_ui.tokens.token".to_owned(), r)));
+        }
+        all
+    }
+
+    /// The secrets that cannot be resolved now, as errors.
+    #[must_use]
+    pub fn unresolved(&self, env: &dyn EnvSource) -> Vec<ConfigError> {
+        self.secret_refs()
+            .into_iter()
+            .filter_map(|(key, secret)| {
+                let why = secret.resolve_in(env).err()?;
+                Some(ConfigError::secret(&key, &why.to_string()))
+            })
+            .collect()
+    }
+}
+
+fn size_text<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&amount::format_size(*bytes))
+}
+
+fn rate_text<S: Serializer>(rate: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match rate {
+        Some(rate) => serializer.serialize_str(&format!("{rate}/s")),
+        None => serializer.serialize_none(),
+    }
+}

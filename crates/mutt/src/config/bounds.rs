@@ -1,0 +1,77 @@
+//! Named limits that are not configuration: everything has a limit, and CONFIG.md lists it with what
+//! happens when it is met.
+
+/// A limit of the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// Name of the constant.
+    pub name: &'static str,
+    /// Its value as text.
+    pub value: fn() -> String,
+    /// What it limits.
+    pub what: &'static str,
+    /// What happens when it is met.
+    pub met: &'static str,
+}
+
+/// All of them, in the order of the reference.
+pub const BOUNDS: &[Bound] = &[
+    Bound {
+        name: "BATCH_EVENTS_MAX",
+        value: || mutt_model::batch::BATCH_EVENTS_MAX.to_string(),
+        what: "Events in one batch.",
+        met: "The batch is appended and the next one begins.",
+    },
+    Bound {
+        name: "BATCH_BYTES_MAX",
+        value: || {
+            mutt_model::amount::format_size(
+                u64::try_from(mutt_model::batch::BATCH_BYTES_MAX).unwrap_or(u64::MAX),
+            )
+        },
+        what: "Bytes in one batch.",
+        met: "The batch is appended and the next one begins.",
+    },
+    Bound {
+        name: "BATCH_AGE_MAX",
+        value: || mutt_model::amount::format_duration(mutt_model::batch::BATCH_AGE_MAX),
+        what: "How long a batch waits for more events.",
+        met: "The batch is appended as it is.",
+    },
+    Bound {
+        name: "PAGE_MAX",
+        value: || mutt_store::store::PAGE_MAX.to_string(),
+        what: "Items on one page of the REST API.",
+        met: "next_cursor leads to the next page.",
+    },
+    Bound {
+        name: "SCAN_BUDGET_ROWS",
+        value: || mutt_store::store::SCAN_BUDGET_ROWS.to_string(),
+        what: "Rows that a search by text looks at for one page.",
+        met: "The page ends early and next_cursor goes on.",
+    },
+    Bound {
+        name: "OID_ARCS_MAX",
+        value: || mutt_model::oid::OID_ARCS_MAX.to_string(),
+        what: "Arcs of an OID.",
+        met: "The trap is kept with its raw bytes, parse status partial.",
+    },
+    Bound {
+        name: "ATTEMPT_DETAIL_MAX",
+        value: || mutt_model::delivery::ATTEMPT_DETAIL_MAX.to_string(),
+        what: "Bytes of a sink's answer that an attempt keeps.",
+        met: "The answer is cut there.",
+    },
+    Bound {
+        name: "CONFIG_FILE_BYTES_MAX",
+        value: || mutt_model::amount::format_size(super::tree::CONFIG_FILE_BYTES_MAX),
+        what: "Length of a configuration file.",
+        met: "The file is refused (MUTT-C006).",
+    },
+    Bound {
+        name: "SECRET_FILE_BYTES_MAX",
+        value: || mutt_model::amount::format_size(crate::secrets::SECRET_FILE_BYTES_MAX),
+        what: "Length of a secret's file.",
+        met: "The secret is refused (MUTT-C004).",
+    },
+];

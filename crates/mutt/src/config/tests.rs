@@ -1,0 +1,335 @@
+//! Tests of loading: defaults, errors with their places, environment, unsafe doors, reload.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::*;
+
+fn load_text(text: &str, env: &dyn EnvSource) -> Result<Config, Vec<ConfigError>> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("mutt.toml");
+    std::fs::write(&file, text).unwrap();
+    load(Some(&file), env, &Overrides::default())
+}
+
+fn ok(text: &str) -> Config {
+    load_text(text, &env::NoEnv).unwrap_or_else(|errors| panic!("{errors:#?}"))
+}
+
+/// One error of this code, on this line, with these words.
+fn fails(text: &str, code: &str, line: usize, words: &str) {
+    let errors = load_text(text, &env::NoEnv).unwrap_err();
+    let found = errors.iter().any(|error| {
+        error.code.id == code && error.line() == line && error.message.contains(words)
+    });
+    assert!(found, "{code} line {line} `{words}` is not in {errors:#?}");
+}
+
+#[test]
+fn without_configuration_everything_is_on_loopback_and_unprivileged() {
+    let config = Config::defaults().unwrap_or_else(|errors| panic!("{errors:#?}"));
+    assert_eq!(config.data_dir, Path::new("./mutt-data"));
+    let http = config.ingestor.http.as_ref().unwrap();
+    let mut addresses = vec![http.listen, config.web_ui.listen, config.alerter.listen];
+    addresses.extend(&config.ingestor.syslog.udp);
+    addresses.extend(&config.ingestor.syslog.tcp);
+    addresses.extend(&config.ingestor.snmp.udp);
+    addresses.extend([config.moog_forwarder.listen, config.remediation.listen]);
+    let ports: Vec<u16> = addresses.iter().map(|address| address.port()).collect();
+    assert_eq!(ports, [8080, 8090, 8082, 5514, 5514, 9162, 8084, 8087]);
+    assert!(addresses.iter().all(|address| address.ip().is_loopback()));
+    assert_eq!(config.queue.max_events, 1_000_000);
+    assert_eq!(config.store.max_bytes, 5 << 30);
+    assert!(config.sinks.is_empty());
+}
+
+const WHOLE: &str = r#"
+data_dir = "/var/lib/mutt"
+[queue]
+url = "embedded"
+max_events = 1000000
+max_bytes = "4GiB"
+min_free = "1GiB"
+[store]
+url = "sqlite"
+max_bytes = "5GiB"
+[ingestor.http]
+listen = "127.0.0.1:8080"
+tls = { cert = "c.pem", key = { file = "k.pem" }, client_ca = "ca.pem" }
+[[ingestor.http.keys]]
+name = "rsyslog"
+key = [{ env = "INGEST_API_KEY" }, { file = "/next" }]
+[ingestor.syslog]
+tls = [{ listen = "127.0.0.1:6514", cert = "c.pem", key = { credential = "tls" }, client_ca = "ca.pem" }]
+relp = []
+[ingestor.snmp]
+communities = [{ env = "COMMUNITY" }]
+[alerter]
+metrics_listen = "127.0.0.1:8081"
+[moog_forwarder]
+metrics_listen = "127.0.0.1:8083"
+[remediation]
+metrics_listen = "127.0.0.1:8086"
+[sinks.moog]
+kind = "moogsoft"
+url = "https://moog.example.net/events/webhook_webhook1"
+auth = { bearer = { env = "MOOG" } }
+rate = "120/m"
+teams = ["NetOps"]
+decisions = ["page_only"]
+environments = ["dev"]
+ca = "ca.pem"
+[sinks.basic]
+kind = "webhook"
+url = "http://127.0.0.1:9/"
+auth = { basic = { user = "u", password = { env = "P" } } }
+[sinks.header]
+kind = "pagerduty"
+url = "http://127.0.0.1:9/"
+auth = { header = { name = "X-Key", value = { env = "P" } } }
+repeat = "every"
+[web_ui]
+listen = "0.0.0.0:8090"
+tls = { cert = "c.pem", key = { file = "k.pem" }, client_ca = "ca.pem" }
+[[web_ui.tokens]]
+name = "night-shift"
+role = "operator"
+token = { file = "/t" }
+"#;
+
+#[test]
+fn a_whole_file_means_what_it_says() {
+    let config = ok(WHOLE);
+    let moog = &config.sinks["moog"];
+    assert_eq!(
+        (moog.kind, moog.repeat, moog.rate),
+        (SinkKind::Moogsoft, RepeatMode::Every, Some(2.0))
+    );
+    assert_eq!(moog.decisions, [Handling::PageOnly]);
+    assert_eq!(config.sinks["basic"].repeat, RepeatMode::Changes);
+    assert_eq!(config.ingestor.http.as_ref().unwrap().keys[0].key.len(), 2);
+    assert_eq!(config.web_ui.tokens[0].role, Role::Operator);
+    assert_eq!(config.secret_refs().len(), 10);
+    assert!(ok("ingestor.http.listen = \"off\"").ingestor.http.is_none());
+}
+
+/// The pattern of each leaf of the redacted configuration.
+fn leaves(value: &Value, path: &[&str], found: &mut BTreeSet<String>) {
+    if let Some(key) = keys::find(path) {
+        found.insert(key.path.to_owned());
+        return;
+    }
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                leaves(value, &[path, &[name.as_str()]].concat(), found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| leaves(item, path, found)),
+        _ => {
+            found.insert(path.join("."));
+        }
+    }
+}
+
+#[test]
+fn every_field_has_its_key_and_every_key_its_field() {
+    let mut fields = BTreeSet::new();
+    leaves(&ok(WHOLE).redacted(), &[], &mut fields);
+    let keys: BTreeSet<String> = keys::all()
+        .filter(|key| !matches!(key.kind, keys::Kind::Later(_)))
+        .map(|key| key.path.to_owned())
+        .collect();
+    assert_eq!(fields, keys);
+    for key in keys::all() {
+        assert!(!key.what.is_empty(), "{}", key.path);
+    }
+}
+
+#[test]
+fn every_error_names_its_line_its_key_and_what_is_allowed() {
+    fails("[queue]\nmax_event = 5\n", "MUTT-C002", 2, "did you mean `max_events`?");
+    fails("[qeue]\nmax_events = 5\n", "MUTT-C002", 1, "did you mean `queue`?");
+    fails("max_events = 5\n", "MUTT-C002", 1, "did you mean `queue.max_events`?");
+    fails("[queue]\n\nmax_events = 5\n", "MUTT-C003", 3, "from 1000 to 1000000000");
+    fails("[queue]\nmax_bytes = 5\n", "MUTT-C003", 2, "has no unit");
+    fails("[queue]\nmax_bytes = \"5 parrots\"\n", "MUTT-C003", 2, "is no size");
+    fails("queue = 5\n", "MUTT-C003", 1, "it is a table: [queue]");
+    fails("shutdown_timeout = \"1w\"\n", "MUTT-C003", 1, "not within 1s to 10m");
+    fails("[queue]\nurl = \"redis://host\"\n", "MUTT-C003", 2, "comes with the production engines");
+    fails("[queue]\npassword = { env = \"X\" }\n", "MUTT-C003", 2, "production engines");
+    fails("[store]\nurl = \"postgres://u@h/d\"\n", "MUTT-C003", 2, "comes with the production");
+    fails("[vault]\nurl = \"https://vault\"\n", "MUTT-C003", 2, "use { file = ... }");
+    fails("[ingestor.syslog]\nrelp = [\"127.0.0.1:2514\"]\n", "MUTT-C003", 2, "comes later");
+    fails("[ingestor.syslog]\nudp = [\"here\"]\n", "MUTT-C003", 2, "is no address with port");
+    fails("[[ingestor.snmp.users]]\nname = \"u\"\n", "MUTT-C003", 1, "SNMPv3 users come later");
+    fails("[ingestor.http]\nkeys = 5\n", "MUTT-C003", 2, "a list of tables");
+    fails(
+        "[[ingestor.http.keys]]\nname = \"a\"\n",
+        "MUTT-C003",
+        1,
+        "`ingestor.http.keys[0].key` is missing",
+    );
+    fails(
+        "[[web_ui.tokens]]\nname = \"a\"\nrole = \"amdin\"\ntoken = { env = \"T\" }\n",
+        "MUTT-C003",
+        3,
+        "did you mean `admin`?",
+    );
+    fails(
+        "[sinks.moog]\nkind = \"mogsoft\"\nurl = \"http://x/\"\n",
+        "MUTT-C003",
+        2,
+        "did you mean `moogsoft`?",
+    );
+    fails(
+        "[sinks.moog]\nkind = \"webhook\"\nurl = \"ftp://x/\"\n",
+        "MUTT-C003",
+        3,
+        "no http or https URL",
+    );
+    fails(
+        "[sinks.a]\nkind = \"webhook\"\nurl = \"http://x/\"\nauth = {}\n",
+        "MUTT-C003",
+        4,
+        "name one way",
+    );
+    fails(
+        "[sinks.a]\nkind = \"webhook\"\nurl = \"http://x/\"\ndecisions = [\"Ignore\"]\n",
+        "MUTT-C003",
+        4,
+        "never leaves",
+    );
+    fails("[queue\n", "MUTT-C001", 1, "not TOML");
+    let two = "[queue]\nmax_bytes = 5\n[store]\nmax_bytes = 5\n";
+    assert_eq!(load_text(two, &env::NoEnv).unwrap_err().len(), 2);
+    let missing = load(Some(Path::new("/nowhere.toml")), &env::NoEnv, &Overrides::default());
+    assert_eq!(missing.unwrap_err()[0].code.id, "MUTT-C006");
+}
+
+#[test]
+fn a_plain_secret_is_refused_and_not_repeated() {
+    let text = "[[web_ui.tokens]]\nname = \"a\"\nrole = \"admin\"\ntoken = \"hunter2\"\n";
+    fails(text, "MUTT-C003", 4, "write { file = \"PATH\" }");
+    let errors = load_text(text, &env::NoEnv).unwrap_err();
+    assert!(!format!("{errors:?}").contains("hunter2"));
+    let url = "[sinks.a]\nkind = \"webhook\"\nurl = \"http://user:hunter2@x/\"\n";
+    let errors = load_text(url, &env::NoEnv).unwrap_err();
+    assert!(!format!("{errors:?}").contains("hunter2"));
+}
+
+#[test]
+fn unsafe_doors_are_refused() {
+    fails("[ingestor.http]\nlisten = \"0.0.0.0:8080\"\n", "MUTT-C005", 2, "ingestor.http.tls");
+    fails("[web_ui]\nlisten = \"[::]:8090\"\n", "MUTT-C005", 2, "behind_proxy");
+    fails("[ingestor.snmp]\nudp = [\"0.0.0.0:162\"]\n", "MUTT-C005", 2, "communities");
+    ok("[ingestor.http]\nlisten = \"0.0.0.0:8080\"\nbehind_proxy = true\n");
+    ok("[ingestor.snmp]\nudp = [\"0.0.0.0:162\"]\ncommunities = [{ env = \"C\" }]\n");
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let check = |name: &str, value: &str, key: &str, expected: Value| {
+        let env = vec![(name, value)];
+        let config = load_text("[queue]\nmax_events = 2000\n", &env);
+        let value = config.unwrap_or_else(|errors| panic!("{name}: {errors:#?}")).redacted();
+        let found = key.split('.').fold(&value, |value, part| &value[part]);
+        assert_eq!(*found, expected, "{name}");
+    };
+    check("MUTT__QUEUE__MAX_EVENTS", "5000", "queue.max_events", 5000.into());
+    check("MUTT__DATA_DIR", "/x", "data_dir", "/x".into());
+    check("MUTT__INGESTOR__SYSLOG__UDP", "[]", "ingestor.syslog.udp", serde_json::json!([]));
+    check("MUTT__INGESTOR__HTTP__BEHIND_PROXY", "true", "ingestor.http.behind_proxy", true.into());
+    check("MUTT__ALERTER__DEFAULT_TEAM", "42", "alerter.default_team", "42".into());
+    check(
+        "MUTT__SINKS",
+        "{ hook = { kind = \"webhook\", url = \"http://127.0.0.1:9/\" } }",
+        "sinks.hook.kind",
+        "webhook".into(),
+    );
+    check(
+        "MUTT__WEB_UI__TOKENS",
+        "[{ name = \"n\", role = \"viewer\", token = { env = \"T\" } }]",
+        "web_ui.tokens",
+        serde_json::json!([{ "name": "n", "role": "viewer", "token": [{ "env": "T" }] }]),
+    );
+    for (name, value, code) in [
+        ("MUTT__QUEUE__MAX_EVENT", "5000", "MUTT-C002"),
+        ("MUTT__QUEUE__MAX_EVENTS", "many", "MUTT-C003"),
+        ("MUTT__INGESTOR__SYSLOG__UDP", "[oops", "MUTT-C003"),
+    ] {
+        let errors = load(None, &vec![(name, value)], &Overrides::default()).unwrap_err();
+        assert_eq!(errors[0].code.id, code);
+        assert_eq!(errors[0].origin.to_string(), format!("environment {name}"));
+    }
+}
+
+#[test]
+fn names_of_v2_are_understood_or_reported() {
+    let env = vec![
+        ("MOOG_WEBHOOK_URL", "https://moog.example.net/hook"),
+        ("MOOG_API_KEY", "never shown"),
+        ("MOOG_RATE_LIMIT", "100"),
+        ("MOOG_RATE_PERIOD", "2"),
+        ("UNHANDLED_EXPIRY_SECONDS", "3600"),
+        ("METRICS_PORT_ALERTER", "8081"),
+        ("LOG_LEVEL", "WARNING"),
+        ("INGEST_API_KEY", "never shown"),
+        ("REDIS_HOST", "redis1"),
+        ("MOOG_MAX_RETRIES", "5"),
+        ("HOME", "/root"),
+    ];
+    let config = load(None, &env, &Overrides::default()).unwrap();
+    let moog = &config.sinks["moog"];
+    assert_eq!((moog.kind, moog.rate), (SinkKind::Moogsoft, Some(50.0)));
+    assert_eq!(moog.auth, Some(SinkAuth::Bearer(SecretRef::Env("MOOG_API_KEY".to_owned()))));
+    assert_eq!(config.alerter.unhandled_window, Duration::from_secs(3600));
+    assert_eq!(config.alerter.metrics_listen, Some("127.0.0.1:8081".parse().unwrap()));
+    assert_eq!(config.log.level, "warn");
+    assert_eq!(config.ingestor.http.unwrap().keys[0].name, "v2");
+    let notes = v2::notes(&env);
+    let of = |name: &str| notes.iter().find(|note| note.name == name);
+    assert_eq!(of("MOOG_API_KEY").unwrap().key, Some("sinks.moog.auth"));
+    assert_eq!(of("REDIS_HOST").unwrap().key, None);
+    assert!(of("MOOG_MAX_RETRIES").unwrap().what.contains("retry_for"));
+    assert!(of("HOME").is_none());
+    let file = "[alerter]\nunhandled_window = \"2h\"\n";
+    assert_eq!(load_text(file, &env).unwrap().alerter.unhandled_window, Duration::from_secs(7200));
+    for (_, key) in v2::understood() {
+        let path: Vec<&str> = key.split('.').collect();
+        let known = keys::find(&path).is_some()
+            || keys::all().any(|k| {
+                k.path.starts_with(&format!("{key}[]")) || k.path == "sinks.*.auth.bearer"
+            });
+        assert!(known, "{key}");
+    }
+}
+
+#[test]
+fn a_reload_knows_what_needs_a_restart() {
+    let old = ok("[log]\nlevel = \"info\"\n");
+    let new = ok(
+        "[log]\nlevel = \"debug\"\n[queue]\nmax_events = 5000\n[[web_ui.tokens]]\nname = \"a\"\nrole = \"admin\"\ntoken = { env = \"T\" }\n",
+    );
+    let changed: Vec<(String, keys::Apply)> =
+        diff(&old, &new).into_iter().map(|c| (c.key, c.apply)).collect();
+    assert_eq!(
+        changed,
+        [
+            ("queue.max_events".to_owned(), keys::Apply::Start),
+            ("web_ui.tokens".to_owned(), keys::Apply::Reload),
+            ("log.level".to_owned(), keys::Apply::Reload),
+        ]
+    );
+    assert!(diff(&old, &old).is_empty());
+}
+
+#[test]
+fn missing_secrets_are_named() {
+    let config = ok("[ingestor.snmp]\ncommunities = [{ env = \"NOT_SET\" }]\n");
+    let errors = config.unresolved(&env::NoEnv);
+    assert_eq!(errors[0].code.id, "MUTT-C004");
+    assert!(errors[0].message.contains("NOT_SET"));
+}

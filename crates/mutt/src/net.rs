@@ -1,0 +1,6 @@
+//! Sockets: how listeners are bound, read in batches, and watched for what the kernel drops.
+
+pub mod http;
+pub mod kernel;
+pub mod tls;
+pub mod udp;

@@ -1,0 +1,108 @@
+//! Server TLS: certificate and key from files, an optional client CA, reloaded when a file changes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use mutt_model::Secret;
+use rustls::ServerConfig;
+use rustls::server::WebPkiClientVerifier;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+/// Where a listener's TLS comes from.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// PEM chain, leaf first.
+    pub cert: PathBuf,
+    /// PEM key.
+    pub key: Secret,
+    /// PEM certificates of the authorities that client certificates must come from.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// The TLS that a listener offers now.
+#[derive(Debug)]
+pub struct Tls {
+    files: TlsFiles,
+    current: ArcSwap<ServerConfig>,
+    changed: std::sync::Mutex<Vec<Option<SystemTime>>>,
+}
+
+/// Makes ring the process's one TLS provider; later calls change nothing.
+pub fn install_provider() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+impl Tls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    ///
+    /// Words that name the file and what is wrong with it.
+    pub fn load(files: TlsFiles) -> Result<Self, String> {
+        install_provider();
+        let current = ArcSwap::from_pointee(config(&files)?);
+        let changed = std::sync::Mutex::new(stamps(&files));
+        Ok(Self { files, current, changed })
+    }
+
+    /// The configuration for the next connection; files that changed are read again first. Files
+    /// that cannot be read leave the last good configuration in force.
+    #[must_use]
+    pub fn current(&self) -> Arc<ServerConfig> {
+        if let Ok(mut changed) = self.changed.lock() {
+            let now = stamps(&self.files);
+            if *changed != now {
+                match config(&self.files) {
+                    Ok(config) => self.current.store(Arc::new(config)),
+                    Err(why) => tracing::warn!(
+                        code = %mutt_model::codes::CONFIG_SECRET, why,
+                        "TLS files changed and cannot be used; the last good ones stay"
+                    ),
+                }
+                *changed = now;
+            }
+        }
+        self.current.load_full()
+    }
+}
+
+fn stamps(files: &TlsFiles) -> Vec<Option<SystemTime>> {
+    let stamp = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified()).ok();
+    let mut stamps = vec![stamp(&files.cert)];
+    stamps.extend(files.client_ca.as_deref().map(stamp));
+    stamps
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let wrong = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
+    let list: Vec<_> = CertificateDer::pem_file_iter(path)
+        .map_err(|e| wrong(&e))?
+        .collect::<Result<_, _>>()
+        .map_err(|e| wrong(&e))?;
+    if list.is_empty() { Err(wrong(&"no certificate in the file")) } else { Ok(list) }
+}
+
+fn config(files: &TlsFiles) -> Result<ServerConfig, String> {
+    let chain = certificates(&files.cert)?;
+    let key = PrivateKeyDer::from_pem_slice(files.key.expose().as_bytes())
+        .map_err(|e| format!("the TLS key: {e}"))?;
+    let builder = match &files.client_ca {
+        None => ServerConfig::builder().with_no_client_auth(),
+        Some(path) => {
+            let mut roots = rustls::RootCertStore::empty();
+            for authority in certificates(path)? {
+                roots.add(authority).map_err(|e| format!("{}: {e}", path.display()))?;
+            }
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots))
+                .build()
+                .map_err(|e| format!("{}: {e}", path.display()))?;
+            ServerConfig::builder().with_client_cert_verifier(verifier)
+        }
+    };
+    builder
+        .with_single_cert(chain, key)
+        .map_err(|e| format!("{} and its key: {e}", files.cert.display()))
+}

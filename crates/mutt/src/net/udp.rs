@@ -1,0 +1,242 @@
+//! UDP listeners: many datagrams for one call of the kernel, and answers from the address that was
+//! asked.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd as _;
+
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg,
+    sendmsg, setsockopt, sockopt,
+};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::unix::AsyncFd;
+
+/// Datagrams that are taken from the kernel in one call.
+pub const DATAGRAMS_PER_CALL: usize = 64;
+/// The largest UDP payload.
+pub const DATAGRAM_MAX: usize = 65_535;
+
+/// A bound UDP socket.
+#[derive(Debug)]
+pub struct Listener {
+    socket: AsyncFd<UdpSocket>,
+    local: SocketAddr,
+    /// Receive buffer in bytes that was asked for.
+    pub asked: usize,
+    /// Receive buffer in bytes that the kernel granted (it counts its own overhead, too).
+    pub granted: usize,
+}
+
+impl Listener {
+    /// Binds `address` and asks for a receive buffer of `asked` bytes. Must be called inside the
+    /// runtime.
+    ///
+    /// # Errors
+    ///
+    /// The system's own, when the address is taken or not permitted.
+    pub fn bind(address: SocketAddr, asked: usize) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(address.ip() != IpAddr::from([0u16; 8]))?;
+        }
+        // SO_RCVBUFFORCE needs CAP_NET_ADMIN and is not capped by net.core.rmem_max.
+        if setsockopt(&socket, sockopt::RcvBufForce, &asked).is_err() {
+            socket.set_recv_buffer_size(asked)?;
+        }
+        let granted = socket.recv_buffer_size()? / 2;
+        if address.ip().is_unspecified() {
+            // The address that was asked is needed to answer from it.
+            if address.is_ipv4() {
+                setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+            } else {
+                setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+            }
+        }
+        socket.bind(&address.into())?;
+        socket.set_nonblocking(true)?;
+        let socket: UdpSocket = socket.into();
+        let local = socket.local_addr()?;
+        Ok(Self { socket: AsyncFd::new(socket)?, local, asked, granted })
+    }
+
+    /// The address that is listened on.
+    #[must_use]
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The inode by which the kernel lists the socket.
+    #[must_use]
+    pub fn inode(&self) -> Option<u64> {
+        super::kernel::inode(self.socket.get_ref())
+    }
+
+    /// Waits for datagrams and takes up to [`DATAGRAMS_PER_CALL`].
+    ///
+    /// # Errors
+    ///
+    /// The system's own.
+    pub async fn receive(
+        &self,
+        room: &mut Room,
+        mut each: impl FnMut(&[u8], SocketAddr, Option<IpAddr>),
+    ) -> io::Result<usize> {
+        loop {
+            let mut ready = self.socket.readable().await?;
+            match ready.try_io(|socket| room.fill(socket.get_ref(), &mut each)) {
+                Ok(result) => return result,
+                Err(_would_block) => {}
+            }
+        }
+    }
+
+    /// Takes what the kernel already holds; `Ok(0)` when that is nothing.
+    ///
+    /// # Errors
+    ///
+    /// The system's own.
+    pub fn receive_now(
+        &self,
+        room: &mut Room,
+        mut each: impl FnMut(&[u8], SocketAddr, Option<IpAddr>),
+    ) -> io::Result<usize> {
+        match room.fill(self.socket.get_ref(), &mut each) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            other => other,
+        }
+    }
+
+    /// Sends one answer to `peer`, from `from` where the socket listens on every address.
+    ///
+    /// # Errors
+    ///
+    /// The system's own; a full send buffer is an error, too (the peer repeats).
+    pub fn answer(&self, bytes: &[u8], peer: SocketAddr, from: Option<IpAddr>) -> io::Result<()> {
+        let fd = self.socket.get_ref().as_raw_fd();
+        let to = SockaddrStorage::from(peer);
+        let slices = [IoSlice::new(bytes)];
+        let flags = MsgFlags::MSG_DONTWAIT;
+        match from.filter(|_| self.local.ip().is_unspecified()) {
+            Some(IpAddr::V4(from)) => {
+                let info = nix::libc::in_pktinfo {
+                    ipi_ifindex: 0,
+                    ipi_spec_dst: nix::libc::in_addr { s_addr: u32::from_ne_bytes(from.octets()) },
+                    ipi_addr: nix::libc::in_addr { s_addr: 0 },
+                };
+                sendmsg(fd, &slices, &[ControlMessage::Ipv4PacketInfo(&info)], flags, Some(&to))?;
+            }
+            Some(IpAddr::V6(from)) => {
+                let info = nix::libc::in6_pktinfo {
+                    ipi6_addr: nix::libc::in6_addr { s6_addr: from.octets() },
+                    ipi6_ifindex: 0,
+                };
+                sendmsg(fd, &slices, &[ControlMessage::Ipv6PacketInfo(&info)], flags, Some(&to))?;
+            }
+            None => {
+                sendmsg(fd, &slices, &[], flags, Some(&to))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Buffers for one receiving task.
+pub struct Room {
+    headers: MultiHeaders<SockaddrStorage>,
+    buffers: Vec<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Room({})", self.buffers.len())
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        let space = nix::cmsg_space!(nix::libc::in_pktinfo, nix::libc::in6_pktinfo);
+        Self {
+            headers: MultiHeaders::preallocate(DATAGRAMS_PER_CALL, Some(space)),
+            // Zeroed pages that no datagram touches cost no memory.
+            buffers: (0..DATAGRAMS_PER_CALL).map(|_| vec![0; DATAGRAM_MAX]).collect(),
+        }
+    }
+}
+
+impl Room {
+    fn fill(
+        &mut self,
+        socket: &UdpSocket,
+        each: &mut impl FnMut(&[u8], SocketAddr, Option<IpAddr>),
+    ) -> io::Result<usize> {
+        let mut slices: Vec<[IoSliceMut<'_>; 1]> =
+            self.buffers.iter_mut().map(|b| [IoSliceMut::new(b)]).collect();
+        let received = recvmmsg(
+            socket.as_raw_fd(),
+            &mut self.headers,
+            slices.iter_mut(),
+            MsgFlags::MSG_DONTWAIT,
+            None,
+        )?;
+        let mut count = 0;
+        for message in received {
+            count += 1;
+            let Some(peer) = message.address.as_ref().and_then(socket_address) else { continue };
+            let asked = message.cmsgs().ok().and_then(|mut list| list.find_map(|m| asked(&m)));
+            let bytes = message.iovs().next().unwrap_or_default();
+            each(bytes, peer, asked);
+        }
+        Ok(count)
+    }
+}
+
+fn asked(message: &ControlMessageOwned) -> Option<IpAddr> {
+    match message {
+        ControlMessageOwned::Ipv4PacketInfo(info) => {
+            Some(IpAddr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()))
+        }
+        ControlMessageOwned::Ipv6PacketInfo(info) => Some(IpAddr::from(info.ipi6_addr.s6_addr)),
+        _ => None,
+    }
+}
+
+fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = address.as_sockaddr_in() {
+        return Some(SocketAddr::from((v4.ip(), v4.port())));
+    }
+    let v6 = address.as_sockaddr_in6()?;
+    // A peer of a dual-stack socket is shown by its IPv4 address.
+    let ip = v6.ip().to_ipv4_mapped().map_or(IpAddr::V6(v6.ip()), IpAddr::V4);
+    Some(SocketAddr::new(ip, v6.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn datagrams_arrive_with_their_peer_and_answers_leave_from_the_address_that_was_asked() {
+        let listener = Listener::bind("0.0.0.0:0".parse().unwrap(), 1 << 20).unwrap();
+        let port = listener.local().port();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.send_to(b"one", ("127.0.0.9", port)).unwrap();
+        client.send_to(b"", ("127.0.0.9", port)).unwrap();
+        client.send_to(b"three", ("127.0.0.9", port)).unwrap();
+        let (mut room, mut seen) = (Room::default(), Vec::new());
+        while seen.len() < 3 {
+            listener
+                .receive(&mut room, |bytes, peer, asked| seen.push((bytes.to_vec(), peer, asked)))
+                .await
+                .unwrap();
+        }
+        let texts: Vec<&[u8]> = seen.iter().map(|s| s.0.as_slice()).collect();
+        assert_eq!(texts, [&b"one"[..], b"", b"three"]);
+        assert_eq!(seen[0].1, client.local_addr().unwrap());
+        assert_eq!(seen[0].2, Some("127.0.0.9".parse().unwrap()));
+        listener.answer(b"yes", seen[0].1, seen[0].2).unwrap();
+        let mut answer = [0; 8];
+        let (length, from) = client.recv_from(&mut answer).unwrap();
+        assert_eq!((&answer[..length], from.to_string()), (&b"yes"[..], format!("127.0.0.9:{port}")));
+    }
+}

@@ -1,0 +1,146 @@
+//! `muttctl serve`: the composition root. Everything is bound and opened before anything runs; then
+//! the supervisor runs the stages until it is told to end.
+
+mod demo;
+mod engines;
+mod listeners;
+mod stages;
+mod summary;
+
+use std::sync::Arc;
+
+use mutt_model::codes::{self, Code};
+use mutt_model::{Clock, failpoint};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{Config, ConfigError};
+use crate::health::HealthBoard;
+use crate::services::Service;
+use crate::supervise::Supervisor;
+use crate::telemetry::logs;
+
+/// Worker threads of the runtime at least, so that a blocking commit never stops the listeners.
+pub const WORKER_THREADS_MIN: usize = 4;
+
+/// Reads the configuration again, for SIGHUP.
+pub type Reload = Box<dyn Fn() -> Result<Config, Vec<ConfigError>> + Send + Sync>;
+
+/// What the command line adds to the configuration.
+pub struct ServeOptions {
+    /// These services only; empty: all five.
+    pub only: Vec<Service>,
+    /// Synthetic traffic and a local receiver.
+    pub demo: bool,
+    /// See [`Reload`].
+    pub reload: Option<Reload>,
+    /// A fail point, for crash tests.
+    pub failpoint: Option<String>,
+}
+
+impl std::fmt::Debug for ServeOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServeOptions").field("only", &self.only).finish_non_exhaustive()
+    }
+}
+
+/// Why MUTT did not start or did not end well.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ServeError {
+    /// For `explain`.
+    pub code: Code,
+    /// What and what to do.
+    pub message: String,
+}
+
+impl ServeError {
+    fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// Runs MUTT until SIGTERM, SIGINT or a stage that fails too often.
+///
+/// # Errors
+///
+/// When something cannot be bound or opened, or a stage failed too often.
+pub fn run(config: Config, options: ServeOptions) -> Result<(), ServeError> {
+    logs::start(&config.log.level, config.log.format.into());
+    if let Some(spec) = &options.failpoint {
+        failpoint::arm(spec).map_err(|why| ServeError::new(codes::START_FAILED, why))?;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.max(WORKER_THREADS_MIN))
+        .enable_all()
+        .build()
+        .map_err(|error| ServeError::new(codes::START_FAILED, error.to_string()))?;
+    runtime.block_on(serve(config, options))
+}
+
+async fn serve(config: Config, options: ServeOptions) -> Result<(), ServeError> {
+    crate::net::tls::install_provider();
+    let clock = Clock::System;
+    let services = if options.only.is_empty() { Service::ALL.to_vec() } else { options.only.clone() };
+    let bound = listeners::bind(&config, &services)?;
+    let engines = engines::open(&config, &services, &clock).await?;
+    let mut supervisor = Supervisor::new(clock.clone());
+    let board = Arc::new(HealthBoard::new(clock.clone()));
+    let built = stages::start(&mut supervisor, &config, &services, bound, &engines, &board, &clock, &options).await;
+    let live = match built {
+        Ok(live) => live,
+        Err(error) => {
+            supervisor.shut_down(config.shutdown_timeout).await;
+            engines.close().await;
+            return Err(error);
+        }
+    };
+    if let Err(error) = live.summary.publish(&config.data_dir) {
+        tracing::warn!(%error, "the list of listeners could not be written");
+    }
+    notify_systemd(&[sd_notify::NotifyState::Ready]);
+    let failed = wait(&supervisor, &live, &options, &config).await?;
+    notify_systemd(&[sd_notify::NotifyState::Stopping]);
+    tracing::info!("ending: listeners first, then what was accepted is made durable");
+    let in_time = supervisor.shut_down(config.shutdown_timeout).await;
+    engines.close().await;
+    if !in_time {
+        tracing::warn!(code = %codes::SHUTDOWN_TIMEOUT, "not everything had ended within shutdown_timeout; the backlog stays");
+    }
+    if failed {
+        return Err(ServeError::new(codes::STAGE_RESTARTED, "a stage failed too often; see the log"));
+    }
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// Waits for the end; SIGHUP rereads the configuration meanwhile. `true` when a stage failed too often.
+async fn wait(
+    supervisor: &Supervisor,
+    live: &stages::Live,
+    options: &ServeOptions,
+    running: &Config,
+) -> Result<bool, ServeError> {
+    let on = |kind| signal(kind).map_err(|e| ServeError::new(codes::START_FAILED, e.to_string()));
+    let mut terminate = on(SignalKind::terminate())?;
+    let mut interrupt = on(SignalKind::interrupt())?;
+    let mut hangup = on(SignalKind::hangup())?;
+    let failed = supervisor.failed();
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(false),
+            _ = interrupt.recv() => return Ok(false),
+            () = failed.cancelled() => return Ok(true),
+            _ = hangup.recv() => {
+                if let Some(reload) = &options.reload {
+                    live.reload(reload(), running);
+                }
+            }
+        }
+    }
+}
+
+fn notify_systemd(state: &[sd_notify::NotifyState<'_>]) {
+    // Without systemd there is nobody to tell, and that is no fault.
+    let _ = sd_notify::notify(state);
+}

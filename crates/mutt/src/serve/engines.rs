@@ -1,0 +1,99 @@
+//! Opens the event queue and the store, as far as the services of this process need them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mutt_model::Clock;
+use mutt_model::codes;
+use mutt_store::queue::{EmbeddedQueue, EventQueue, QueueError, QueueOptions};
+use mutt_store::sqlite::{SqliteOptions, SqliteStore};
+use mutt_store::store::{Actor, OpenError, RuleChange, Store, StoreError};
+
+use super::ServeError;
+use crate::config::Config;
+use crate::services::Service;
+
+/// The store's file in `data_dir`.
+pub const STORE_FILE: &str = "mutt.db";
+/// The event queue's directory in `data_dir`.
+pub const QUEUE_DIR: &str = "queue";
+
+/// What is durable in this process.
+#[derive(Debug)]
+pub struct Engines {
+    /// First hand-over.
+    pub queue: Option<Arc<dyn EventQueue>>,
+    /// Second hand-over.
+    pub store: Option<Arc<dyn Store>>,
+}
+
+impl Engines {
+    /// Makes counters durable and releases files, the store last.
+    pub async fn close(&self) {
+        if let Some(queue) = &self.queue {
+            queue.close().await;
+        }
+        if let Some(store) = &self.store {
+            store.close().await;
+        }
+    }
+}
+
+/// Opens what `services` need.
+pub async fn open(config: &Config, services: &[Service], clock: &Clock) -> Result<Engines, ServeError> {
+    make_data_dir(&config.data_dir)?;
+    let needs_queue = services.iter().any(|s| matches!(s, Service::Ingestor | Service::Alerter));
+    let needs_store = services.iter().any(|s| *s != Service::Ingestor);
+    let queue = if needs_queue { Some(open_queue(config, clock)?) } else { None };
+    let store = if needs_store { Some(open_store(config, clock).await?) } else { None };
+    Ok(Engines { queue, store })
+}
+
+fn make_data_dir(dir: &Path) -> Result<(), ServeError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let result = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    result.map_err(|error| {
+        ServeError::new(
+            codes::START_FAILED,
+            format!("data_dir {} cannot be made: {error}", dir.display()),
+        )
+    })
+}
+
+fn open_queue(config: &Config, clock: &Clock) -> Result<Arc<dyn EventQueue>, ServeError> {
+    let options = QueueOptions {
+        max_events: config.queue.max_events,
+        max_bytes: config.queue.max_bytes,
+        min_free: config.queue.min_free,
+        ..QueueOptions::default()
+    };
+    match EmbeddedQueue::open(&config.data_dir.join(QUEUE_DIR), options, clock.clone()) {
+        Ok(queue) => Ok(Arc::new(queue)),
+        Err(QueueError::InUse(why)) => Err(ServeError::new(codes::DATA_DIR_IN_USE, why)),
+        Err(error) => Err(ServeError::new(codes::QUEUE_OPEN, error.to_string())),
+    }
+}
+
+async fn open_store(config: &Config, clock: &Clock) -> Result<Arc<dyn Store>, ServeError> {
+    let options = SqliteOptions {
+        max_bytes: config.store.max_bytes,
+        clock: clock.clone(),
+        ..SqliteOptions::default()
+    };
+    let failed = |error: StoreError| {
+        let code = match &error {
+            StoreError::Open(OpenError::Newer { .. }) => codes::STORE_NEWER,
+            StoreError::Open(OpenError::InUse(_)) => codes::DATA_DIR_IN_USE,
+            _ => codes::STORE_OPEN,
+        };
+        ServeError::new(code, error.to_string())
+    };
+    let store = SqliteStore::open(&config.data_dir.join(STORE_FILE), options).map_err(failed)?;
+    let store: Arc<dyn Store> = Arc::new(store);
+    let actor = Actor { name: "muttctl".to_owned(), reason: Some("first rule set".to_owned()) };
+    let first = RuleChange::First(mutt_rules::first_rule_set());
+    store.change_rules(first, &actor, clock.wall()).await.map_err(failed)?;
+    let sinks: Vec<String> = config.sinks.keys().cloned().collect();
+    store.declare_sinks(&sinks).await.map_err(failed)?;
+    Ok(store)
+}

@@ -1,0 +1,131 @@
+//! Binds every listener of this process before anything is opened or started.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mutt_model::codes;
+use tokio::net::TcpListener;
+
+use super::ServeError;
+use crate::config::{Config, TlsConfig};
+use crate::net::http::{self, HttpListener};
+use crate::net::tls::{Tls, TlsFiles};
+use crate::net::udp;
+use crate::services::Service;
+
+/// Connections that a port for health and metrics takes.
+pub const HEALTH_CONNECTIONS_MAX: usize = 64;
+
+/// Bound listeners; `None` where the service does not run here.
+#[derive(Debug, Default)]
+pub struct Bound {
+    /// HTTP ingest.
+    pub ingest_http: Option<Arc<HttpListener>>,
+    /// Syslog datagrams.
+    pub syslog_udp: Vec<Arc<udp::Listener>>,
+    /// Syslog streams.
+    pub syslog_tcp: Vec<Arc<TcpListener>>,
+    /// Traps and informs.
+    pub snmp_udp: Vec<Arc<udp::Listener>>,
+    /// Health and metrics of the Alerter.
+    pub alerter: Vec<Arc<HttpListener>>,
+    /// Health and metrics of the Moog Forwarder.
+    pub moog_forwarder: Vec<Arc<HttpListener>>,
+    /// Health and metrics of Remediation.
+    pub remediation: Vec<Arc<HttpListener>>,
+    /// API and pages.
+    pub web_ui: Option<Arc<HttpListener>>,
+}
+
+/// Binds what the services need.
+pub fn bind(config: &Config, services: &[Service]) -> Result<Bound, ServeError> {
+    let mut bound = Bound::default();
+    let has = |service| services.contains(&service);
+    if has(Service::Ingestor) {
+        bind_ingestor(config, &mut bound)?;
+    }
+    let health = |key: &str, addresses: [Option<SocketAddr>; 2]| -> Result<Vec<_>, ServeError> {
+        let bind = |address| bind_http(key, address, None, HEALTH_CONNECTIONS_MAX);
+        addresses.into_iter().flatten().map(bind).collect()
+    };
+    if has(Service::Alerter) {
+        let c = &config.alerter;
+        bound.alerter = health("alerter.listen", [Some(c.listen), c.metrics_listen])?;
+    }
+    if has(Service::MoogForwarder) {
+        let c = &config.moog_forwarder;
+        bound.moog_forwarder = health("moog_forwarder.listen", [Some(c.listen), c.metrics_listen])?;
+    }
+    if has(Service::Remediation) {
+        let c = &config.remediation;
+        bound.remediation = health("remediation.listen", [Some(c.listen), c.metrics_listen])?;
+    }
+    if has(Service::WebUi) {
+        let c = &config.web_ui;
+        bound.web_ui =
+            Some(bind_http("web_ui.listen", c.listen, c.tls.as_ref(), c.max_connections)?);
+    }
+    Ok(bound)
+}
+
+fn bind_ingestor(config: &Config, bound: &mut Bound) -> Result<(), ServeError> {
+    let ingestor = &config.ingestor;
+    if let Some(c) = &ingestor.http {
+        let listener =
+            bind_http("ingestor.http.listen", c.listen, c.tls.as_ref(), c.max_connections)?;
+        bound.ingest_http = Some(listener);
+    }
+    let buffer = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    for address in &ingestor.syslog.udp {
+        let asked = buffer(ingestor.syslog.receive_buffer);
+        bound.syslog_udp.push(bind_udp("ingestor.syslog.udp", *address, asked)?);
+    }
+    for address in &ingestor.syslog.tcp {
+        let listener =
+            http::bind(*address).map_err(|e| taken("ingestor.syslog.tcp", *address, &e))?;
+        bound.syslog_tcp.push(Arc::new(listener));
+    }
+    for address in &ingestor.snmp.udp {
+        let asked = buffer(ingestor.snmp.receive_buffer);
+        bound.snmp_udp.push(bind_udp("ingestor.snmp.udp", *address, asked)?);
+    }
+    Ok(())
+}
+
+fn bind_http(
+    key: &str,
+    address: SocketAddr,
+    tls: Option<&TlsConfig>,
+    connections_max: usize,
+) -> Result<Arc<HttpListener>, ServeError> {
+    let tls = tls.map(|tls| load_tls(key, tls)).transpose()?;
+    HttpListener::bind(address, tls, connections_max)
+        .map(Arc::new)
+        .map_err(|error| taken(key, address, &error))
+}
+
+fn load_tls(key: &str, tls: &TlsConfig) -> Result<Arc<Tls>, ServeError> {
+    let wrong = |why: String| ServeError::new(codes::CONFIG_SECRET, format!("{key}: {why}"));
+    let secret = tls.key.resolve().map_err(|error| wrong(error.to_string()))?;
+    let files = TlsFiles { cert: tls.cert.clone(), key: secret, client_ca: tls.client_ca.clone() };
+    Tls::load(files).map(Arc::new).map_err(wrong)
+}
+
+fn bind_udp(key: &str, address: SocketAddr, asked: usize) -> Result<Arc<udp::Listener>, ServeError> {
+    let listener =
+        udp::Listener::bind(address, asked).map_err(|error| taken(key, address, &error))?;
+    if listener.granted < asked {
+        tracing::warn!(
+            code = %codes::INGEST_RCVBUF, %address, asked, granted = listener.granted,
+            "the kernel granted a smaller receive buffer; sysctl -w net.core.rmem_max={asked}"
+        );
+    }
+    Ok(Arc::new(listener))
+}
+
+fn taken(key: &str, address: SocketAddr, error: &std::io::Error) -> ServeError {
+    ServeError::new(
+        codes::INGEST_BIND,
+        format!("{key}: cannot listen on {address}: {error}; stop the program that holds the port, or set {key} to another address"),
+    )
+}

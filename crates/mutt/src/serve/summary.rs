@@ -1,0 +1,123 @@
+//! What is said at start: each listener, where the token lies, and one line each to try it.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+/// Where the addresses of a running MUTT are kept for `muttctl`, in `data_dir`.
+pub const LISTENERS_FILE: &str = "listeners.json";
+
+/// What was bound, as people need it.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// HTTP ingest, with its scheme.
+    pub ingest_http: Option<(&'static str, SocketAddr)>,
+    /// Syslog over UDP.
+    pub syslog_udp: Vec<SocketAddr>,
+    /// Syslog over TCP.
+    pub syslog_tcp: Vec<SocketAddr>,
+    /// Traps.
+    pub snmp_udp: Vec<SocketAddr>,
+    /// Health and metrics, by service.
+    pub health: Vec<(&'static str, SocketAddr)>,
+    /// API and pages, with its scheme.
+    pub web_ui: Option<(&'static str, SocketAddr)>,
+    /// Where the admin token lies, when MUTT made it.
+    pub admin_token: Option<PathBuf>,
+    /// Where the ingest key lies, when MUTT made it.
+    pub ingest_key: Option<PathBuf>,
+    /// Names of the sinks.
+    pub sinks: Vec<String>,
+    /// `data_dir`
+    pub data_dir: PathBuf,
+}
+
+impl Summary {
+    /// Prints the summary and keeps the addresses for `muttctl`.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn publish(&self, data_dir: &Path) -> std::io::Result<()> {
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(self.text().as_bytes());
+        let _ = out.flush();
+        let url = |listener: Option<(&str, SocketAddr)>| listener.map(|(s, a)| format!("{s}://{a}"));
+        let json = json!({
+            "pid": std::process::id(),
+            "web_ui": url(self.web_ui), "http": url(self.ingest_http),
+            "syslog_udp": self.syslog_udp, "syslog_tcp": self.syslog_tcp, "snmp_udp": self.snmp_udp,
+            "health": self.health.iter().map(|(n, a)| (*n, a.to_string())).collect::<std::collections::BTreeMap<_, _>>(),
+        });
+        let path = data_dir.join(LISTENERS_FILE);
+        let new = path.with_extension("json.new");
+        std::fs::write(&new, format!("{json:#}\n"))?;
+        std::fs::rename(new, path)
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("MUTT {} is listening\n\n", env!("CARGO_PKG_VERSION"));
+        let mut row = |name: &str, value: String| {
+            let _ = writeln!(text, "  {name:<16} {value}");
+        };
+        for address in &self.syslog_udp {
+            row("syslog UDP", address.to_string());
+        }
+        for address in &self.syslog_tcp {
+            row("syslog TCP", address.to_string());
+        }
+        for address in &self.snmp_udp {
+            row("SNMP traps", address.to_string());
+        }
+        if let Some((scheme, address)) = self.ingest_http {
+            row("HTTP events", format!("{scheme}://{address}/ingest"));
+        }
+        if let Some((scheme, address)) = self.web_ui {
+            row("web UI", format!("{scheme}://{address}/"));
+        }
+        for (service, address) in &self.health {
+            row(service, format!("http://{address}/health"));
+        }
+        row("data", self.data_dir.display().to_string());
+        if let Some(path) = &self.admin_token {
+            row("admin token", path.display().to_string());
+        }
+        if let Some(path) = &self.ingest_key {
+            row("ingest key", path.display().to_string());
+        }
+        row("sinks", if self.sinks.is_empty() { "none: alerts are kept, nothing is delivered".to_owned() } else { self.sinks.join(", ") });
+        self.try_it(&mut text);
+        text
+    }
+
+    fn try_it(&self, text: &mut String) {
+        let mut lines = Vec::new();
+        if let Some(a) = self.syslog_udp.first() {
+            lines.push(format!(
+                "logger --udp --server {} --port {} --priority local7.err --tag edge-r1 '%LINK-3-UPDOWN: Interface GigabitEthernet0/1, changed state to down'",
+                a.ip(), a.port()
+            ));
+        }
+        if let Some(a) = self.snmp_udp.first() {
+            lines.push(format!(
+                "snmptrap -v 2c -c public {a} '' 1.3.6.1.6.3.1.1.5.3 1.3.6.1.2.1.2.2.1.1.12 i 12 1.3.6.1.2.1.2.2.1.2.12 s GigabitEthernet0/1"
+            ));
+        }
+        if let (Some((scheme, a)), Some(key)) = (self.ingest_http, &self.ingest_key) {
+            lines.push(format!(
+                "curl -H \"X-API-KEY: $(cat {})\" -d '{{\"hostname\":\"edge-r1\",\"message\":\"BGP peer 192.0.2.1 down\",\"severity\":\"error\"}}' {scheme}://{a}/ingest",
+                key.display()
+            ));
+        }
+        if !lines.is_empty() {
+            text.push_str("\nTry it:\n\n");
+            for line in lines {
+                let _ = writeln!(text, "  {line}");
+            }
+        }
+        text.push('\n');
+    }
+}

@@ -1,0 +1,314 @@
+//! The Alerter: claims batches, judges them with the rule set in force, commits, acknowledges. While
+//! one round is committed the next one is claimed and judged.
+
+pub mod rules;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mutt_model::alert::{AlertState, Transition};
+use mutt_model::metrics as names;
+use mutt_model::rule::{Handling, RuleAction};
+use mutt_model::verdict::{AlertChange, Environment};
+use mutt_model::{Clock, Severity, codes, failpoint};
+use mutt_rules::{Scratch, judge};
+use mutt_store::queue::{EventQueue, Position, QueueError, ShardLease};
+use mutt_store::store::{CommitPolicy, CommitWork, Committed, JudgedBatch, Store, StoreError};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::histogram::Histogram;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use self::rules::LiveRules;
+use crate::telemetry::metrics::{Counters, ServiceMetrics};
+
+/// Batches that one commit takes at most.
+pub const BATCHES_PER_COMMIT: usize = 16;
+/// How long a claim waits for the first batch before the loop looks around.
+pub const CLAIM_WAIT: Duration = Duration::from_millis(500);
+/// A shard's lease; renewed in every round.
+pub const SHARD_LEASE: Duration = Duration::from_secs(30);
+/// Pause after a failed commit; doubles up to [`COMMIT_PAUSE_MAX`].
+pub const COMMIT_PAUSE: Duration = Duration::from_millis(200);
+/// See [`COMMIT_PAUSE`].
+pub const COMMIT_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// What the Alerter works with.
+#[derive(Debug)]
+pub struct Alerter {
+    /// Batches come from here.
+    pub queue: Arc<dyn EventQueue>,
+    /// And are committed here.
+    pub store: Arc<dyn Store>,
+    /// The rule set in force.
+    pub rules: Arc<LiveRules>,
+    /// Counting and routing.
+    pub policy: Arc<CommitPolicy>,
+    /// For `now` of a commit.
+    pub clock: Clock,
+    /// Rung when a commit made deliveries.
+    pub deliveries: Arc<Notify>,
+    /// This process, as leases show it.
+    pub owner: String,
+    /// What is counted.
+    pub metrics: AlerterMetrics,
+}
+
+/// The Alerter's metrics.
+#[derive(Debug)]
+pub struct AlerterMetrics {
+    events: Counters,
+    forwarded: Counter,
+    meta_alerts: Counter,
+    round: Histogram,
+    write: Histogram,
+}
+
+impl AlerterMetrics {
+    /// Registers them.
+    #[must_use]
+    pub fn new(metrics: &ServiceMetrics) -> Self {
+        Self {
+            events: metrics.counters(&names::ALERTER_EVENTS),
+            forwarded: metrics.counter(&names::ALERTER_FORWARDED),
+            meta_alerts: metrics.counter(&names::ALERTER_META),
+            round: metrics.histogram(&names::ALERTER_LATENCY),
+            write: metrics.histogram(&names::DB_WRITE),
+        }
+    }
+
+    fn count(&self, status: &str, events: u64) {
+        if events > 0 {
+            self.events.get_or_create(&vec![("status", status.to_owned())]).inc_by(events);
+        }
+    }
+
+    fn committed(&self, done: &Committed) {
+        self.count("handled", done.handled);
+        self.count("unhandled", done.audited - done.handled);
+        self.count("duplicate", done.duplicates);
+        self.count("unstorable", done.unstorable);
+        self.count("lost", done.lost);
+        self.forwarded.inc_by(done.deliveries.values().sum());
+        self.meta_alerts.inc_by(done.meta_alerts);
+    }
+}
+
+/// Judged batches on their way to one commit.
+#[derive(Debug)]
+struct Round {
+    work: CommitWork,
+    until: Position,
+    events: u64,
+    began: Duration,
+}
+
+impl Alerter {
+    /// Serves one shard until `stop`; what is claimed then is finished.
+    ///
+    /// # Errors
+    ///
+    /// When the event queue fails; the supervisor starts the stage again.
+    pub async fn run(&self, shard: u16, stop: CancellationToken) -> Result<(), String> {
+        let mut scratch = Scratch::new();
+        let mut pause = COMMIT_PAUSE;
+        let mut ready: Option<Round> = None;
+        while !stop.is_cancelled() || ready.is_some() {
+            let lease = match self.queue.lease(shard, &self.owner, SHARD_LEASE).await {
+                Ok(Some(lease)) => lease,
+                Ok(None) => {
+                    rest(&stop, CLAIM_WAIT).await;
+                    continue;
+                }
+                Err(error) => return Err(error.to_string()),
+            };
+            let Some(round) = ready.take() else {
+                ready = self.gather(lease, CLAIM_WAIT, &mut scratch, &stop).await?;
+                continue;
+            };
+            let (done, next) = tokio::join!(
+                self.commit(&round),
+                self.gather(lease, Duration::ZERO, &mut scratch, &stop)
+            );
+            match done {
+                Ok(done) => {
+                    self.after_commit(&round, &done);
+                    failpoint::hit("alerter.before_ack");
+                    match self.queue.acknowledge(lease, round.until).await {
+                        Ok(()) | Err(QueueError::LeaseLost(_)) => {}
+                        Err(error) => return Err(error.to_string()),
+                    }
+                    pause = COMMIT_PAUSE;
+                    ready = next?;
+                }
+                Err(error) => {
+                    self.metrics.count("error", round.events);
+                    tracing::warn!(code = %codes::ALERTER_COMMIT_FAILED, %error, events = round.events, "a commit failed; its events stay in the event queue");
+                    drop(next);
+                    let _ = self.queue.rewind(lease).await;
+                    if stop.is_cancelled() {
+                        break;
+                    }
+                    rest(&stop, pause).await;
+                    pause = (pause * 2).min(COMMIT_PAUSE_MAX);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Claims and judges what waits, up to [`BATCHES_PER_COMMIT`].
+    async fn gather(
+        &self,
+        lease: ShardLease,
+        wait: Duration,
+        scratch: &mut Scratch,
+        stop: &CancellationToken,
+    ) -> Result<Option<Round>, String> {
+        if stop.is_cancelled() {
+            return Ok(None);
+        }
+        let claimed = tokio::select! {
+            () = stop.cancelled() => return Ok(None),
+            claimed = self.queue.claim(lease, BATCHES_PER_COMMIT, wait) => claimed,
+        };
+        let claimed = match claimed {
+            Ok(claimed) => claimed,
+            Err(QueueError::LeaseLost(_)) => return Ok(None),
+            Err(error @ QueueError::Format(_)) => {
+                tracing::error!(code = %codes::ALERTER_RECORD_FORMAT, %error, "judging stands still");
+                rest(stop, COMMIT_PAUSE_MAX).await;
+                return Ok(None);
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        let Some(last) = claimed.last() else { return Ok(None) };
+        let (until, began) = (last.position, self.clock.monotonic());
+        let rules = self.rules.current();
+        let batches: Vec<JudgedBatch> = tokio::task::block_in_place(|| {
+            let judged = claimed.into_iter().map(|claim| {
+                let verdicts = claim
+                    .batch
+                    .iter()
+                    .map(|event| event.ok().map(|event| judge(&rules, &event, scratch)))
+                    .collect();
+                JudgedBatch { batch: Arc::new(claim.batch), verdicts }
+            });
+            judged.collect()
+        });
+        failpoint::hit("alerter.after_judge");
+        let events = batches.iter().map(|b| u64::from(b.batch.len())).sum();
+        let work = CommitWork {
+            shard: lease.shard,
+            generation: lease.generation,
+            ruleset: rules.version(),
+            batches,
+            policy: Arc::clone(&self.policy),
+            now: self.clock.wall(),
+        };
+        Ok(Some(Round { work, until, events, began }))
+    }
+
+    async fn commit(&self, round: &Round) -> Result<Committed, StoreError> {
+        let start = self.clock.monotonic();
+        let done = self.store.commit(round.work.clone()).await?;
+        let now = self.clock.monotonic();
+        self.metrics.write.observe(now.saturating_sub(start).as_secs_f64() * 1000.0);
+        self.metrics.round.observe(now.saturating_sub(round.began).as_secs_f64());
+        Ok(done)
+    }
+
+    fn after_commit(&self, round: &Round, done: &Committed) {
+        self.metrics.committed(done);
+        if !done.deliveries.is_empty() {
+            self.deliveries.notify_waiters();
+        }
+        if done.unstorable > 0 {
+            tracing::error!(code = %codes::ALERTER_UNSTORABLE, events = done.unstorable, shard = round.work.shard, "events were stored from their raw bytes alone");
+        }
+        for (alert, transition) in &done.transitions {
+            let what = match transition {
+                Transition::Opened => "opened",
+                Transition::SeverityChanged { .. } => "severity changed",
+                Transition::Cleared(_) => "cleared",
+                Transition::Repeated | Transition::Nothing => continue,
+            };
+            tracing::debug!(key = alert.key, alert = %alert.id, state = ?alert.state, correlation_id = alert.correlation_id, "alert {what}");
+            debug_assert!(alert.state == AlertState::Open || matches!(transition, Transition::Cleared(_)));
+        }
+    }
+}
+
+/// Waits unless told to end.
+pub async fn rest(stop: &CancellationToken, pause: Duration) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(pause) => {}
+    }
+}
+
+/// An alert of MUTT's own: `problem` on `resource` of this installation.
+#[must_use]
+pub fn own_alert(
+    problem: &str,
+    resource: &str,
+    severity: Severity,
+    action: RuleAction,
+    message: String,
+    policy: &CommitPolicy,
+    clock: &Clock,
+) -> AlertChange {
+    AlertChange {
+        key: format!("{problem}/mutt/{resource}"),
+        action,
+        problem: problem.to_owned(),
+        host: "mutt".to_owned(),
+        resource: resource.to_owned(),
+        severity,
+        team: policy.default_team.clone(),
+        decision: Handling::PageAndTicket,
+        environment: Environment::Prod,
+        rule_id: None,
+        clear_after: Duration::ZERO,
+        message,
+        at: clock.wall(),
+        event_id: None,
+        correlation_id: None,
+    }
+}
+
+/// Raises an alert when the event queue has lost events or set a file aside, once for each loss.
+///
+/// # Errors
+///
+/// Never: what cannot be raised now is raised in the next round.
+pub async fn watch_queue(alerter: Arc<Alerter>, stop: CancellationToken) -> Result<(), String> {
+    let (mut told, mut files) = (0, 0);
+    while !stop.is_cancelled() {
+        let stats = alerter.queue.stats();
+        if stats.lost_events > told || stats.set_aside.len() > files {
+            let message = format!(
+                "the event queue has lost {} events; set aside: {}",
+                stats.lost_events,
+                if stats.set_aside.is_empty() { "nothing".to_owned() } else { stats.set_aside.join(", ") }
+            );
+            tracing::error!(code = %codes::ALERTER_QUEUE_DAMAGED, lost = stats.lost_events, "{message}");
+            let change = own_alert(
+                "mutt-queue-damaged",
+                "event-queue",
+                Severity::CRITICAL,
+                RuleAction::Problem,
+                message,
+                &alerter.policy,
+                &alerter.clock,
+            );
+            let policy = Arc::clone(&alerter.policy);
+            if alerter.store.raise(change, policy, None, alerter.clock.wall()).await.is_ok() {
+                (told, files) = (stats.lost_events, stats.set_aside.len());
+                alerter.deliveries.notify_waiters();
+            }
+        }
+        rest(&stop, Duration::from_secs(2)).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! SNMP traps and informs over UDP. An inform is answered after its event is durable, from the
+//! address that was asked; a repeat of it is recognised in the store's commit.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mutt_model::{DedupKey, Secret, codes};
+use mutt_wire::snmp::{self, InformReply};
+use mutt_wire::Frame;
+use tokio_util::sync::CancellationToken;
+
+use super::batcher::Batcher;
+use super::syslog_udp::pause;
+use super::{Ingest, ListenerMetrics};
+use crate::net::udp::{Listener, Room};
+
+/// The listener's name in events and metrics.
+pub const NAME: &str = "snmp-udp";
+
+/// What an answer needs once its event is durable.
+struct Owed {
+    reply: InformReply,
+    peer: SocketAddr,
+    asked: Option<IpAddr>,
+}
+
+/// What the listener accepts.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// Empty: any community (loopback only, held by the configuration).
+    pub communities: Vec<Secret>,
+    /// `ingestor.dedup_window_informs`
+    pub dedup_window: Duration,
+}
+
+/// Reads one socket until `stop`, then what the kernel still holds.
+///
+/// # Errors
+///
+/// When the socket fails; the supervisor starts the stage again.
+pub async fn run(
+    ingest: Arc<Ingest>,
+    socket: Arc<Listener>,
+    door: Door,
+    stop: CancellationToken,
+) -> Result<(), String> {
+    let metrics = ingest.listener(NAME);
+    let mut batcher = Batcher::new(&ingest, &metrics);
+    let mut room = Room::default();
+    let mut owed = Vec::new();
+    loop {
+        let wait = batcher.may_wait();
+        let received = tokio::select! {
+            () = stop.cancelled() => break,
+            () = pause(wait) => Ok(0),
+            received = receive(&ingest, &socket, &mut room, &mut batcher, &mut owed, &metrics, &door) => received,
+        };
+        received.map_err(|error| format!("{NAME} on {}: {error}", socket.local()))?;
+        // An inform's sender waits for its answer: its batch is closed at once.
+        let due = batcher.may_wait().is_some_and(|left| left.is_zero());
+        if batcher.is_full() || due || !owed.is_empty() {
+            flush(&socket, &mut batcher, &mut owed).await;
+        }
+    }
+    loop {
+        let mut each = decoder(&ingest, &mut batcher, &mut owed, &metrics, &door);
+        let more = socket.receive_now(&mut room, &mut each).unwrap_or(0);
+        drop(each);
+        flush(&socket, &mut batcher, &mut owed).await;
+        if more == 0 {
+            return Ok(());
+        }
+    }
+}
+
+async fn flush(socket: &Listener, batcher: &mut Batcher, owed: &mut Vec<Owed>) {
+    let durable = batcher.flush_or_drop().await;
+    for answer in owed.drain(..) {
+        if durable
+            && let Err(error) = socket.answer(answer.reply.datagram(), answer.peer, answer.asked)
+        {
+            tracing::debug!(%error, peer = %answer.peer, "an inform's answer was not sent; it will be repeated");
+        }
+    }
+}
+
+async fn receive(
+    ingest: &Ingest,
+    socket: &Listener,
+    room: &mut Room,
+    batcher: &mut Batcher,
+    owed: &mut Vec<Owed>,
+    metrics: &ListenerMetrics,
+    door: &Door,
+) -> std::io::Result<usize> {
+    socket.receive(room, decoder(ingest, batcher, owed, metrics, door)).await
+}
+
+fn decoder(
+    ingest: &Ingest,
+    batcher: &mut Batcher,
+    owed: &mut Vec<Owed>,
+    metrics: &ListenerMetrics,
+    door: &Door,
+) -> impl FnMut(&[u8], SocketAddr, Option<IpAddr>) {
+    let received_at = ingest.clock.wall();
+    move |bytes, peer, asked| {
+        if bytes.is_empty() {
+            ingest.dropped(metrics, "empty", 1);
+            return;
+        }
+        let peer_text = peer.to_string();
+        let id = batcher.id(received_at);
+        let frame = Frame { id, received_at, listener: NAME, peer: &peer_text, raw: bytes };
+        let mut decoded = snmp::decode(frame);
+        let known = door.communities.is_empty()
+            || decoded.community.is_some_and(|c| door.communities.iter().any(|known| c.matches(known)));
+        if !known {
+            tracing::warn!(code = %codes::INGEST_COMMUNITY, %peer, "a datagram with an unknown community was dropped");
+            ingest.dropped(metrics, "community", 1);
+            return;
+        }
+        if decoded.inform.is_some() {
+            let community = decoded.community.map(|c| c.expose().to_vec()).unwrap_or_default();
+            let keep_until = received_at.plus(door.dedup_window);
+            decoded.event.dedup = Some(dedup_key(&peer_text, &community, decoded.pdu, keep_until));
+        }
+        batcher.push(&decoded.event);
+        if let Some(reply) = decoded.inform {
+            owed.push(Owed { reply, peer, asked });
+        }
+    }
+}
+
+fn dedup_key(
+    peer: &str,
+    community: &[u8],
+    pdu: &[u8],
+    keep_until: mutt_model::Timestamp,
+) -> DedupKey {
+    super::http::digest_key(&[b"inform", peer.as_bytes(), community, pdu], keep_until)
+}

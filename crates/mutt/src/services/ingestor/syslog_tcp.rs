@@ -1,0 +1,211 @@
+//! Syslog over TCP: octet counting and newline on one port. When the queue does not take a batch the
+//! connection is no longer read, so that the sender holds back. Nothing is told to the sender.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use mutt_model::ParseStatus;
+use mutt_wire::syslog::framing::{FrameOutcome, Framer, NOTE_CUT};
+use mutt_wire::{Frame, syslog};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::batcher::Batcher;
+use super::syslog_udp::pause;
+use super::{Ingest, ListenerMetrics};
+use crate::net::http::{ACCEPT_PAUSE, Open};
+
+/// The listener's name in events and metrics.
+pub const NAME: &str = "syslog-tcp";
+/// A connection reads into a buffer of this size, or of the longest message if that is longer.
+pub const READ_BUFFER: usize = 256 * 1024;
+/// At shutdown a sender gets this long to see our half-close and to end.
+pub const HALF_CLOSE_WAIT: Duration = Duration::from_secs(2);
+
+/// What bounds a connection.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// `ingestor.syslog.max_message`
+    pub max_message: usize,
+    /// `ingestor.syslog.max_connections`
+    pub max_connections: usize,
+    /// `ingestor.syslog.idle_timeout`
+    pub idle_timeout: Duration,
+    /// How texts are read.
+    pub options: syslog::Options,
+}
+
+/// Accepts connections until `stop`, then lets those that are open end.
+///
+/// # Errors
+///
+/// Never by itself: an accept error is logged and passes.
+pub async fn run(
+    ingest: Arc<Ingest>,
+    listener: Arc<TcpListener>,
+    limits: Limits,
+    stop: CancellationToken,
+) -> Result<(), String> {
+    let metrics = ingest.listener(NAME);
+    let open = Arc::new(AtomicUsize::new(0));
+    let gauge = ingest.metrics.connections.get_or_create(&vec![("listener", NAME.to_owned())]).clone();
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {
+                gauge.set(connections.len() as f64);
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(code = %mutt_model::codes::INGEST_RECEIVE_FAILED, %error, listener = NAME, "accept failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        if connections.len() >= limits.max_connections {
+            tracing::warn!(code = %mutt_model::codes::INGEST_TOO_MANY_CONNECTIONS, %peer, listener = NAME, max = limits.max_connections, "too many connections");
+            ingest.dropped(&metrics, "connections", 0);
+            continue;
+        }
+        let guard = Open::new(&open);
+        let (ingest, metrics, limits, stop) =
+            (Arc::clone(&ingest), metrics.clone(), limits.clone(), stop.clone());
+        connections.spawn(async move {
+            let _guard = guard;
+            Connection::new(ingest, metrics, limits, peer).run(stream, stop).await;
+        });
+        gauge.set(connections.len() as f64);
+    }
+    while connections.join_next().await.is_some() {}
+    gauge.set(0.0);
+    Ok(())
+}
+
+/// One sender.
+pub struct Connection {
+    ingest: Arc<Ingest>,
+    limits: Limits,
+    batcher: Batcher,
+    framer: Framer,
+    peer: String,
+    buffer: Vec<u8>,
+    filled: usize,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Connection({})", self.peer)
+    }
+}
+
+impl Connection {
+    /// A connection from `peer` that has sent nothing yet.
+    #[must_use]
+    pub fn new(ingest: Arc<Ingest>, metrics: ListenerMetrics, limits: Limits, peer: SocketAddr) -> Self {
+        let framer = Framer::new(limits.max_message);
+        let buffer = vec![0; READ_BUFFER.max(framer.buffer_needed())];
+        Self {
+            batcher: Batcher::new(&ingest, &metrics),
+            ingest,
+            limits,
+            framer,
+            peer: peer.to_string(),
+            buffer,
+            filled: 0,
+        }
+    }
+
+    /// Reads until the sender ends, is idle too long, or `stop` and then its half-close.
+    pub async fn run<S>(mut self, mut stream: S, stop: CancellationToken)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        loop {
+            let wait = self.batcher.may_wait();
+            let read = tokio::select! {
+                () = stop.cancelled() => break,
+                () = pause(wait) => {
+                    self.batcher.flush_or_wait(&stop).await;
+                    continue;
+                }
+                read = tokio::time::timeout(
+                    self.limits.idle_timeout,
+                    stream.read(&mut self.buffer[self.filled..]),
+                ) => read,
+            };
+            match read {
+                Ok(Ok(0)) | Err(_) | Ok(Err(_)) => return self.end(&stop).await,
+                Ok(Ok(count)) => self.take(count, &stop).await,
+            }
+        }
+        // Tell the sender that nothing more is read, and read what it sent before it noticed.
+        let _ = stream.shutdown().await;
+        let never = CancellationToken::new();
+        let rest = async {
+            while let Ok(count) = stream.read(&mut self.buffer[self.filled..]).await {
+                if count == 0 {
+                    break;
+                }
+                self.take(count, &never).await;
+            }
+        };
+        let _ = tokio::time::timeout(HALF_CLOSE_WAIT, rest).await;
+        self.end(&stop).await;
+    }
+
+    /// Frames, decodes and appends what was read; keeps the incomplete rest.
+    async fn take(&mut self, count: usize, stop: &CancellationToken) {
+        self.filled += count;
+        let received_at = self.ingest.clock.wall();
+        let mut start = 0;
+        loop {
+            match self.framer.next(&self.buffer[start..self.filled]) {
+                FrameOutcome::NeedMore => break,
+                FrameOutcome::Skip { consumed } => start += consumed,
+                FrameOutcome::Frame { range, consumed, cut } => {
+                    let raw = &self.buffer[start + range.start..start + range.end];
+                    let id = self.batcher.id(received_at);
+                    let frame = Frame { id, received_at, listener: NAME, peer: &self.peer, raw };
+                    let mut event = syslog::decode(frame, &self.limits.options);
+                    if cut {
+                        event.note(ParseStatus::Partial, NOTE_CUT);
+                    }
+                    self.batcher.push(&event);
+                    start += consumed;
+                    if self.batcher.is_full() {
+                        self.batcher.flush_or_wait(stop).await;
+                    }
+                }
+            }
+        }
+        self.buffer.copy_within(start..self.filled, 0);
+        self.filled -= start;
+    }
+
+    /// The stream has ended: a message without its trailer is a message.
+    async fn end(mut self, stop: &CancellationToken) {
+        if let FrameOutcome::Frame { range, cut, .. } =
+            self.framer.finish(&self.buffer[..self.filled])
+        {
+            let received_at = self.ingest.clock.wall();
+            let id = self.batcher.id(received_at);
+            let raw = &self.buffer[range];
+            let frame = Frame { id, received_at, listener: NAME, peer: &self.peer, raw };
+            let mut event = syslog::decode(frame, &self.limits.options);
+            if cut {
+                event.note(ParseStatus::Partial, NOTE_CUT);
+            }
+            self.batcher.push(&event);
+        }
+        self.batcher.flush_or_wait(stop).await;
+    }
+}

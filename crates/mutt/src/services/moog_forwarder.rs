@@ -1,0 +1,377 @@
+//! The Moog Forwarder: serves each sink's lane. It owns a sink by a lease, so that limiter, breaker
+//! and order per key are local and true; what it decides is in mutt-notify, what it records in the
+//! store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use mutt_model::delivery::{Attempt, DeadReason, Delivery, Finished, HeldBy, Next, Outcome};
+use mutt_model::metrics as names;
+use mutt_model::{Clock, Id, codes, failpoint};
+use mutt_notify::{BreakerState, LaneConfig, LaneScheduler, Sink, Start};
+use mutt_store::store::{LaneReport, SinkLease, Store, StoreError};
+use prometheus_client::metrics::counter::Counter;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::alerter::rest;
+use crate::telemetry::metrics::{Counters, Gauges, Histograms, ServiceMetrics};
+
+/// A sink's lease by the store's clock.
+pub const SINK_LEASE: Duration = Duration::from_secs(15);
+/// The lease is renewed and the lane looked at this often.
+pub const LOOK_PERIOD: Duration = Duration::from_secs(1);
+/// Deliveries are looked for this often when nothing rings.
+pub const POLL_PERIOD: Duration = Duration::from_millis(250);
+/// Pause when the store fails or a sink's secret is missing.
+pub const TROUBLE_PAUSE: Duration = Duration::from_secs(2);
+
+/// Makes the sink anew: its secrets are resolved at that moment.
+pub type MakeSink = Arc<dyn Fn() -> Result<Arc<dyn Sink>, String> + Send + Sync>;
+
+/// One sink's lane.
+pub struct Lane {
+    /// The sink's name.
+    pub name: String,
+    /// See [`MakeSink`].
+    pub make: MakeSink,
+    /// Limits.
+    pub config: LaneConfig,
+    /// Deliveries come from here.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Clock,
+    /// Rung when deliveries were made.
+    pub deliveries: Arc<Notify>,
+    /// This process, as leases show it.
+    pub owner: String,
+    /// What is counted.
+    pub metrics: Arc<ForwarderMetrics>,
+}
+
+impl std::fmt::Debug for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Lane({})", self.name)
+    }
+}
+
+/// The Forwarder's metrics.
+#[derive(Debug)]
+pub struct ForwarderMetrics {
+    requests: Counters,
+    latency: Histograms,
+    limited: Counters,
+    processed: Counters,
+    breaker_state: Gauges,
+    breaker_failures: Gauges,
+    breaker_changes: Counters,
+    held: Gauges,
+}
+
+impl ForwarderMetrics {
+    /// Registers them.
+    #[must_use]
+    pub fn new(metrics: &ServiceMetrics) -> Self {
+        Self {
+            requests: metrics.counters(&names::MOOG_REQUESTS),
+            latency: metrics.histograms(&names::MOOG_LATENCY),
+            limited: metrics.counters(&names::MOOG_LIMITED),
+            processed: metrics.counters(&names::MOOG_PROCESSED),
+            breaker_state: metrics.gauges(&names::BREAKER_STATE),
+            breaker_failures: metrics.gauges(&names::BREAKER_FAILURES),
+            breaker_changes: metrics.counters(&names::BREAKER_CHANGES),
+            held: metrics.gauges(&names::LANE_HELD),
+        }
+    }
+}
+
+type Flight = BoxFuture<'static, (Id, Attempt)>;
+
+/// What one run of a lane holds in hand; all of it may be lost and redone.
+struct Run<'a> {
+    lane: &'a Lane,
+    sink: Arc<dyn Sink>,
+    lease: SinkLease,
+    scheduler: LaneScheduler,
+    flights: FuturesUnordered<Flight>,
+    looked_at: Duration,
+    failures: u32,
+    limited: Counter,
+    /// The last fetch filled its room: look again at once.
+    more_waits: bool,
+    /// Deliveries in state held when the lane was last looked at: something to probe with.
+    held_waiting: u64,
+}
+
+impl Lane {
+    /// Serves the lane until `stop`; attempts on their way are finished and recorded.
+    ///
+    /// # Errors
+    ///
+    /// When the lane's numbers mean nothing.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), String> {
+        while !stop.is_cancelled() {
+            let sink = match (self.make)() {
+                Ok(sink) => sink,
+                Err(why) => {
+                    tracing::error!(code = %codes::SINK_SECRET, sink = self.name, why, "the sink cannot be served");
+                    rest(&stop, TROUBLE_PAUSE).await;
+                    continue;
+                }
+            };
+            let lease = match self.store.lease_sink(&self.name, &self.owner, SINK_LEASE).await {
+                Ok(Some(lease)) => lease,
+                Ok(None) | Err(_) => {
+                    rest(&stop, TROUBLE_PAUSE).await;
+                    continue;
+                }
+            };
+            let scheduler = LaneScheduler::new(self.config.clone(), fastrand::u64(..))
+                .map_err(|error| format!("sink {}: {error}", self.name))?;
+            let labels = vec![("sink", self.name.clone())];
+            let mut run = Run {
+                lane: self,
+                sink,
+                lease,
+                scheduler,
+                flights: FuturesUnordered::new(),
+                looked_at: Duration::ZERO,
+                failures: 0,
+                limited: self.metrics.limited.get_or_create(&labels).clone(),
+                more_waits: false,
+                held_waiting: 0,
+            };
+            match run.serve(&stop).await {
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    tracing::warn!(code = %codes::STORE_QUERY, sink = self.name, %error, "the lane starts anew");
+                    rest(&stop, TROUBLE_PAUSE).await;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Run<'_> {
+    async fn serve(&mut self, stop: &CancellationToken) -> Result<(), StoreError> {
+        while !stop.is_cancelled() {
+            let ring = Arc::clone(&self.lane.deliveries);
+            // Listen before looking, so that a ring in between is not missed.
+            let ring = ring.notified();
+            tokio::pin!(ring);
+            ring.as_mut().enable();
+            self.look().await?;
+            self.fetch().await?;
+            let wait = self.take_off();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(landed) = self.flights.next(), if !self.flights.is_empty() => {
+                    self.landed(landed).await?;
+                }
+                () = ring => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        let back: Vec<Id> = self.scheduler.withdraw().iter().map(|d| d.id).collect();
+        if !back.is_empty() {
+            self.lane.store.give_back(&self.lease, &back).await?;
+        }
+        while let Some(landed) = self.flights.next().await {
+            self.landed(landed).await?;
+        }
+        Ok(())
+    }
+
+    /// Renews the lease and follows what operators did to the lane.
+    async fn look(&mut self) -> Result<(), StoreError> {
+        let now = self.lane.clock.monotonic();
+        if self.looked_at != Duration::ZERO && now.saturating_sub(self.looked_at) < LOOK_PERIOD {
+            return Ok(());
+        }
+        self.looked_at = now;
+        let (store, name) = (&self.lane.store, &self.lane.name);
+        match store.lease_sink(name, &self.lane.owner, SINK_LEASE).await? {
+            Some(lease) if lease.generation == self.lease.generation => {}
+            _ => return Err(StoreError::LeaseLost),
+        }
+        let lanes = store.lanes().await?;
+        let Some(lane) = lanes.into_iter().find(|lane| lane.sink == *name) else { return Ok(()) };
+        self.held_waiting = lane.held;
+        let here = self.scheduler.held().map(|hold| hold.by);
+        match (lane.held_by, here) {
+            (Some(by), here) if here != Some(by) => {
+                self.scheduler.hold(by, lane.held_reason.unwrap_or_default(), now);
+                let back: Vec<Id> = self.scheduler.withdraw().iter().map(|d| d.id).collect();
+                if !back.is_empty() {
+                    store.give_back(&self.lease, &back).await?;
+                }
+            }
+            (None, Some(_)) => self.scheduler.release(),
+            _ => {}
+        }
+        let labels = vec![("sink", name.clone())];
+        self.lane.metrics.held.get_or_create(&labels).set(if lane.held_by.is_some() { 1.0 } else { 0.0 });
+        self.show_breaker();
+        Ok(())
+    }
+
+    /// Leases deliveries as far as the lane has room for them.
+    async fn fetch(&mut self) -> Result<(), StoreError> {
+        let now = self.lane.clock.monotonic();
+        let room = self.scheduler.room(now);
+        self.more_waits = false;
+        if room == 0 {
+            return Ok(());
+        }
+        let store = &self.lane.store;
+        if self.scheduler.held().is_some_and(|hold| hold.by == HeldBy::Fault) {
+            if self.held_waiting == 0 {
+                return Ok(());
+            }
+            // A credential may have been mended: resolve it again before the probe.
+            if let Ok(sink) = (self.lane.make)() {
+                self.sink = sink;
+            }
+            store.ask_probe(&self.lane.name).await?;
+        }
+        let coalesce = room < self.lane.config.max_in_flight;
+        let due = store.take_due(&self.lease, room, coalesce, self.lane.clock.wall()).await?;
+        self.more_waits = due.len() == room;
+        let back: Vec<Id> =
+            due.into_iter().filter_map(|d| self.scheduler.offer(d)).map(|d| d.id).collect();
+        if !back.is_empty() {
+            store.give_back(&self.lease, &back).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts what may start; says how long to wait when nothing happens.
+    fn take_off(&mut self) -> Duration {
+        loop {
+            let now = self.lane.clock.monotonic();
+            match self.scheduler.start(now) {
+                Start::Send(delivery) => self.send(delivery),
+                Start::WaitUntil(at) => {
+                    self.limited.inc();
+                    return at.saturating_sub(now).min(LOOK_PERIOD).max(Duration::from_millis(1));
+                }
+                Start::Idle if self.more_waits && self.scheduler.room(now) > 0 => {
+                    return Duration::from_millis(1);
+                }
+                Start::Idle => {
+                    let wake = self.scheduler.wake_at(now).map(|at| at.saturating_sub(now));
+                    let wait = wake.unwrap_or(POLL_PERIOD).min(POLL_PERIOD);
+                    return wait.max(Duration::from_millis(1));
+                }
+            }
+        }
+    }
+
+    fn send(&self, delivery: Delivery) {
+        failpoint::hit("forwarder.before_attempt");
+        let sink = Arc::clone(&self.sink);
+        self.flights.push(Box::pin(async move {
+            let attempt = sink.send(&delivery).await;
+            tracing::debug!(sink = delivery.sink, delivery = %delivery.id, key = delivery.key, correlation_id = delivery.notice.alert.correlation_id, outcome = attempt.outcome.name(), status = attempt.status, "attempt");
+            (delivery.id, attempt)
+        }));
+    }
+
+    /// Records attempts that ended, all that are ready at once.
+    async fn landed(&mut self, first: (Id, Attempt)) -> Result<(), StoreError> {
+        failpoint::hit("forwarder.after_attempt");
+        let mut ended = vec![first];
+        while let Some(Some(more)) = futures_util::FutureExt::now_or_never(self.flights.next()) {
+            ended.push(more);
+        }
+        let (wall, now) = (self.lane.clock.wall(), self.lane.clock.monotonic());
+        let mut finished = Vec::with_capacity(ended.len());
+        for (id, attempt) in ended {
+            let Some(end) = self.scheduler.finish(id, attempt, wall, now) else { continue };
+            self.count(&end.finished);
+            if let Some(reason) = &end.changed.held {
+                tracing::error!(code = %codes::LANE_HELD, sink = self.lane.name, reason, "the lane is held; it is probed with a real delivery");
+            }
+            if end.changed.released {
+                tracing::info!(sink = self.lane.name, "the sink takes deliveries again; the lane runs");
+            }
+            if let Some(state) = end.changed.breaker {
+                self.breaker_changed(state);
+            }
+            finished.push(end.finished);
+        }
+        let report = LaneReport { breaker: self.scheduler.breaker().name().to_owned() };
+        self.lane.store.finish(&self.lease, finished, report).await?;
+        failpoint::hit("forwarder.after_record");
+        Ok(())
+    }
+
+    fn count(&mut self, finished: &Finished) {
+        let (attempt, sink) = (&finished.attempt, &self.lane.name);
+        let metrics = &self.lane.metrics;
+        let ok = attempt.outcome == Outcome::Ok;
+        self.failures = if ok { 0 } else { self.failures + 1 };
+        let labels = vec![
+            ("sink", sink.clone()),
+            ("status", if ok { "success" } else { "fail" }.to_owned()),
+            ("reason", if ok { String::new() } else { attempt.class.clone() }),
+        ];
+        metrics.requests.get_or_create(&labels).inc();
+        let latency = Duration::from_millis(attempt.latency_ms).as_secs_f64();
+        metrics.latency.get_or_create(&vec![("sink", sink.clone())]).observe(latency);
+        let status = match &finished.next {
+            Next::Delivered => "success",
+            Next::Dead(_) => "dlq",
+            Next::RetryAt(_) | Next::HoldLane(_) => "error",
+        };
+        metrics.processed.get_or_create(&vec![("status", status.to_owned())]).inc();
+        match &finished.next {
+            Next::Dead(reason) => {
+                let code = match reason {
+                    DeadReason::Refused => codes::DELIVERY_REFUSED,
+                    DeadReason::Expired => codes::DELIVERY_EXPIRED,
+                };
+                tracing::error!(%code, sink, delivery = %finished.delivery, status = attempt.status, detail = attempt.detail, "a delivery is dead");
+            }
+            Next::RetryAt(at) => {
+                tracing::warn!(code = %codes::SINK_RETRY, sink, delivery = %finished.delivery, status = attempt.status, class = attempt.class, detail = attempt.detail, next = %at, "a delivery will be tried again");
+            }
+            Next::Delivered | Next::HoldLane(_) => {}
+        }
+    }
+
+    fn breaker_changed(&self, state: BreakerState) {
+        let name = self.lane.name.clone();
+        let from = match state {
+            BreakerState::Open => "closed",
+            _ => "open",
+        };
+        let labels = vec![
+            ("name", name.clone()),
+            ("from_state", from.to_owned()),
+            ("to_state", state.name().to_owned()),
+        ];
+        self.lane.metrics.breaker_changes.get_or_create(&labels).inc();
+        if state == BreakerState::Open {
+            tracing::error!(code = %codes::BREAKER_OPEN, sink = name, "the breaker is open; waiting deliveries do not age");
+        } else {
+            tracing::info!(sink = name, state = state.name(), "the breaker changed");
+        }
+        self.show_breaker();
+    }
+
+    fn show_breaker(&self) {
+        let labels = vec![("name", self.lane.name.clone())];
+        let value = match self.scheduler.breaker() {
+            BreakerState::Closed => 0.0,
+            BreakerState::HalfOpen => 1.0,
+            BreakerState::Open => 2.0,
+        };
+        self.lane.metrics.breaker_state.get_or_create(&labels).set(value);
+        self.lane.metrics.breaker_failures.get_or_create(&labels).set(f64::from(self.failures));
+    }
+}

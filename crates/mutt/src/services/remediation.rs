@@ -1,0 +1,251 @@
+//! Remediation: redrives expired deliveries when their sink is healthy again, clears alerts by age,
+//! tells of lanes that stay held, and keeps what the retention policy says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mutt_model::delivery::{DeadReason, DeliveryState, HeldBy, Lane};
+use mutt_model::metrics as names;
+use mutt_model::rule::RuleAction;
+use mutt_model::{Clock, Severity, Timestamp, codes};
+use mutt_store::store::{
+    Actor, CommitPolicy, DeliveryQuery, ReplayFilter, RetentionPolicy, Store, StoreError,
+};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::histogram::Histogram;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::alerter::{own_alert, rest};
+use crate::health::HealthBoard;
+use crate::services::Service;
+use crate::telemetry::metrics::{Counters, FloatGauge, Gauges, ServiceMetrics};
+
+/// A lane that is held this long raises an alert to every other sink.
+pub const HELD_ALARM_AFTER: Duration = Duration::from_secs(300);
+/// Alerts that one transaction clears by age.
+pub const AGED_PER_ROUND: usize = 500;
+/// Retention is looked at this often, whatever the interval of rounds.
+pub const RETENTION_PERIOD: Duration = Duration::from_secs(60);
+
+/// What Remediation works with.
+#[derive(Debug)]
+pub struct Remediation {
+    /// Where everything lies.
+    pub store: Arc<dyn Store>,
+    /// Routing of clears by age and of MUTT's own alerts.
+    pub policy: Arc<CommitPolicy>,
+    /// How long what is kept.
+    pub retention: RetentionPolicy,
+    /// Time.
+    pub clock: Clock,
+    /// `remediation.interval`
+    pub interval: Duration,
+    /// `remediation.redrive_batch`: expired deliveries of one sink that a round makes pending.
+    pub redrive_batch: u64,
+    /// Rung when deliveries are pending.
+    pub deliveries: Arc<Notify>,
+    /// Where its own state is told.
+    pub board: Arc<HealthBoard>,
+    /// What is counted.
+    pub metrics: RemediationMetrics,
+}
+
+/// Remediation's metrics.
+#[derive(Debug)]
+pub struct RemediationMetrics {
+    loops: Counter,
+    dead: Gauges,
+    success: Counter,
+    fail: Counters,
+    poison: Counter,
+    health: Gauges,
+    duration: Histogram,
+    aged: Counter,
+    removed: Counters,
+    bytes: FloatGauge,
+}
+
+impl RemediationMetrics {
+    /// Registers them.
+    #[must_use]
+    pub fn new(metrics: &ServiceMetrics) -> Self {
+        Self {
+            loops: metrics.counter(&names::REMEDIATION_LOOPS),
+            dead: metrics.gauges(&names::REMEDIATION_DLQ),
+            success: metrics.counter(&names::REMEDIATION_SUCCESS),
+            fail: metrics.counters(&names::REMEDIATION_FAIL),
+            poison: metrics.counter(&names::REMEDIATION_POISON),
+            health: metrics.gauges(&names::REMEDIATION_HEALTH),
+            duration: metrics.histogram(&names::REMEDIATION_DURATION),
+            aged: metrics.counter(&names::REMEDIATION_AGED),
+            removed: metrics.counters(&names::REMEDIATION_REMOVED),
+            bytes: metrics.gauge(&names::REMEDIATION_STORE_BYTES),
+        }
+    }
+}
+
+/// What a run remembers; losing it costs a repeated notice at most.
+#[derive(Debug, Default)]
+struct Memory {
+    /// Lanes whose hold was told, by the moment they were held.
+    told: BTreeMap<String, Timestamp>,
+    retained_at: Option<Duration>,
+    refused_seen: u64,
+}
+
+impl Remediation {
+    /// Works in rounds until `stop`.
+    ///
+    /// # Errors
+    ///
+    /// Never: a failed round is logged, counted and tried again.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), String> {
+        let mut memory = Memory::default();
+        while !stop.is_cancelled() {
+            let start = self.clock.monotonic();
+            match self.round(&mut memory).await {
+                Ok(()) => self.board.set(Service::Remediation, true, "running"),
+                Err(error) => {
+                    let labels = vec![("reason", "store".to_owned())];
+                    self.metrics.fail.get_or_create(&labels).inc();
+                    self.board.set(Service::Remediation, false, "the store does not answer");
+                    tracing::warn!(code = %codes::REDRIVE_FAILED, %error, "a round of Remediation failed");
+                }
+            }
+            self.metrics.loops.inc();
+            let took = self.clock.monotonic().saturating_sub(start);
+            self.metrics.duration.observe(took.as_secs_f64());
+            rest(&stop, self.interval).await;
+        }
+        Ok(())
+    }
+
+    async fn round(&self, memory: &mut Memory) -> Result<(), StoreError> {
+        self.clear_aged().await?;
+        let lanes = self.store.lanes().await?;
+        for lane in &lanes {
+            self.tell_of_hold(lane, memory).await?;
+            self.redrive(lane).await?;
+        }
+        self.count_dead(&lanes, memory).await?;
+        self.retain(memory).await
+    }
+
+    async fn clear_aged(&self) -> Result<(), StoreError> {
+        loop {
+            let now = self.clock.wall();
+            let cleared = self.store.clear_aged(&self.policy.sinks, AGED_PER_ROUND, now).await?;
+            self.metrics.aged.inc_by(cleared);
+            if cleared > 0 {
+                tracing::info!(alerts = cleared, "cleared by age");
+                self.deliveries.notify_waiters();
+            }
+            if cleared < AGED_PER_ROUND as u64 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Makes expired deliveries pending again: many where the sink has taken deliveries since its
+    /// last failure, one as a probe where that is not known. A held lane is left alone: its Forwarder
+    /// probes it with what it holds.
+    async fn redrive(&self, lane: &Lane) -> Result<(), StoreError> {
+        let healthy = lane.held_by.is_none()
+            && lane.last_ok_at.is_some_and(|ok| lane.last_error_at.is_none_or(|error| ok > error));
+        let labels = vec![("sink", lane.sink.clone())];
+        self.metrics.health.get_or_create(&labels).set(if healthy { 1.0 } else { 0.0 });
+        // While deliveries wait, they are the probe.
+        let limit = match (healthy, lane.pending) {
+            (true, _) => self.redrive_batch,
+            (false, 0) => 1,
+            (false, _) => return Ok(()),
+        };
+        if lane.held_by.is_some() || lane.dead == 0 {
+            return Ok(());
+        }
+        let which = ReplayFilter {
+            state: Some(DeliveryState::Dead),
+            sink: Some(lane.sink.clone()),
+            reason: Some(DeadReason::Expired.name().to_owned()),
+            limit: Some(limit),
+            id: None,
+        };
+        let reason = if healthy { "the sink is healthy again" } else { "probe" };
+        let actor = Actor { name: "remediation".to_owned(), reason: Some(reason.to_owned()) };
+        let done = self.store.replay(which, false, &actor, self.clock.wall()).await?;
+        self.metrics.success.inc_by(done.replayed);
+        if done.replayed > 0 {
+            tracing::info!(sink = lane.sink, deliveries = done.replayed, reason, "redriven");
+            self.deliveries.notify_waiters();
+        }
+        Ok(())
+    }
+
+    /// Raises an alert about a lane that stays held to every other sink, and clears it afterwards.
+    async fn tell_of_hold(&self, lane: &Lane, memory: &mut Memory) -> Result<(), StoreError> {
+        let now = self.clock.wall();
+        let (action, message) = match lane.held_since {
+            Some(since) if now.since(since) >= HELD_ALARM_AFTER => {
+                if memory.told.get(&lane.sink) == Some(&since) {
+                    return Ok(());
+                }
+                memory.told.insert(lane.sink.clone(), since);
+                let by = if lane.held_by == Some(HeldBy::Hand) { "by hand" } else { "by a fault" };
+                let why = lane.held_reason.as_deref().unwrap_or("no reason given");
+                let waiting = lane.held + lane.pending;
+                (RuleAction::Problem, format!("lane {} is held {by} since {since}: {why}; {waiting} deliveries wait", lane.sink))
+            }
+            Some(_) => return Ok(()),
+            None => match memory.told.remove(&lane.sink) {
+                Some(_) => (RuleAction::Clear, format!("lane {} runs again", lane.sink)),
+                None => return Ok(()),
+            },
+        };
+        let change = own_alert("mutt-lane-held", &lane.sink, Severity::CRITICAL, action, message, &self.policy, &self.clock);
+        self.store.raise(change, Arc::clone(&self.policy), Some(&lane.sink), now).await?;
+        self.deliveries.notify_waiters();
+        Ok(())
+    }
+
+    async fn count_dead(&self, lanes: &[Lane], memory: &mut Memory) -> Result<(), StoreError> {
+        let dead: u64 = lanes.iter().map(|lane| lane.dead).sum();
+        let mut expired = 0;
+        if dead > 0 {
+            let query = DeliveryQuery { state: Some(DeliveryState::Dead), ..DeliveryQuery::default() };
+            let page = self.store.deliveries(&query, mutt_store::store::PAGE_MAX, None).await?;
+            let is_expired = |reason: &Option<String>| reason.as_deref() == Some(DeadReason::Expired.name());
+            expired = page.items.iter().filter(|d| is_expired(&d.reason)).count() as u64;
+        }
+        let refused = dead.saturating_sub(expired);
+        if refused > memory.refused_seen {
+            self.metrics.poison.inc_by(refused - memory.refused_seen);
+        }
+        memory.refused_seen = refused;
+        let gauge = |name: &str, value: u64| {
+            self.metrics.dead.get_or_create(&vec![("dlq_name", name.to_owned())]).set(value as f64);
+        };
+        gauge("expired", expired);
+        gauge("refused", refused);
+        Ok(())
+    }
+
+    async fn retain(&self, memory: &mut Memory) -> Result<(), StoreError> {
+        self.metrics.bytes.set(self.store.bytes() as f64);
+        let now = self.clock.monotonic();
+        if memory.retained_at.is_some_and(|at| now.saturating_sub(at) < RETENTION_PERIOD) {
+            return Ok(());
+        }
+        memory.retained_at = Some(now);
+        let done = self.store.retain(&self.retention, self.clock.wall()).await?;
+        for (table, rows) in &done.removed {
+            let labels = vec![("table", table.clone())];
+            self.metrics.removed.get_or_create(&labels).inc_by(*rows);
+        }
+        if done.removed_by_cap > 0 {
+            tracing::warn!(code = %codes::STORE_OVER_CAP, rows = done.removed_by_cap, "store.max_bytes is met; the oldest rows were removed early");
+        }
+        Ok(())
+    }
+}

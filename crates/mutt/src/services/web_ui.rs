@@ -1,0 +1,182 @@
+//! The Web UI service: what mutt-web needs to know of the running program.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use mutt_model::alert::SinkRoute;
+use mutt_model::metrics as names;
+use mutt_model::{Clock, IdSource};
+use mutt_notify::{Sink, test_delivery};
+use mutt_store::queue::{EventQueue, QueueStats};
+use mutt_store::store::Store;
+use mutt_web::{BackupDone, HookError, Notice, Program, ServiceHealth, SinkTest, Token};
+
+use super::moog_forwarder::MakeSink;
+use crate::health::HealthBoard;
+use crate::telemetry::metrics::{Counters, Histograms, ServiceMetrics};
+
+/// The running program as the web service sees it.
+pub struct Running {
+    /// Tokens in force.
+    pub tokens: ArcSwap<Vec<Token>>,
+    /// The effective configuration, redacted.
+    pub config: ArcSwap<serde_json::Value>,
+    /// Configured sinks.
+    pub sinks: Vec<SinkRoute>,
+    /// How to make each.
+    pub make_sinks: BTreeMap<String, MakeSink>,
+    /// `alerter.default_team`
+    pub default_team: String,
+    /// The event queue, where it is in this process.
+    pub queue: Option<Arc<dyn EventQueue>>,
+    /// The store, for backups.
+    pub store: Arc<dyn Store>,
+    /// How the services are.
+    pub board: Arc<HealthBoard>,
+    /// What everybody should know.
+    pub notices: ArcSwap<Vec<Notice>>,
+    /// `data_dir`
+    pub data_dir: PathBuf,
+    /// Time.
+    pub clock: Clock,
+    /// Requests by route.
+    pub metrics: WebMetrics,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").finish_non_exhaustive()
+    }
+}
+
+/// The Web UI's metrics.
+#[derive(Debug)]
+pub struct WebMetrics {
+    requests: Counters,
+    latency: Histograms,
+}
+
+impl WebMetrics {
+    /// Registers them.
+    #[must_use]
+    pub fn new(metrics: &ServiceMetrics) -> Self {
+        Self {
+            requests: metrics.counters(&names::WEB_REQUESTS),
+            latency: metrics.histograms(&names::WEB_LATENCY),
+        }
+    }
+}
+
+impl Running {
+    fn sink(&self, name: &str) -> Result<Arc<dyn Sink>, HookError> {
+        let make = self
+            .make_sinks
+            .get(name)
+            .ok_or_else(|| HookError::NotFound(format!("no sink is called `{name}`")))?;
+        make().map_err(HookError::Unavailable)
+    }
+
+    /// A backup goes into `<data_dir>/backups` by name, or to an absolute path.
+    fn backup_path(&self, file: &str) -> Result<PathBuf, HookError> {
+        let path = PathBuf::from(file);
+        if path.is_absolute() {
+            return Ok(path);
+        }
+        let plain = path.components().all(|c| matches!(c, std::path::Component::Normal(_)));
+        if file.is_empty() || !plain {
+            return Err(HookError::Bad("name a file, or an absolute path".to_owned()));
+        }
+        let folder = self.data_dir.join("backups");
+        std::fs::create_dir_all(&folder).map_err(|e| HookError::Unavailable(e.to_string()))?;
+        Ok(folder.join(path))
+    }
+}
+
+#[async_trait]
+impl Program for Running {
+    fn tokens(&self) -> Arc<[Token]> {
+        self.tokens.load().as_slice().into()
+    }
+
+    fn queue(&self) -> QueueStats {
+        self.queue.as_ref().map(|queue| queue.stats()).unwrap_or_default()
+    }
+
+    fn config(&self) -> serde_json::Value {
+        self.config.load().as_ref().clone()
+    }
+
+    fn sinks(&self) -> Vec<SinkRoute> {
+        self.sinks.clone()
+    }
+
+    fn default_team(&self) -> String {
+        self.default_team.clone()
+    }
+
+    fn services(&self) -> Vec<ServiceHealth> {
+        let service = |(service, condition): (crate::services::Service, crate::health::Condition)| ServiceHealth {
+            name: service.name().to_owned(),
+            ready: condition.ready,
+            state: condition.state,
+            since: Some(condition.since),
+            detail: None,
+        };
+        self.board.all().into_iter().map(service).collect()
+    }
+
+    fn notices(&self) -> Vec<Notice> {
+        let mut notices = self.notices.load().as_ref().clone();
+        if self.sinks.is_empty() {
+            notices.push(Notice {
+                level: "warning".to_owned(),
+                code: None,
+                text: "No sink is configured: alerts are kept, nothing is delivered.".to_owned(),
+            });
+        }
+        notices
+    }
+
+    fn rules_changed(&self, version: i64) {
+        tracing::debug!(version, "the rule set was changed");
+    }
+
+    fn observe(&self, endpoint: &str, _method: &str, status: u16, took: Duration) {
+        let outcome = match status {
+            0..400 => "success",
+            400..500 => "error_invalid",
+            _ => "fail_unknown",
+        };
+        let endpoint = ("endpoint", endpoint.to_owned());
+        let labels = vec![endpoint.clone(), ("status", outcome.to_owned())];
+        self.metrics.requests.get_or_create(&labels).inc();
+        self.metrics.latency.get_or_create(&vec![endpoint]).observe(took.as_secs_f64());
+    }
+
+    async fn test_sink(&self, name: &str) -> Result<SinkTest, HookError> {
+        let sink = self.sink(name)?;
+        let now = self.clock.wall();
+        let delivery = test_delivery(name, IdSource::from_entropy().next(now), now);
+        let attempt = sink.send(&delivery).await;
+        Ok(SinkTest {
+            ok: attempt.outcome == mutt_model::delivery::Outcome::Ok,
+            status: attempt.status,
+            latency_ms: attempt.latency_ms,
+            detail: format!("{}: {}", attempt.class, attempt.detail),
+        })
+    }
+
+    async fn backup(&self, file: &str) -> Result<BackupDone, HookError> {
+        let path = self.backup_path(file)?;
+        self.store
+            .backup(&path, Box::new(|_, _| {}))
+            .await
+            .map_err(|error| HookError::Conflict(error.to_string()))?;
+        let bytes = std::fs::metadata(&path).map(|m| m.len()).unwrap_or_default();
+        Ok(BackupDone { file: path.display().to_string(), bytes })
+    }
+}
