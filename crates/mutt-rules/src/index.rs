@@ -14,7 +14,7 @@ use crate::text::{cut, fold};
 /// Needles of contains longer than this are looked for by their start and then confirmed.
 const NEEDLE_BYTES_MAX: usize = 128;
 /// Up to so many bytes of literals the automaton is a table, beyond it a compact one.
-const TABLE_LITERAL_BYTES_MAX: usize = 16 * 1024;
+const TABLE_LITERAL_BYTES_MAX: usize = 64 * 1024;
 
 /// The conditions of one rule that are no text to look for.
 #[derive(Debug)]
@@ -65,6 +65,8 @@ pub(crate) struct Index {
     pub(crate) groups: Vec<RegexGroup>,
     /// Groups whose patterns have no literal.
     pub(crate) always: Vec<u32>,
+    /// For each group the second set of literals, of which the message must hold one, if there is a set.
+    also: Vec<Box<[usize]>>,
     /// Rules with neither text nor OID.
     textless: Entries,
     by_oid: HashMap<String, Entries>,
@@ -112,6 +114,12 @@ impl Index {
         self.groups_of.get(literal).map_or(&[], |groups| groups)
     }
 
+    /// Whether the message holds a literal of the group's second set.
+    pub(crate) fn also_held(&self, group: usize, held: impl Fn(usize) -> bool) -> bool {
+        let second = self.also.get(group).map_or(&[][..], |second| second);
+        second.is_empty() || second.iter().any(|literal| held(*literal))
+    }
+
     /// How many literals there are.
     pub(crate) fn literals(&self) -> usize {
         self.contains.len()
@@ -156,7 +164,9 @@ impl Index {
 }
 
 /// Regexes with their ranks, and the literals that call for them.
-type Grouped = BTreeMap<Vec<String>, Vec<(u32, String)>>;
+///
+/// The message must hold one literal of each set; there are at most two sets.
+type Grouped = BTreeMap<Vec<Vec<String>>, Vec<(u32, String)>>;
 
 #[derive(Default)]
 struct Builder {
@@ -218,7 +228,7 @@ impl Builder {
         self.contains.len() - 1
     }
 
-    /// Regexes by the set of literals that calls for them: the set whose literals fewest regexes
+    /// Regexes by the sets of literals that call for them: the two sets whose literals fewest regexes
     /// share, so that one group does not grow over all of them.
     fn grouped(&mut self) -> Grouped {
         let regexes = std::mem::take(&mut self.regexes);
@@ -228,12 +238,10 @@ impl Builder {
         }
         let shared = |set: &[String]| set.iter().filter_map(|l| uses.get(l)).max().copied();
         let mut grouped = Grouped::new();
-        for (rank, pattern, sets) in regexes {
-            let best = sets
-                .into_iter()
-                .min_by_key(|set| (shared(set), set.len(), std::cmp::Reverse(weight(set))))
-                .unwrap_or_default();
-            grouped.entry(best).or_default().push((rank, pattern));
+        for (rank, pattern, mut sets) in regexes {
+            sets.sort_by_key(|set| (shared(set), set.len(), std::cmp::Reverse(weight(set))));
+            sets.truncate(2);
+            grouped.entry(sets).or_default().push((rank, pattern));
         }
         grouped
     }
@@ -246,13 +254,16 @@ impl Builder {
         let mut parts: Vec<_> = chunks.collect();
         parts.sort_by_key(|(_, members)| members.first().map(|(rank, _)| *rank));
         let mut always = Vec::new();
+        let mut also: Vec<Box<[usize]>> = Vec::new();
         let mut calls: Vec<(usize, u32)> = Vec::new();
         let mut groups = Vec::with_capacity(parts.len());
-        for (number, (set, members)) in (0_u32..).zip(parts) {
-            if set.is_empty() {
-                always.push(number);
+        for (number, (sets, members)) in (0_u32..).zip(parts) {
+            match sets.first() {
+                Some(set) => calls.extend(set.iter().map(|l| (self.literal(l), number))),
+                None => always.push(number),
             }
-            calls.extend(set.iter().map(|literal| (self.literal(literal), number)));
+            let second = sets.get(1).map_or(&[][..], |set| set);
+            also.push(second.iter().map(|literal| self.literal(literal)).collect());
             groups.push(RegexGroup::new(members.to_vec()));
         }
         let mut groups_of = vec![Vec::new(); self.contains.len()];
@@ -267,6 +278,7 @@ impl Builder {
             groups_of: groups_of.into_iter().map(Vec::into_boxed_slice).collect(),
             groups,
             always,
+            also,
             textless: sorted(self.textless),
             by_oid: self.by_oid.into_iter().map(|(oid, list)| (oid, sorted(list))).collect(),
         })

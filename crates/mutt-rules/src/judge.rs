@@ -96,7 +96,8 @@ fn first_match(index: &Index, event: &Event<'_>, scratch: &mut Scratch) -> u32 {
             break;
         }
         let accepts = |rank: u32| rank < best && index.accepts(rank, facts);
-        if group.ranks.iter().any(|rank| accepts(*rank))
+        if index.also_held(at, |literal| seen.get(literal) == Some(now))
+            && group.ranks.iter().any(|rank| accepts(*rank))
             && let Some(rank) = group.first(at, &event.message, caches, accepts)
         {
             best = rank;

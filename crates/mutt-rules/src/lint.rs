@@ -295,7 +295,7 @@ mod tests {
         check(&|r| r.key = Some("{".into()), FindingKind::Invalid);
         check(&|r| r.dev_handling = Handling::parse("Email"), FindingKind::UnknownHandling);
         check(
-            &|r| (r.match_type, r.match_string) = (MatchType::Regex, Some(r"\d+ up".into())),
+            &|r| (r.match_type, r.match_string) = (MatchType::Regex, Some(r"\d+".into())),
             FindingKind::SlowRegex,
         );
         check(

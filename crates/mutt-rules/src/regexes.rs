@@ -11,7 +11,7 @@ use regex_automata::{Input, MatchKind, PatternSet};
 use regex_syntax::hir::Hir;
 
 /// Most patterns in one group.
-pub(crate) const GROUP_PATTERNS_MAX: usize = 64;
+pub(crate) const GROUP_PATTERNS_MAX: usize = 256;
 /// Most bytes of lazily built states for one group.
 const GROUP_CACHE_BYTES: usize = 1024 * 1024;
 /// Most bytes of lazily built states in one scratch; then all are dropped and built anew.
@@ -96,6 +96,9 @@ impl RegexGroup {
             let unicode = self.unicode.get_or_init(|| unicode_regex(&self.patterns));
             unicode.as_ref()?.which_overlapping_matches(&Input::new(message), found);
         }
+        if found.is_empty() {
+            return None;
+        }
         // A pattern set iterates in ascending order, which is the order of rules.
         found.iter().filter_map(|id| self.ranks.get(id.as_usize()).copied()).find(|r| accepts(*r))
     }
@@ -105,16 +108,11 @@ impl RegexGroup {
 /// non-ASCII byte.
 fn search(dfa: &DFA, cache: &mut Cache, message: &str, found: &mut PatternSet) -> bool {
     let input = Input::new(message);
-    if dfa.pattern_len() > 1 {
-        return dfa.try_which_overlapping_matches(cache, &input, found).is_ok();
-    }
-    match dfa.try_search_fwd(cache, &input.earliest(true)) {
-        Ok(hit) => {
-            if let Some(hit) = hit {
-                found.insert(hit.pattern());
-            }
-            true
-        }
+    // Whether anything matches at all is told faster than what, and mostly nothing does.
+    match dfa.try_search_fwd(cache, &input.clone().earliest(true)) {
+        Ok(None) => true,
+        Ok(Some(hit)) if dfa.pattern_len() == 1 => found.insert(hit.pattern()),
+        Ok(Some(_)) => dfa.try_which_overlapping_matches(cache, &input, found).is_ok(),
         Err(_) => false,
     }
 }

@@ -36,8 +36,25 @@ struct Shaper<'m, 'o> {
     gap: bool,
 }
 
+/// Whether a byte is part of a token.
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = byte >= 0x80 || (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"_-./:@#%+*~$&\\^!`?";
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
 fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte >= 0x80 || b"_-./:@#%+*~$&\\^!`?".contains(&byte)
+    TOKEN[usize::from(byte)]
 }
 
 fn has_digit(token: &str) -> bool {
@@ -58,6 +75,7 @@ impl<'m> Shaper<'m, '_> {
                 b'"' | b'<' => self.quoted(if byte == b'<' { b'>' } else { byte }),
                 b'\'' if !self.after_word() => self.quoted(b'\''),
                 _ if is_token(byte) => self.token(),
+                b'=' if self.gap => self.spaced_value(),
                 _ => {
                     self.write_char(byte);
                     self.at += 1;
@@ -78,7 +96,7 @@ impl<'m> Shaper<'m, '_> {
     }
 
     fn space(&mut self) {
-        if self.gap && self.out.len() > self.start && !self.out.ends_with(' ') {
+        if self.gap && self.out.len() > self.start && !self.out.ends_with([' ', '[', '(']) {
             self.out.push(' ');
         }
         self.gap = false;
@@ -206,24 +224,29 @@ impl<'m> Shaper<'m, '_> {
             || (token.len() >= 8 && token.bytes().all(|b| b.is_ascii_hexdigit()))
             || self.is_user(token)
             || self.is_date(token)
+            || (self.previous.starts_with("ssh") && self.next_word().starts_with("SHA256:"))
     }
 
     fn is_user(&self, token: &str) -> bool {
-        let next = self.next_word();
         if names_a_user(self.previous) {
             return !not_a_user(token);
         }
-        (self.previous == "for" && next == "from")
-            || (self.previous == "by" && next == "on")
+        (self.previous == "for" && self.next_word() == "from")
+            || (self.previous == "by" && self.next_word() == "on")
             || self.text[self.at..].starts_with(" : TTY=")
     }
 
     fn is_date(&self, token: &str) -> bool {
+        if matches!(token, "AM" | "PM" | "am" | "pm") {
+            return self.out.ends_with(VARIABLE);
+        }
+        if token.len() < 3 || !(is_month(token) || is_weekday(token)) {
+            return false;
+        }
         let next = self.next_word();
         let numbered = next.bytes().next().is_some_and(|b| b.is_ascii_digit());
         (is_month(token) && (numbered || self.out.ends_with(VARIABLE)))
             || (is_weekday(token) && (is_month(next) || numbered))
-            || (matches!(token, "AM" | "PM" | "am" | "pm") && self.out.ends_with(VARIABLE))
     }
 
     fn next_word(&self) -> &'m str {
@@ -251,6 +274,20 @@ impl<'m> Shaper<'m, '_> {
         self.write(key);
         self.out.push('=');
         self.value(key, value)
+    }
+
+    /// `key = value`: the value is one token or quoted text.
+    fn spaced_value(&mut self) {
+        let key = self.previous;
+        self.write_char(b'=');
+        self.at += 1;
+        if key.is_empty() || self.peek() != Some(b' ') {
+            return;
+        }
+        self.at += 1;
+        self.gap = true;
+        self.space();
+        self.value(key, &self.text[self.at..]);
     }
 
     fn value(&mut self, key: &str, value: &'m str) -> bool {

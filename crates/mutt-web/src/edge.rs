@@ -12,10 +12,6 @@ use serde_json::json;
 use crate::problem::Problem;
 use crate::state::WebState;
 
-/// The id of one request, in its answer and in the log.
-#[derive(Clone, Debug)]
-pub(crate) struct Correlation(pub(crate) String);
-
 /// A client's own id is kept when it is at most this long and plain.
 const CORRELATION_MAX: usize = 128;
 
@@ -61,12 +57,11 @@ fn has_key(query: &str) -> bool {
 /// The outermost layer.
 pub(crate) async fn edge(
     State(state): State<WebState>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     let began = state.clock.monotonic();
     let correlation = correlation_of(request.headers(), &state);
-    request.extensions_mut().insert(Correlation(correlation.clone()));
     let path = request.uri().path().to_owned();
     let target = request.uri().path_and_query().map_or_else(|| path.clone(), ToString::to_string);
     let method = request.method().clone();

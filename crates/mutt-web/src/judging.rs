@@ -121,14 +121,46 @@ pub(crate) fn sample(
 
 /// Fields of a sample: those of an event as JSON, and the names that ingest over HTTP understands.
 const SAMPLE_FIELDS: [&str; 14] = [
-    "message", "host", "hostname", "severity", "syslog_severity", "facility", "app", "program",
-    "resource", "mnemonic", "trap_oid", "trap_name", "varbinds", "source",
+    "message",
+    "host",
+    "hostname",
+    "severity",
+    "syslog_severity",
+    "facility",
+    "app",
+    "program",
+    "resource",
+    "mnemonic",
+    "trap_oid",
+    "trap_name",
+    "varbinds",
+    "source",
 ];
 /// Fields of an event as JSON that judging does not look at: accepted, so that an event can be pasted.
 const SAMPLE_IGNORED: [&str; 23] = [
-    "id", "received_at", "device_time", "time_note", "listener", "peer", "relay", "procid", "msgid",
-    "structured_data", "fields", "parse", "raw_base64", "correlation_id", "ruleset", "handled",
-    "rule_id", "decision", "environment", "team", "alert_id", "lineage", "timestamp",
+    "id",
+    "received_at",
+    "device_time",
+    "time_note",
+    "listener",
+    "peer",
+    "relay",
+    "procid",
+    "msgid",
+    "structured_data",
+    "fields",
+    "parse",
+    "raw_base64",
+    "correlation_id",
+    "ruleset",
+    "handled",
+    "rule_id",
+    "decision",
+    "environment",
+    "team",
+    "alert_id",
+    "lineage",
+    "timestamp",
 ];
 
 fn sample_event(state: &WebState, sample: &Value) -> Answer<Event<'static>> {
@@ -162,10 +194,12 @@ fn sample_event(state: &WebState, sample: &Value) -> Answer<Event<'static>> {
         }
         Ok(None)
     };
-    let plain = |name: &str| map.get(name).filter(|v| !v.is_null()).map(|value| match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    });
+    let plain = |name: &str| {
+        map.get(name).filter(|v| !v.is_null()).map(|value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        })
+    };
     let trap_oid = text(&["trap_oid"])?;
     let source = match plain("source").as_deref() {
         Some("snmp") => Source::Snmp,
@@ -182,14 +216,14 @@ fn sample_event(state: &WebState, sample: &Value) -> Answer<Event<'static>> {
     event.resource = text(&["resource"])?;
     event.mnemonic = text(&["mnemonic"])?;
     event.trap_name = text(&["trap_name"])?;
-    event.trap_oid =
-        trap_oid.map(|oid| Cow::Owned(oid.trim_start_matches('.').to_owned()));
+    event.trap_oid = trap_oid.map(|oid| Cow::Owned(oid.trim_start_matches('.').to_owned()));
     if let Some(said) = plain("severity").or_else(|| plain("syslog_severity")) {
         let severity = Severity::parse(&said);
         let wrong = || Problem::bad(format!("`{said}` is no severity (0 to 7 or a name)"));
         event.severity = Some(severity.ok_or_else(wrong)?);
     }
     event.facility = plain("facility").and_then(|said| facility_number(&said));
-    event.varbinds = map.get("varbinds").filter(|v| v.is_array()).map(|v| Cow::Owned(v.to_string()));
+    event.varbinds =
+        map.get("varbinds").filter(|v| v.is_array()).map(|v| Cow::Owned(v.to_string()));
     Ok(event)
 }

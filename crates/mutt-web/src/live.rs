@@ -198,7 +198,8 @@ pub(crate) fn listen(
     let hello = Sent::default().event("hello").retry(RETRY).data("{}");
     let waiting = VecDeque::from([hello]);
     let state = state.clone();
-    let first = Listener { state, who, filter, place: resume, waiting, troubled: false, _seat: seat };
+    let first =
+        Listener { state, who, filter, place: resume, waiting, troubled: false, _seat: seat };
     Ok(unfold(first, |mut listener| async move {
         loop {
             if let Some(sent) = listener.waiting.pop_front() {

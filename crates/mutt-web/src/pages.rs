@@ -49,8 +49,6 @@ impl Pages {
     pub(crate) fn new() -> Result<Self, minijinja::Error> {
         let mut env = Environment::new();
         env.set_undefined_behavior(UndefinedBehavior::Strict);
-        env.set_trim_blocks(true);
-        env.set_lstrip_blocks(true);
         filters::add(&mut env);
         for (name, source) in TEMPLATES {
             env.add_template(name, source)?;
@@ -68,15 +66,15 @@ fn render(
 ) -> Answer<Response> {
     let can = |role: Role| who.is_some_and(|who| who.role >= role);
     let notices: Vec<Value> = match who {
-        Some(_) => state.program.notices().iter().map(Value::from_serialize).collect(),
+        Some(_) => state.program.notices().iter().map(value).collect(),
         None => Vec::new(),
     };
     let whole = context! {
-        me => who.map(|who| context! { name => who.name, role => who.role.name() }),
+        me => who.map(|who| context! { name => who.name.as_str(), role => who.role.name() }),
         can_operate => can(Role::Operator),
         can_admin => can(Role::Admin),
         notices => notices,
-        version => state.version,
+        version => state.version.as_str(),
         now => state.clock.wall().to_string(),
         ..content
     };
@@ -110,9 +108,9 @@ pub(crate) fn problem_page(
         page => "problem",
         status => problem.status.as_u16(),
         title => problem.code.title,
-        detail => problem.detail,
+        detail => problem.detail.as_str(),
         code => problem.code.id,
-        fix => problem.code.fix,
+        fix => problem.code.fix.to_vec(),
         correlation => correlation,
     };
     let mut response = match render(state, None, "problem.html", content) {
@@ -121,6 +119,11 @@ pub(crate) fn problem_page(
     };
     *response.status_mut() = problem.status;
     response
+}
+
+/// Anything that serialises, for templates.
+fn value<T: serde::Serialize>(shown: T) -> Value {
+    Value::from(minijinja::value::Serde(shown))
 }
 
 /// After a form: look at the page it leads to.

@@ -50,8 +50,7 @@ impl Problem {
     }
 
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
-        let mut problem =
-            Self::new(StatusCode::SERVICE_UNAVAILABLE, codes::API_INTERNAL, detail);
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, codes::API_INTERNAL, detail);
         problem.retry_after = Some(RETRY_AFTER_SECS);
         problem
     }

@@ -22,7 +22,8 @@ mod tail;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser};
+use clap::{CommandFactory as _, Parser as _};
+use mutt_model::codes;
 
 pub use args::{Cli, Command};
 pub use failure::Failure;
@@ -39,10 +40,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(wrong) => {
-            // Help and version are no failure; clap knows where each of them is printed.
-            let code = if wrong.use_stderr() { EXIT_USAGE } else { 0 };
-            let _ = wrong.print();
-            return ExitCode::from(code);
+            // Help and version are no failure; clap knows where they are printed.
+            if !wrong.use_stderr() {
+                let _ = wrong.print();
+                return ExitCode::SUCCESS;
+            }
+            let text = wrong.render().to_string();
+            output::error(&codes::USAGE, text.trim_start_matches("error: ").trim_end());
+            return ExitCode::from(EXIT_USAGE);
         }
     };
     match dispatch(cli) {
@@ -65,7 +70,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Completions(args) => generate::completions(args.shell),
         Command::Man(args) => generate::man(&args.dir),
         Command::Version(args) => generate::version(args.json),
-        Command::Reference(args) => generate::reference(&args.write),
+        Command::Reference(args) => generate::reference(&args.write, &args.examples),
         object => objects::run(object),
     }
 }

@@ -33,6 +33,13 @@ pub use suggest::nearest;
 
 use crate::secrets::SecretRef;
 
+/// The embedded event queue's folder in `data_dir`.
+pub const QUEUE_DIR: &str = "queue";
+/// The SQLite store in `data_dir`.
+pub const STORE_FILE: &str = "mutt.db";
+/// The addresses of a running program in `data_dir`, for `muttctl`.
+pub const LISTENERS_FILE: &str = "listeners.json";
+
 /// Everything that the five services need to know.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Config {
@@ -468,12 +475,7 @@ pub fn load(
     overrides: &Overrides,
 ) -> Result<Config, Vec<ConfigError>> {
     let mut errors = Vec::new();
-    let mut root = match file {
-        Some(path) => tree::read_file(path, &mut errors),
-        None => tree::Node::empty(),
-    };
-    v2::apply(env, &mut root);
-    env::apply(env, &mut root, &mut errors);
+    let mut root = written(file, env, &mut errors);
     if let Some(dir) = &overrides.data_dir {
         root.set(
             &["data_dir"],
@@ -489,6 +491,21 @@ pub fn load(
         errors.sort_by_key(ConfigError::line);
         Err(errors)
     }
+}
+
+/// What file and environment say, each value with its place.
+pub fn written(
+    file: Option<&Path>,
+    env: &dyn EnvSource,
+    errors: &mut Vec<ConfigError>,
+) -> tree::Node {
+    let mut root = match file {
+        Some(path) => tree::read_file(path, errors),
+        None => tree::Node::empty(),
+    };
+    v2::apply(env, &mut root);
+    env::apply(env, &mut root, errors);
+    root
 }
 
 impl Config {

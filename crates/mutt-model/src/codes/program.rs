@@ -41,4 +41,19 @@ super::codes! { PROGRAM:
         causes ["a port is taken", "the data directory cannot be used"],
         check ["muttctl doctor"],
         fix ["Mend what the message names."];
+    USAGE = "MUTT-P009", "The command line is not understood",
+        means "A command, flag or value is unknown or missing. Nothing was done; exit code 2.",
+        causes ["a misspelt command or flag", "a value of the wrong form"],
+        check ["muttctl --help"],
+        fix ["See muttctl COMMAND --help: it shows every flag and examples."];
+    OUTPUT = "MUTT-P010", "A file or the output could not be written or read",
+        means "muttctl could not read a file that it was given, or could not write its result.",
+        causes ["a wrong path", "file permissions", "a full disk"],
+        check ["ls -l FILE", "df -h"],
+        fix ["Name a file that can be read, or a place that can be written."];
+    FOUND = "MUTT-P011", "The check found something",
+        means "A check ran to its end and found something that is wrong; each finding was printed.",
+        causes ["see the findings"],
+        check ["muttctl doctor"],
+        fix ["Mend what the findings name."];
 }

@@ -35,3 +35,38 @@ fn templates_are_bounded_and_total() {
         assert_eq!(shaped(odd), shaped(odd));
     }
 }
+
+/// Files of kinds: blank lines between kinds, each line a message.
+const DIALECTS: [(&str, &str); 9] = [
+    ("cisco-ios", include_str!("../../../../testdata/templates/cisco-ios.txt")),
+    ("cisco-nxos", include_str!("../../../../testdata/templates/cisco-nxos.txt")),
+    ("cisco-iosxr", include_str!("../../../../testdata/templates/cisco-iosxr.txt")),
+    ("cisco-asa", include_str!("../../../../testdata/templates/cisco-asa.txt")),
+    ("juniper", include_str!("../../../../testdata/templates/juniper.txt")),
+    ("arista-huawei", include_str!("../../../../testdata/templates/arista-huawei.txt")),
+    ("fortinet", include_str!("../../../../testdata/templates/fortinet.txt")),
+    ("paloalto-f5", include_str!("../../../../testdata/templates/paloalto-f5.txt")),
+    ("linux", include_str!("../../../../testdata/templates/linux.txt")),
+];
+
+#[test]
+fn lines_of_one_kind_share_a_template_and_two_kinds_never_do() {
+    let mut kinds: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
+    let mut wrong = Vec::new();
+    let mut lines = 0;
+    for (dialect, text) in DIALECTS {
+        for kind in text.split("\n\n") {
+            let mut shapes: Vec<String> = kind.lines().map(shaped).collect();
+            lines += shapes.len();
+            shapes.dedup();
+            if shapes.len() != 1 {
+                wrong.push(format!("{dialect}: one kind, several templates: {shapes:#?}"));
+            }
+            if let Some(other) = kinds.insert(shapes[0].clone(), kind.to_owned()) {
+                wrong.push(format!("{dialect}: two kinds, one template: {kind}\n{other}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(lines >= 100, "{lines}");
+}

@@ -36,6 +36,30 @@ struct Part {
     file: Box<dyn FsFile>,
 }
 
+/// The segment that goes on, as far as it can be told.
+#[derive(Clone, Copy, Debug)]
+struct Follower {
+    number: u64,
+    first: (u64, u64),
+}
+
+impl Part {
+    /// Where the log stands at its begin: by its header, else by the first record in it that can be
+    /// recognised.
+    fn follower(&self, salt: u64) -> io::Result<Option<Follower>> {
+        let first = match self.header {
+            Some(header) => Some(header.first()),
+            None => self.first_record(salt)?.map(|first| (first.seq, first.appended)),
+        };
+        Ok(first.map(|first| Follower { number: self.number, first }))
+    }
+
+    fn first_record(&self, salt: u64) -> io::Result<Option<Mark>> {
+        let nowhere = Mark { segment: self.number, offset: SEGMENT_HEADER, seq: 0, appended: 0 };
+        scan::first_record(&*self.file, salt, nowhere)
+    }
+}
+
 struct Recovery<'a> {
     workshop: Workshop<'a>,
     cursor: Option<Cursor>,
@@ -144,7 +168,7 @@ impl Recovery<'_> {
     /// Goes through the segments in order; each is regular and counted when it is passed.
     fn walk(&mut self, parts: &[Part]) -> Result<(), QueueError> {
         for (i, part) in parts.iter().enumerate() {
-            let next = parts[i + 1..].iter().find_map(|p| p.header);
+            let next = self.follower(&parts[i + 1..]).map_err(io_error("open"))?;
             let header = match part.header {
                 Some(header) => header,
                 None => match self.header_from_neighbours(part).map_err(io_error("open"))? {
@@ -159,7 +183,7 @@ impl Recovery<'_> {
             match next {
                 Some(next) if adjoins => {
                     let len = part.file.length().map_err(io_error("open"))?;
-                    self.pass(header, len, (next.first_seq, next.appended));
+                    self.pass(header, len, next.first);
                 }
                 _ => self.examine(part, header, next)?,
             }
@@ -167,19 +191,28 @@ impl Recovery<'_> {
         Ok(())
     }
 
+    fn follower(&self, parts: &[Part]) -> io::Result<Option<Follower>> {
+        for part in parts {
+            if let Some(follower) = part.follower(self.workshop.salt)? {
+                return Ok(Some(follower));
+            }
+        }
+        Ok(None)
+    }
+
     /// Makes up the header of a segment whose own cannot be read; `None` when no record was ever
     /// acknowledged out of it, which ends in its removal.
     fn header_from_neighbours(&mut self, part: &Part) -> io::Result<Option<SegmentHeader>> {
         let salt = self.workshop.salt;
-        let nowhere = Mark { segment: part.number, offset: SEGMENT_HEADER, seq: 0, appended: 0 };
-        let first = scan::first_record(&*part.file, salt, nowhere)?;
+        let first = part.first_record(salt)?;
         let before = self.end.or_else(|| {
             self.cursor.as_ref().and_then(|c| c.ack).map(|ack| (ack.seq, ack.appended))
         });
         let durable = self.cursor.as_ref().map_or(0, |c| c.next_seq);
         let (first_seq, appended) = match (first, before) {
             (Some(first), _) if first.offset == SEGMENT_HEADER => (first.seq, first.appended),
-            (Some(first), before) => before.unwrap_or((first.seq, first.appended)),
+            (Some(first), Some(before)) if before.0 <= first.seq => before,
+            (Some(first), _) => (first.seq, first.appended),
             (None, Some(before)) if before.0 < durable => before,
             (None, _) => {
                 self.discard_unborn(part)?;
@@ -252,10 +285,10 @@ impl Recovery<'_> {
         &mut self,
         part: &Part,
         header: SegmentHeader,
-        next: Option<SegmentHeader>,
+        next: Option<Follower>,
     ) -> Result<(), QueueError> {
         let first = header.start();
-        let stop = next.map(|next| next.first_seq);
+        let stop = next.map(|next| next.first.0);
         let found = scan::scan(&*part.file, self.workshop.salt, first, stop, true)
             .map_err(io_error("open"))?;
         if let Some(format) = found.format {
@@ -268,13 +301,13 @@ impl Recovery<'_> {
         &mut self,
         part: &Part,
         header: SegmentHeader,
-        next: Option<SegmentHeader>,
+        next: Option<Follower>,
         mut found: Scan,
     ) -> io::Result<()> {
         let len = part.file.length()?;
         // What must be there: up to the next segment, or what was surely synced.
         let due = match next {
-            Some(next) => next.first(),
+            Some(next) => next.first,
             None => self
                 .cursor
                 .as_ref()

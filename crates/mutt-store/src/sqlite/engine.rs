@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use mutt_model::{Clock, IdSource};
+use mutt_model::IdSource;
 use nix::fcntl::Flock;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -25,7 +25,6 @@ type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
 pub(super) struct Writer {
     pub(super) conn: Connection,
     pub(super) ids: IdSource,
-    pub(super) clock: Clock,
     /// `store.max_bytes`, for the cap that is kept between jobs.
     pub(super) max_bytes: u64,
     /// Audit rows written since the cap was last looked at.
@@ -113,7 +112,6 @@ impl Engine {
         let writer = Writer {
             conn,
             ids: options.id_seed.map_or_else(IdSource::from_entropy, IdSource::new),
-            clock: options.clock.clone(),
             max_bytes: options.max_bytes,
             written: 0,
             since_evict: 0,

@@ -19,6 +19,8 @@ use crate::store::{Committed, RetentionPolicy, StoreError, Upkeep, UpkeepStore};
 
 /// Rows removed in one transaction of retention.
 const CHUNK: i64 = 5_000;
+/// Audit rows removed in one transaction while the cap is passed.
+const CAP_CHUNK: i64 = 2_000;
 /// Chunks of one table in one round; what is left comes with the next round.
 const CHUNKS_MAX: usize = 200;
 /// Receipts kept of each shard. Commits follow the queue's order, so that what can be claimed again
@@ -48,7 +50,7 @@ pub(super) fn keep_cap(writer: &mut Writer) -> Result<(), StoreError> {
     }
     let mut left = signed(written.saturating_mul(2));
     while left > 0 && used_bytes(&writer.conn)? > writer.max_bytes {
-        let removed = writer.transaction(|w| remove_oldest(&w.conn, CHUNK))?;
+        let removed = writer.transaction(|w| remove_oldest(&w.conn, CAP_CHUNK))?;
         if removed == 0 {
             return Ok(());
         }
@@ -234,7 +236,7 @@ impl UpkeepStore for SqliteStore {
                     if used_bytes(&w.conn)? <= max_bytes {
                         return Ok(0);
                     }
-                    remove_oldest(&w.conn, CHUNK)
+                    remove_oldest(&w.conn, CAP_CHUNK)
                 })
                 .await?;
             up.removed_by_cap += removed;

@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod queue;
+#[cfg(test)]
+mod store;

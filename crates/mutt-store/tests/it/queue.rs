@@ -2,6 +2,7 @@
 
 mod contract;
 mod failpoints;
+mod invariants;
 mod known_errors;
 mod model;
 mod sim;

@@ -66,9 +66,8 @@ pub(crate) async fn replay(
     force: bool,
     reason: Option<String>,
 ) -> Answer<Replayed> {
-    if let Some(wrong) = filter
-        .state
-        .filter(|state| !matches!(state, DeliveryState::Dead | DeliveryState::Held))
+    if let Some(wrong) =
+        filter.state.filter(|state| !matches!(state, DeliveryState::Dead | DeliveryState::Held))
     {
         return Err(Problem::bad(format!(
             "deliveries in state {} cannot be replayed, only dead or held ones",
@@ -85,8 +84,11 @@ pub(crate) async fn replay(
 async fn known_sink(state: &WebState, sink: &str) -> Answer<()> {
     let lanes = state.store.lanes().await?;
     let sinks = state.program.sinks();
-    let names: Vec<&str> =
-        lanes.iter().map(|l| l.sink.as_str()).chain(sinks.iter().map(|s| s.name.as_str())).collect();
+    let names: Vec<&str> = lanes
+        .iter()
+        .map(|l| l.sink.as_str())
+        .chain(sinks.iter().map(|s| s.name.as_str()))
+        .collect();
     if names.contains(&sink) {
         return Ok(());
     }

@@ -42,9 +42,7 @@ pub(crate) async fn index(State(state): State<WebState>, params: Params) -> Show
     let query = query(&params)?;
     let page = state.store.events(&query, params.limit()?, params.get("cursor")).await?;
     let items: Vec<Value> = page.items.iter().map(AuditedEvent::to_json).collect();
-    Ok(Json(
-        json!({"items": items, "next_cursor": page.next_cursor, "complete": page.complete}),
-    ))
+    Ok(Json(json!({"items": items, "next_cursor": page.next_cursor, "complete": page.complete})))
 }
 
 pub(crate) async fn one(State(state): State<WebState>, Path(id): Path<String>) -> Shown {
@@ -109,8 +107,6 @@ pub(crate) async fn stream(
     let events = futures_util::StreamExt::map(events, Ok::<_, Infallible>);
     let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
     // A proxy in between must not collect the stream.
-    response
-        .headers_mut()
-        .insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
+    response.headers_mut().insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
     Ok(response)
 }

@@ -20,9 +20,26 @@ pub(crate) const SAMPLES_MAX: usize = 100;
 
 /// Fields of a rule as the API and imports write them.
 pub(crate) const FIELDS: [&str; 20] = [
-    "id", "name", "match_string", "match_type", "trap_oid", "syslog_severity", "severity_max",
-    "host", "priority", "prod_handling", "dev_handling", "team_assignment", "is_active", "action",
-    "problem", "key", "resource", "alert_severity", "clear_after", "description",
+    "id",
+    "name",
+    "match_string",
+    "match_type",
+    "trap_oid",
+    "syslog_severity",
+    "severity_max",
+    "host",
+    "priority",
+    "prod_handling",
+    "dev_handling",
+    "team_assignment",
+    "is_active",
+    "action",
+    "problem",
+    "key",
+    "resource",
+    "alert_severity",
+    "clear_after",
+    "description",
 ];
 
 /// A rule with all its fields, absent ones null.
@@ -39,10 +56,10 @@ pub(crate) fn read_rule(value: Value) -> Answer<Rule> {
         return Err(Problem::bad("a rule is a JSON object"));
     };
     if let Some(unknown) = map.keys().find(|name| !FIELDS.contains(&name.as_str())) {
-        let hint = nearest(unknown, FIELDS)
-            .map_or_else(|| format!("; allowed: {}", FIELDS.join(", ")), |near| {
-                format!(", did you mean `{near}`?")
-            });
+        let hint = nearest(unknown, FIELDS).map_or_else(
+            || format!("; allowed: {}", FIELDS.join(", ")),
+            |near| format!(", did you mean `{near}`?"),
+        );
         return Err(Problem::bad(format!("unknown field `{unknown}`{hint}")));
     }
     let mut clean = Map::new();
@@ -120,8 +137,7 @@ pub(crate) async fn create_rule(
     reason: Option<String>,
 ) -> Answer<Rule> {
     rule.id = 0;
-    let (set, id) =
-        change(state, who, RuleChange::CreateRule(Box::new(rule)), reason).await?;
+    let (set, id) = change(state, who, RuleChange::CreateRule(Box::new(rule)), reason).await?;
     let id = id.or_else(|| set.rules.iter().map(|rule| rule.id).max()).unwrap_or_default();
     find(&set, id).cloned()
 }

@@ -10,7 +10,9 @@ use mutt_store::store::{EventQuery, RuleChange};
 use serde_json::{Map, Value, json};
 
 use super::hosts::{checked, host_name};
-use super::rules::{change, create_rule, find, in_order, patched, read_rule, rule_json, update_rule};
+use super::rules::{
+    change, create_rule, find, in_order, patched, read_rule, rule_json, update_rule,
+};
 use super::{Shown, missing};
 use crate::params::{JsonBody, Params};
 use crate::problem::{Answer, Problem};
@@ -24,8 +26,16 @@ pub(crate) const SUPPORTED_LINE: &str = "3.0, 2.5, 2.0, 1.0";
 const COUNT_MAX: usize = 10_000;
 
 const RULE_FIELDS: [&str; 10] = [
-    "id", "match_string", "trap_oid", "syslog_severity", "match_type", "priority", "prod_handling",
-    "dev_handling", "team_assignment", "is_active",
+    "id",
+    "match_string",
+    "trap_oid",
+    "syslog_severity",
+    "match_type",
+    "priority",
+    "prod_handling",
+    "dev_handling",
+    "team_assignment",
+    "is_active",
 ];
 
 fn narrow(rule: &mutt_model::rule::Rule) -> Value {

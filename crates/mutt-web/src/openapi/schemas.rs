@@ -48,8 +48,12 @@ pub(super) fn all() -> Map<String, Value> {
         "Problem",
         object(
             &[
-                ("type", "string"), ("title", "string"), ("status", "integer"),
-                ("detail", "string"), ("instance", "string"), ("code", "string"),
+                ("type", "string"),
+                ("title", "string"),
+                ("status", "integer"),
+                ("detail", "string"),
+                ("instance", "string"),
+                ("code", "string"),
                 ("correlation_id", "string"),
             ],
             &["title", "status", "detail", "code", "correlation_id"],
@@ -73,7 +77,8 @@ fn status(put: &mut dyn FnMut(&str, Value)) {
     let count = |names: &[&'static str]| -> Vec<(&'static str, &'static str)> {
         names.iter().map(|name| (*name, "integer")).collect()
     };
-    let mut events = count(&["received", "audited", "pending", "duplicates", "lost", "unaccounted"]);
+    let mut events =
+        count(&["received", "audited", "pending", "duplicates", "lost", "unaccounted"]);
     events.push(("dropped", "counts"));
     let deliveries =
         count(&["created", "pending", "leased", "held", "delivered", "suppressed", "dead"]);
@@ -84,11 +89,17 @@ fn status(put: &mut dyn FnMut(&str, Value)) {
         }}),
     );
     let mut queue = count(&[
-        "pending_events", "pending_batches", "bytes", "appended_events", "acknowledged_events",
+        "pending_events",
+        "pending_batches",
+        "bytes",
+        "appended_events",
+        "acknowledged_events",
         "lost_events",
     ]);
     queue.extend([
-        ("dropped", "counts"), ("oldest_received_at", "time?"), ("oldest_age_seconds", "integer?"),
+        ("dropped", "counts"),
+        ("oldest_received_at", "time?"),
+        ("oldest_age_seconds", "integer?"),
         ("set_aside", "[]string"),
     ]);
     put("Queue", object(&queue, &[]));
@@ -97,8 +108,12 @@ fn status(put: &mut dyn FnMut(&str, Value)) {
         "Health",
         object(
             &[
-                ("status", "string"), ("version", "string"), ("store", "string"),
-                ("ruleset", "integer?"), ("services", "[]object"), ("notices", "[]object"),
+                ("status", "string"),
+                ("version", "string"),
+                ("store", "string"),
+                ("ruleset", "integer?"),
+                ("services", "[]object"),
+                ("notices", "[]object"),
             ],
             &["status"],
         ),
@@ -114,8 +129,14 @@ fn status(put: &mut dyn FnMut(&str, Value)) {
         "Change",
         object(
             &[
-                ("id", "integer"), ("at", "time"), ("who", "string"), ("object", "string"),
-                ("object_id", "string"), ("action", "string"), ("old", "any"), ("new", "any"),
+                ("id", "integer"),
+                ("at", "time"),
+                ("who", "string"),
+                ("object", "string"),
+                ("object_id", "string"),
+                ("action", "string"),
+                ("old", "any"),
+                ("new", "any"),
                 ("reason", "string?"),
             ],
             &[],
@@ -127,23 +148,50 @@ fn status(put: &mut dyn FnMut(&str, Value)) {
 }
 
 const EVENT: &[(&str, &str)] = &[
-    ("id", "id"), ("received_at", "time"), ("device_time", "time?"), ("time_note", "string?"),
-    ("source", "string"), ("listener", "string?"), ("peer", "string?"), ("host", "string?"),
-    ("relay", "string?"), ("facility", "string?"), ("severity", "severity?"), ("app", "string?"),
-    ("procid", "string?"), ("msgid", "string?"), ("mnemonic", "string?"), ("resource", "string?"),
-    ("message", "string"), ("structured_data", "any"), ("fields", "any"), ("trap_oid", "string?"),
-    ("trap_name", "string?"), ("varbinds", "any"), ("parse", "object"), ("raw_base64", "string"),
-    ("correlation_id", "string?"), ("ruleset", "integer?"), ("handled", "boolean?"),
-    ("rule_id", "integer?"), ("decision", "string?"), ("environment", "string?"),
-    ("team", "string?"), ("alert_id", "id?"),
+    ("id", "id"),
+    ("received_at", "time"),
+    ("device_time", "time?"),
+    ("time_note", "string?"),
+    ("source", "string"),
+    ("listener", "string?"),
+    ("peer", "string?"),
+    ("host", "string?"),
+    ("relay", "string?"),
+    ("facility", "string?"),
+    ("severity", "severity?"),
+    ("app", "string?"),
+    ("procid", "string?"),
+    ("msgid", "string?"),
+    ("mnemonic", "string?"),
+    ("resource", "string?"),
+    ("message", "string"),
+    ("structured_data", "any"),
+    ("fields", "any"),
+    ("trap_oid", "string?"),
+    ("trap_name", "string?"),
+    ("varbinds", "any"),
+    ("parse", "object"),
+    ("raw_base64", "string"),
+    ("correlation_id", "string?"),
+    ("ruleset", "integer?"),
+    ("handled", "boolean?"),
+    ("rule_id", "integer?"),
+    ("decision", "string?"),
+    ("environment", "string?"),
+    ("team", "string?"),
+    ("alert_id", "id?"),
 ];
 
 fn events(put: &mut dyn FnMut(&str, Value)) {
     put("Event", object(EVENT, &["id", "received_at", "message"]));
     let lineage = object(
         &[
-            ("ruleset", "integer"), ("explanation", "Explanation"), ("alert", "Alert?"),
-            ("timeline", "[]TimelineEntry"), ("deliveries", "[]Delivery"), ("attempts", "[]Attempt"),
+            ("ruleset", "integer"),
+            ("explanation", "Explanation"),
+            ("alert", "Alert?"),
+            ("timeline", "[]TimelineEntry"),
+            ("deliveries", "[]Delivery"),
+            ("attempts", "[]Attempt"),
         ],
         &[],
     );
@@ -156,8 +204,11 @@ fn events(put: &mut dyn FnMut(&str, Value)) {
         "Explanation",
         object(
             &[
-                ("ruleset", "integer"), ("agrees", "boolean"), ("verdict", "object"),
-                ("tried", "[]object"), ("unavailable", "string"),
+                ("ruleset", "integer"),
+                ("agrees", "boolean"),
+                ("verdict", "object"),
+                ("tried", "[]object"),
+                ("unavailable", "string"),
             ],
             &["tried"],
         ),
@@ -165,12 +216,28 @@ fn events(put: &mut dyn FnMut(&str, Value)) {
 }
 
 const ALERT: &[(&str, &str)] = &[
-    ("id", "id"), ("key", "string"), ("problem", "string"), ("host", "string?"),
-    ("resource", "string?"), ("state", "string"), ("severity", "severity"), ("count", "integer"),
-    ("first_seen", "time"), ("last_seen", "time"), ("cleared_at", "time?"), ("cleared_by", "any"),
-    ("team", "string?"), ("decision", "string"), ("environment", "string"), ("rule_id", "integer?"),
-    ("message", "string"), ("event_id", "id?"), ("correlation_id", "string?"),
-    ("clear_after", "string"), ("acknowledged_by", "string?"), ("acknowledged_at", "time?"),
+    ("id", "id"),
+    ("key", "string"),
+    ("problem", "string"),
+    ("host", "string?"),
+    ("resource", "string?"),
+    ("state", "string"),
+    ("severity", "severity"),
+    ("count", "integer"),
+    ("first_seen", "time"),
+    ("last_seen", "time"),
+    ("cleared_at", "time?"),
+    ("cleared_by", "any"),
+    ("team", "string?"),
+    ("decision", "string"),
+    ("environment", "string"),
+    ("rule_id", "integer?"),
+    ("message", "string"),
+    ("event_id", "id?"),
+    ("correlation_id", "string?"),
+    ("clear_after", "string"),
+    ("acknowledged_by", "string?"),
+    ("acknowledged_at", "time?"),
 ];
 
 fn alerts(put: &mut dyn FnMut(&str, Value)) {
@@ -180,8 +247,13 @@ fn alerts(put: &mut dyn FnMut(&str, Value)) {
     put(
         "TimelineEntry",
         object(
-            &[("at", "time"), ("what", "string"), ("who", "string"), ("text", "string?"),
-                ("event_id", "id?")],
+            &[
+                ("at", "time"),
+                ("what", "string"),
+                ("who", "string"),
+                ("text", "string?"),
+                ("event_id", "id?"),
+            ],
             &[],
         ),
     );
@@ -190,10 +262,19 @@ fn alerts(put: &mut dyn FnMut(&str, Value)) {
         "Delivery",
         object(
             &[
-                ("id", "id"), ("sink", "string"), ("seq", "integer"), ("key", "string"),
-                ("notice", "object"), ("state", "string"), ("reason", "string?"),
-                ("attempt_count", "integer"), ("created_at", "time"), ("due_at", "time"),
-                ("first_attempt_at", "time?"), ("ended_at", "time?"), ("alert_id", "id"),
+                ("id", "id"),
+                ("sink", "string"),
+                ("seq", "integer"),
+                ("key", "string"),
+                ("notice", "object"),
+                ("state", "string"),
+                ("reason", "string?"),
+                ("attempt_count", "integer"),
+                ("created_at", "time"),
+                ("due_at", "time"),
+                ("first_attempt_at", "time?"),
+                ("ended_at", "time?"),
+                ("alert_id", "id"),
                 ("event_id", "id?"),
             ],
             &["id", "sink", "state"],
@@ -205,9 +286,14 @@ fn alerts(put: &mut dyn FnMut(&str, Value)) {
         "Attempt",
         object(
             &[
-                ("at", "time"), ("outcome", "string"), ("status", "integer?"),
-                ("latency_ms", "integer"), ("class", "string"), ("detail", "string"),
-                ("delivery_id", "id"), ("sink", "string"),
+                ("at", "time"),
+                ("outcome", "string"),
+                ("status", "integer?"),
+                ("latency_ms", "integer"),
+                ("class", "string"),
+                ("detail", "string"),
+                ("delivery_id", "id"),
+                ("sink", "string"),
             ],
             &[],
         ),
@@ -225,11 +311,21 @@ fn alerts(put: &mut dyn FnMut(&str, Value)) {
         "Sink",
         object(
             &[
-                ("name", "string"), ("sink", "string"), ("configured", "boolean"),
-                ("route", "object?"), ("held_by", "string?"), ("held_reason", "string?"),
-                ("held_since", "time?"), ("breaker", "string?"), ("pending", "integer"),
-                ("held", "integer"), ("dead", "integer"), ("last_ok_at", "time?"),
-                ("last_error", "string?"), ("last_error_at", "time?"), ("owner", "string?"),
+                ("name", "string"),
+                ("sink", "string"),
+                ("configured", "boolean"),
+                ("route", "object?"),
+                ("held_by", "string?"),
+                ("held_reason", "string?"),
+                ("held_since", "time?"),
+                ("breaker", "string?"),
+                ("pending", "integer"),
+                ("held", "integer"),
+                ("dead", "integer"),
+                ("last_ok_at", "time?"),
+                ("last_error", "string?"),
+                ("last_error_at", "time?"),
+                ("owner", "string?"),
             ],
             &["name"],
         ),
@@ -237,20 +333,37 @@ fn alerts(put: &mut dyn FnMut(&str, Value)) {
     put(
         "SinkTest",
         object(
-            &[("ok", "boolean"), ("status", "integer?"), ("latency_ms", "integer"),
-                ("detail", "string")],
+            &[
+                ("ok", "boolean"),
+                ("status", "integer?"),
+                ("latency_ms", "integer"),
+                ("detail", "string"),
+            ],
             &["ok"],
         ),
     );
 }
 
 const RULE: &[(&str, &str)] = &[
-    ("name", "string?"), ("match_string", "string?"), ("match_type", "string"),
-    ("trap_oid", "string?"), ("syslog_severity", "severity?"), ("severity_max", "severity?"),
-    ("host", "string?"), ("priority", "integer"), ("prod_handling", "handling"),
-    ("dev_handling", "handling"), ("team_assignment", "string?"), ("is_active", "boolean"),
-    ("action", "string"), ("problem", "string?"), ("key", "string?"), ("resource", "string?"),
-    ("alert_severity", "severity?"), ("clear_after", "string"), ("description", "string?"),
+    ("name", "string?"),
+    ("match_string", "string?"),
+    ("match_type", "string"),
+    ("trap_oid", "string?"),
+    ("syslog_severity", "severity?"),
+    ("severity_max", "severity?"),
+    ("host", "string?"),
+    ("priority", "integer"),
+    ("prod_handling", "handling"),
+    ("dev_handling", "handling"),
+    ("team_assignment", "string?"),
+    ("is_active", "boolean"),
+    ("action", "string"),
+    ("problem", "string?"),
+    ("key", "string?"),
+    ("resource", "string?"),
+    ("alert_severity", "severity?"),
+    ("clear_after", "string"),
+    ("description", "string?"),
 ];
 
 fn rules(put: &mut dyn FnMut(&str, Value)) {

@@ -4,7 +4,7 @@ use axum::extract::{Extension, Path, State};
 use minijinja::{Value, context};
 use mutt_store::store::{AlertAct, DeliveryQuery};
 
-use super::{done_words, filled, go, next_link, render};
+use super::{done_words, filled, go, next_link, render, value};
 use crate::api::{alerts, deliveries, missing};
 use crate::params::{FormBody, Params, path_id};
 use crate::problem::Answer;
@@ -21,7 +21,7 @@ pub(crate) async fn index(
     let query = alerts::query(&params)?;
     let page = state.store.alerts(&query, params.limit()?, params.get("cursor")).await?;
     let rows: Vec<Value> =
-        page.items.iter().map(|alert| Value::from_serialize(alerts::alert_json(alert))).collect();
+        page.items.iter().map(|alert| value(alerts::alert_json(alert))).collect();
     let content = context! {
         page => "alerts", rows => rows, done => done_words(&params),
         later => params.get("cursor").is_some(),
@@ -42,16 +42,13 @@ pub(crate) async fn one(
     let (alert, timeline) = found.ok_or_else(|| missing("alert", &id))?;
     let query = DeliveryQuery { alert: Some(at), ..DeliveryQuery::default() };
     let sent = state.store.deliveries(&query, DELIVERIES_SHOWN, None).await?;
-    let sent: Vec<Value> = sent
-        .items
-        .iter()
-        .map(|delivery| Value::from_serialize(deliveries::delivery_json(delivery)))
-        .collect();
+    let sent: Vec<Value> =
+        sent.items.iter().map(|delivery| value(deliveries::delivery_json(delivery))).collect();
     let content = context! {
         page => "alerts",
-        alert => Value::from_serialize(alerts::alert_json(&alert)),
+        alert => value(alerts::alert_json(&alert)),
         cleared_by => alert.cleared_by.as_ref().map(cleared_words),
-        timeline => Value::from_serialize(&timeline),
+        timeline => value(&timeline),
         deliveries => sent,
         no_sinks => state.program.sinks().is_empty(),
         done => done_words(&params),

@@ -3,7 +3,7 @@
 use axum::extract::{Extension, State};
 use minijinja::{Value, context};
 
-use super::{next_link, render};
+use super::{next_link, render, value};
 use crate::api::shown;
 use crate::params::Params;
 use crate::problem::Answer;
@@ -22,7 +22,7 @@ pub(crate) async fn index(
             let text = |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string);
             context! {
                 old_text => text(&change.old), new_text => text(&change.new),
-                ..Value::from_serialize(shown(change))
+                ..value(shown(change))
             }
         })
         .collect();

@@ -5,7 +5,7 @@ use minijinja::{Value, context};
 use mutt_model::delivery::DeliveryState;
 use mutt_store::store::ReplayFilter;
 
-use super::{done_words, encoded, filled, go, next_link, render};
+use super::{done_words, encoded, filled, go, next_link, render, value};
 use crate::api::{deliveries, missing};
 use crate::params::{FormBody, Params, path_id};
 use crate::problem::Answer;
@@ -24,18 +24,15 @@ pub(crate) async fn index(
     }
     let page = state.store.deliveries(&query, params.limit()?, params.get("cursor")).await?;
     let ledger = state.store.delivery_ledger().await?;
-    let rows: Vec<Value> = page
-        .items
-        .iter()
-        .map(|delivery| Value::from_serialize(deliveries::delivery_json(delivery)))
-        .collect();
+    let rows: Vec<Value> =
+        page.items.iter().map(|delivery| value(deliveries::delivery_json(delivery))).collect();
     let mut sinks: Vec<String> = state.store.lanes().await?.into_iter().map(|l| l.sink).collect();
     sinks.sort();
     let content = context! {
         page => "deliveries", rows => rows, done => done_words(&params),
         current => query.state.map(DeliveryState::name),
         states => DeliveryState::ALL.map(DeliveryState::name),
-        ledger => Value::from_serialize(&ledger),
+        ledger => value(&ledger),
         sinks => sinks,
         replayed => params.number::<u64>("replayed")?,
         passed_over => params.number::<u64>("passed_over")?.unwrap_or(0),
@@ -54,14 +51,11 @@ pub(crate) async fn one(
 ) -> Answer {
     let life = state.store.delivery(path_id(&id)?).await?;
     let life = life.ok_or_else(|| missing("delivery", &id))?;
-    let attempts: Vec<Value> = life
-        .attempts
-        .iter()
-        .map(|attempt| Value::from_serialize(deliveries::attempt_json(attempt)))
-        .collect();
+    let attempts: Vec<Value> =
+        life.attempts.iter().map(|attempt| value(deliveries::attempt_json(attempt))).collect();
     let content = context! {
         page => "deliveries",
-        delivery => Value::from_serialize(deliveries::delivery_json(&life.delivery)),
+        delivery => value(deliveries::delivery_json(&life.delivery)),
         attempts => attempts,
         done => done_words(&params),
     };

@@ -4,7 +4,7 @@ use axum::extract::{Extension, Path, State};
 use base64::Engine as _;
 use minijinja::{Value, context};
 
-use super::{filled, next_link, render};
+use super::{filled, next_link, render, value};
 use crate::api::{events, missing};
 use crate::params::{Params, path_id};
 use crate::problem::Answer;
@@ -33,7 +33,7 @@ pub(crate) async fn live(
         Some(_) => Vec::new(),
         None => state.store.events(&query, LIVE_FIRST, None).await?.items,
     };
-    let rows: Vec<Value> = first.iter().map(|row| Value::from_serialize(row.to_json())).collect();
+    let rows: Vec<Value> = first.iter().map(|row| value(row.to_json())).collect();
     let content = context! {
         page => "live", rows => rows, filtered => filtered, form => filled(&params, &names),
     };
@@ -47,8 +47,7 @@ pub(crate) async fn search(
 ) -> Answer {
     let query = events::query(&params)?;
     let page = state.store.events(&query, params.limit()?, params.get("cursor")).await?;
-    let rows: Vec<Value> =
-        page.items.iter().map(|row| Value::from_serialize(row.to_json())).collect();
+    let rows: Vec<Value> = page.items.iter().map(|row| value(row.to_json())).collect();
     let names = ["host", "q", "severity", "rule", "handled", "alert", "since", "until"];
     let content = context! {
         page => "events", rows => rows, complete => page.complete,
@@ -71,8 +70,8 @@ pub(crate) async fn one(
     let json = serde_json::to_string_pretty(&event).unwrap_or_default();
     let content = context! {
         page => "events",
-        event => Value::from_serialize(&event),
-        lineage => Value::from_serialize(&lineage),
+        event => value(&event),
+        lineage => value(&lineage),
         unavailable => lineage["explanation"]["unavailable"].as_str(),
         json => json,
         dump => dump(&raw),

@@ -14,7 +14,9 @@ pub(super) fn add(env: &mut Environment<'static>) {
     env.add_filter("size", size);
     env.add_filter("severity", severity);
     env.add_filter("state", state_badge);
-    env.add_filter("short", |id: String| id.chars().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect::<String>());
+    env.add_filter("short", |id: String| {
+        id.chars().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect::<String>()
+    });
     env.add_filter("encoded", |text: String| super::encoded(&text));
 }
 

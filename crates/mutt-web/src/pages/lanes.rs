@@ -4,7 +4,7 @@ use axum::extract::{Extension, Path, State};
 use axum::response::Response;
 use minijinja::{Value, context};
 
-use super::{done_words, go, render};
+use super::{done_words, go, render, value};
 use crate::api::{shown, sinks};
 use crate::params::{FormBody, Params};
 use crate::problem::Answer;
@@ -27,7 +27,7 @@ pub(super) async fn rows(state: &WebState) -> Answer<Vec<Value>> {
     Ok(all
         .iter()
         .map(|(lane, route)| {
-            context! { configured => route.is_some(), ..Value::from_serialize(shown(lane)) }
+            context! { configured => route.is_some(), ..value(shown(lane)) }
         })
         .collect())
 }
@@ -66,6 +66,6 @@ pub(crate) async fn test(
     Path(name): Path<String>,
 ) -> Answer {
     let result = state.program.test_sink(&name).await?;
-    let tested = context! { name => name, ..Value::from_serialize(shown(&result)) };
+    let tested = context! { name => name, ..value(shown(&result)) };
     page(&state, &who, None, Some(tested)).await
 }

@@ -62,11 +62,21 @@ const LOG_PARAMS: &[Param] = &[
 ];
 
 macro_rules! verb {
-    (get) => { "GET" };
-    (post) => { "POST" };
-    (put) => { "PUT" };
-    (patch) => { "PATCH" };
-    (delete) => { "DELETE" };
+    (get) => {
+        "GET"
+    };
+    (post) => {
+        "POST"
+    };
+    (put) => {
+        "PUT"
+    };
+    (patch) => {
+        "PATCH"
+    };
+    (delete) => {
+        "DELETE"
+    };
 }
 
 macro_rules! rows {
@@ -149,16 +159,37 @@ const DONE: Param = ("done", "string", "What was just done.");
 const OVERVIEW: &[Param] = &[DONE];
 const SIGN_IN: &[Param] = &[("next", "string", "Where to go then.")];
 const EVENTS: &[Param] = &[
-    EVENT_PARAMS[0], EVENT_PARAMS[1], EVENT_PARAMS[2], EVENT_PARAMS[3], EVENT_PARAMS[4],
-    EVENT_PARAMS[5], EVENT_PARAMS[6], EVENT_PARAMS[7], LIMIT, CURSOR,
+    EVENT_PARAMS[0],
+    EVENT_PARAMS[1],
+    EVENT_PARAMS[2],
+    EVENT_PARAMS[3],
+    EVENT_PARAMS[4],
+    EVENT_PARAMS[5],
+    EVENT_PARAMS[6],
+    EVENT_PARAMS[7],
+    LIMIT,
+    CURSOR,
 ];
 const ALERTS: &[Param] = &[
-    ALERT_PARAMS[0], ALERT_PARAMS[1], ALERT_PARAMS[2], ALERT_PARAMS[3], ALERT_PARAMS[4], LIMIT,
-    CURSOR, DONE,
+    ALERT_PARAMS[0],
+    ALERT_PARAMS[1],
+    ALERT_PARAMS[2],
+    ALERT_PARAMS[3],
+    ALERT_PARAMS[4],
+    LIMIT,
+    CURSOR,
+    DONE,
 ];
 const DELIVERIES: &[Param] = &[
-    DELIVERY_PARAMS[0], DELIVERY_PARAMS[1], DELIVERY_PARAMS[2], DELIVERY_PARAMS[3], LIMIT, CURSOR,
-    DONE, ("replayed", "integer", "How many."), ("passed_over", "integer", "How many."),
+    DELIVERY_PARAMS[0],
+    DELIVERY_PARAMS[1],
+    DELIVERY_PARAMS[2],
+    DELIVERY_PARAMS[3],
+    LIMIT,
+    CURSOR,
+    DONE,
+    ("replayed", "integer", "How many."),
+    ("passed_over", "integer", "How many."),
 ];
 
 pub(super) static PAGES: &[Route] = rows! {

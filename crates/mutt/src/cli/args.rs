@@ -90,9 +90,10 @@ pub enum Command {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "REST API")]
 pub struct Target {
-    /// Address of the REST API
-    #[arg(long, global = true, env = "MUTT_URL", default_value = "http://127.0.0.1:8090", value_name = "URL")]
-    pub url: String,
+    /// Address of the REST API; else the program running on ./mutt-data or /var/lib/mutt, else
+    /// http://127.0.0.1:8090
+    #[arg(long, global = true, env = "MUTT_URL", value_name = "URL")]
+    pub url: Option<String>,
     /// File with the token; else MUTT_TOKEN, else ./mutt-data/admin-token or /var/lib/mutt/admin-token
     #[arg(long, global = true, value_name = "FILE")]
     pub token_file: Option<PathBuf>,

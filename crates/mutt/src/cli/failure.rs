@@ -41,10 +41,33 @@ impl Failure {
         }
     }
 
+    /// The services did not start or did not end well. The code's page is found by its id.
+    #[must_use]
+    pub fn serve(code: &Code, message: &str) -> Self {
+        let known = codes::find(code.id).unwrap_or(&codes::START_FAILED);
+        let mut failure = Self::new(known, message);
+        if known.id.starts_with("MUTT-C") {
+            failure.exit = EXIT_CONFIG;
+        }
+        failure
+    }
+
     /// Everything was said already.
     #[must_use]
     pub fn quiet(exit: u8) -> Self {
         Self { lines: Vec::new(), hint: None, exit }
+    }
+
+    /// The first error's words, with its code.
+    #[must_use]
+    pub fn message(&self) -> String {
+        self.lines.first().map_or_else(String::new, |(code, message)| format!("{code} {message}"))
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn hint_text(&self) -> String {
+        self.hint.clone().unwrap_or_default()
     }
 
     /// Says what to do next instead of the code's own words.

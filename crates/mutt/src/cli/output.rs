@@ -111,7 +111,7 @@ pub(super) fn table(headings: Vec<&str>, rows: Vec<Vec<String>>) -> io::Result<(
     }
     let mut table = Table::new();
     table
-        .load_preset(presets::NOTHING)
+        .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(headings)
         .add_rows(rows);

@@ -75,14 +75,14 @@ fn node(path: &[&str], value: &str, origin: &Origin) -> Result<Node, String> {
     let textual = keys::find(path).is_some_and(|key| key.kind.is_text());
     let trimmed = value.trim();
     if textual && !trimmed.starts_with(['"', '\'']) {
-        return Ok(Node::text_at(value, origin.clone()));
+        return Ok(Node::text(value, origin.clone()));
     }
     match tree::parse_value(trimmed, origin) {
         Ok(node) => Ok(node),
         Err(why) if trimmed.starts_with(['[', '{', '"', '\'']) => {
             Err(format!("not TOML: {why}; write a list as [\"...\"], a table as {{ key = ... }}"))
         }
-        Err(_) => Ok(Node::text_at(value, origin.clone())),
+        Err(_) => Ok(Node::text(value, origin.clone())),
     }
 }
 

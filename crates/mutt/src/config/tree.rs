@@ -65,12 +65,6 @@ impl Node {
         Self { origin, value: Value::Text(text.to_owned()) }
     }
 
-    /// Text from a place.
-    #[must_use]
-    pub fn text_at(text: &str, origin: Origin) -> Self {
-        Self::text(text, origin)
-    }
-
     /// The node at a path of table keys.
     #[must_use]
     pub fn get(&self, path: &[&str]) -> Option<&Self> {
@@ -97,6 +91,44 @@ impl Node {
                 .or_insert_with(|| Self { origin, value: Value::Table(BTreeMap::new()) })
                 .set(rest, node);
         }
+    }
+
+    /// As JSON, without places.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Text(text) | Value::Other(text) => text.as_str().into(),
+            Value::Number(number) => (*number).into(),
+            Value::Flag(flag) => (*flag).into(),
+            Value::List(items) => items.iter().map(Self::to_json).collect(),
+            Value::Table(table) => {
+                let map = table.iter().map(|(name, node)| (name.clone(), node.to_json()));
+                serde_json::Value::Object(map.collect())
+            }
+        }
+    }
+
+    /// From JSON; everything stands at one place. Nulls are left out.
+    #[must_use]
+    pub fn from_json(json: &serde_json::Value, origin: &Origin) -> Self {
+        let value = match json {
+            serde_json::Value::Null => Value::Table(BTreeMap::new()),
+            serde_json::Value::Bool(flag) => Value::Flag(*flag),
+            serde_json::Value::Number(number) => {
+                number.as_i64().map_or_else(|| Value::Other(number.to_string()), Value::Number)
+            }
+            serde_json::Value::String(text) => Value::Text(text.clone()),
+            serde_json::Value::Array(items) => {
+                Value::List(items.iter().map(|item| Self::from_json(item, origin)).collect())
+            }
+            serde_json::Value::Object(map) => Value::Table(
+                map.iter()
+                    .filter(|(_, value)| !value.is_null())
+                    .map(|(name, value)| (name.clone(), Self::from_json(value, origin)))
+                    .collect(),
+            ),
+        };
+        Self { origin: origin.clone(), value }
     }
 
     /// The entries when it is a table.

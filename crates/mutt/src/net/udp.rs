@@ -3,14 +3,15 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, RawFd};
 
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg,
     sendmsg, setsockopt, sockopt,
 };
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::unix::AsyncFd;
+use tokio::io::Interest;
+use tokio::net::UdpSocket as AsyncSocket;
 
 /// Datagrams that are taken from the kernel in one call.
 pub const DATAGRAMS_PER_CALL: usize = 64;
@@ -20,7 +21,7 @@ pub const DATAGRAM_MAX: usize = 65_535;
 /// A bound UDP socket.
 #[derive(Debug)]
 pub struct Listener {
-    socket: AsyncFd<UdpSocket>,
+    socket: AsyncSocket,
     local: SocketAddr,
     /// Receive buffer in bytes that was asked for.
     pub asked: usize,
@@ -57,7 +58,7 @@ impl Listener {
         socket.set_nonblocking(true)?;
         let socket: UdpSocket = socket.into();
         let local = socket.local_addr()?;
-        Ok(Self { socket: AsyncFd::new(socket)?, local, asked, granted })
+        Ok(Self { socket: AsyncSocket::from_std(socket)?, local, asked, granted })
     }
 
     /// The address that is listened on.
@@ -69,7 +70,7 @@ impl Listener {
     /// The inode by which the kernel lists the socket.
     #[must_use]
     pub fn inode(&self) -> Option<u64> {
-        super::kernel::inode(self.socket.get_ref())
+        super::kernel::inode(&self.socket)
     }
 
     /// Waits for datagrams and takes up to [`DATAGRAMS_PER_CALL`].
@@ -83,10 +84,11 @@ impl Listener {
         mut each: impl FnMut(&[u8], SocketAddr, Option<IpAddr>),
     ) -> io::Result<usize> {
         loop {
-            let mut ready = self.socket.readable().await?;
-            match ready.try_io(|socket| room.fill(socket.get_ref(), &mut each)) {
-                Ok(result) => return result,
-                Err(_would_block) => {}
+            self.socket.readable().await?;
+            let fill = || room.fill(self.socket.as_raw_fd(), &mut each);
+            match self.socket.try_io(Interest::READABLE, fill) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
             }
         }
     }
@@ -101,7 +103,7 @@ impl Listener {
         room: &mut Room,
         mut each: impl FnMut(&[u8], SocketAddr, Option<IpAddr>),
     ) -> io::Result<usize> {
-        match room.fill(self.socket.get_ref(), &mut each) {
+        match room.fill(self.socket.as_raw_fd(), &mut each) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             other => other,
         }
@@ -113,7 +115,7 @@ impl Listener {
     ///
     /// The system's own; a full send buffer is an error, too (the peer repeats).
     pub fn answer(&self, bytes: &[u8], peer: SocketAddr, from: Option<IpAddr>) -> io::Result<()> {
-        let fd = self.socket.get_ref().as_raw_fd();
+        let fd = self.socket.as_raw_fd();
         let to = SockaddrStorage::from(peer);
         let slices = [IoSlice::new(bytes)];
         let flags = MsgFlags::MSG_DONTWAIT;
@@ -143,7 +145,6 @@ impl Listener {
 
 /// Buffers for one receiving task.
 pub struct Room {
-    headers: MultiHeaders<SockaddrStorage>,
     buffers: Vec<Vec<u8>>,
 }
 
@@ -155,9 +156,7 @@ impl std::fmt::Debug for Room {
 
 impl Default for Room {
     fn default() -> Self {
-        let space = nix::cmsg_space!(nix::libc::in_pktinfo, nix::libc::in6_pktinfo);
         Self {
-            headers: MultiHeaders::preallocate(DATAGRAMS_PER_CALL, Some(space)),
             // Zeroed pages that no datagram touches cost no memory.
             buffers: (0..DATAGRAMS_PER_CALL).map(|_| vec![0; DATAGRAM_MAX]).collect(),
         }
@@ -167,14 +166,19 @@ impl Default for Room {
 impl Room {
     fn fill(
         &mut self,
-        socket: &UdpSocket,
+        socket: RawFd,
         each: &mut impl FnMut(&[u8], SocketAddr, Option<IpAddr>),
     ) -> io::Result<usize> {
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
             self.buffers.iter_mut().map(|b| [IoSliceMut::new(b)]).collect();
+        // Headers hold pointers and so cannot outlive the call in a task that changes threads; one
+        // allocation for up to 64 datagrams is little.
+        let space = nix::cmsg_space!(nix::libc::in_pktinfo, nix::libc::in6_pktinfo);
+        let mut headers: MultiHeaders<SockaddrStorage> =
+            MultiHeaders::preallocate(DATAGRAMS_PER_CALL, Some(space));
         let received = recvmmsg(
-            socket.as_raw_fd(),
-            &mut self.headers,
+            socket,
+            &mut headers,
             slices.iter_mut(),
             MsgFlags::MSG_DONTWAIT,
             None,

@@ -17,6 +17,15 @@ pub enum LogFormat {
     Json,
 }
 
+impl From<crate::config::LogFormat> for LogFormat {
+    fn from(format: crate::config::LogFormat) -> Self {
+        match format {
+            crate::config::LogFormat::Text => Self::Text,
+            crate::config::LogFormat::Json => Self::Json,
+        }
+    }
+}
+
 /// Starts logging once for the process. `level` is `error`, `warn`, `info`, `debug` or a filter as
 /// `info,mutt::services=debug`. A second call changes nothing.
 pub fn start(level: &str, format: LogFormat) {

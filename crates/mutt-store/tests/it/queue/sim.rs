@@ -17,6 +17,8 @@ struct Inode {
     durable: Vec<u8>,
     /// Written since the last sync.
     dirty: Vec<(usize, usize)>,
+    /// A byte whose block cannot be read.
+    bad: Option<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +34,8 @@ struct Disk {
     space: Option<u64>,
     fail_writes: u32,
     fail_syncs: u32,
+    /// Changes until nothing works any more, as when the power goes.
+    dies_after: Option<u32>,
 }
 
 /// The disk; clones share it.
@@ -65,6 +69,7 @@ impl SimFs {
         let mut disk = self.disk();
         disk.epoch += 1;
         disk.locked = false;
+        disk.dies_after = None;
         (disk.fail_writes, disk.fail_syncs) = (0, 0);
         if !disk.history.is_empty() {
             let survived = rng.usize(..disk.history.len());
@@ -104,6 +109,36 @@ impl SimFs {
         self.disk().fail_syncs = times;
     }
 
+    /// After this many more changes everything fails, until [`SimFs::crash`].
+    pub(crate) fn die_after(&self, changes: u32) {
+        self.disk().dies_after = Some(changes);
+    }
+
+    /// Flips a bit of a file, on the disk itself.
+    pub(crate) fn flip(&self, path: &Path, at: usize) {
+        let mut disk = self.disk();
+        let inode = disk.names[path];
+        let inode = disk.inodes.get_mut(&inode).unwrap();
+        inode.now[at] ^= 1;
+        inode.durable[at] ^= 1;
+    }
+
+    /// The block with this byte cannot be read any more.
+    pub(crate) fn spoil(&self, path: &Path, at: usize) {
+        let mut disk = self.disk();
+        let inode = disk.names[path];
+        disk.inodes.get_mut(&inode).unwrap().bad = Some(at);
+    }
+
+    /// Removes a name, on the disk itself.
+    pub(crate) fn lose(&self, path: &Path) {
+        let mut disk = self.disk();
+        disk.names.remove(path).unwrap();
+        for names in &mut disk.history {
+            names.remove(path);
+        }
+    }
+
     fn file(&self, inode: u64) -> Box<dyn FsFile> {
         let epoch = self.disk().epoch;
         Box::new(SimFile { fs: self.clone(), inode, epoch })
@@ -111,6 +146,7 @@ impl SimFs {
 
     fn change(&self, change: impl FnOnce(&mut Names) -> io::Result<()>) -> io::Result<()> {
         let mut disk = self.disk();
+        disk.change()?;
         if disk.history.is_empty() {
             disk.history.push(Names::new());
         }
@@ -118,6 +154,19 @@ impl SimFs {
         let names = disk.names.clone();
         disk.history.push(names);
         Ok(())
+    }
+}
+
+impl Disk {
+    fn change(&mut self) -> io::Result<()> {
+        match &mut self.dies_after {
+            Some(0) => Err(eio()),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -144,6 +193,7 @@ impl FsFile for SimFile {
     fn write_at(&self, slices: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
         let mut bytes: Vec<u8> = slices.iter().flat_map(|s| s.iter().copied()).collect();
         let mut disk = self.disk()?;
+        disk.change()?;
         let mut result = Ok(());
         if disk.fail_writes > 0 {
             disk.fail_writes -= 1;
@@ -173,7 +223,13 @@ impl FsFile for SimFile {
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let disk = self.disk()?;
-        let now = &disk.inodes[&self.inode].now;
+        let inode = &disk.inodes[&self.inode];
+        let from = offset as usize;
+        let wanted = from..from + buf.len();
+        if inode.bad.is_some_and(|bad| wanted.start / SECTOR <= bad / SECTOR && bad < wanted.end) {
+            return Err(eio());
+        }
+        let now = &inode.now;
         let from = now.get(offset as usize..).unwrap_or_default();
         let read = from.len().min(buf.len());
         buf[..read].copy_from_slice(&from[..read]);
@@ -186,6 +242,7 @@ impl FsFile for SimFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut disk = self.disk()?;
+        disk.change()?;
         let inode = disk.inodes.get_mut(&self.inode).unwrap();
         let freed = inode.now.len().saturating_sub(len as usize) as u64;
         inode.now.resize(len as usize, 0);
@@ -198,6 +255,7 @@ impl FsFile for SimFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.disk()?;
+        disk.change()?;
         let fails = disk.fail_syncs > 0;
         disk.fail_syncs = disk.fail_syncs.saturating_sub(1);
         let inode = disk.inodes.get_mut(&self.inode).unwrap();
@@ -286,6 +344,7 @@ impl Fs for SimFs {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut disk = self.disk();
+        disk.change()?;
         if disk.fail_syncs > 0 {
             disk.fail_syncs -= 1;
             return Err(eio());

@@ -166,9 +166,10 @@ pub struct SendTrap {
     after_help = "Examples:\n  muttctl send http --message \"link down\" --hostname edge-r1\n  muttctl send http --body event.json\n  muttctl send http --idempotency-key 42 --message once"
 )]
 pub struct SendHttp {
-    /// The ingest address
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/ingest")]
-    pub to: String,
+    /// The ingest address; else the program running on ./mutt-data or /var/lib/mutt, else
+    /// http://127.0.0.1:8080/ingest
+    #[arg(long, value_name = "URL")]
+    pub to: Option<String>,
     /// File with the ingest key; else ./mutt-data/ingest-key or /var/lib/mutt/ingest-key
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
@@ -201,8 +202,8 @@ pub struct QueueArgs {
     /// What to do.
     #[command(subcommand)]
     pub verb: QueueVerb,
+    /// Where the REST API is.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub target: Target,
 }
 
@@ -225,8 +226,8 @@ pub enum QueueVerb {
 pub struct BackupArgs {
     /// Where to write it, on the host of the running program
     pub file: PathBuf,
+    /// Where the REST API is.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub target: Target,
 }
 
@@ -254,8 +255,8 @@ pub struct DoctorArgs {
     /// Where the embedded engines lie
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Where the REST API is.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub target: Target,
 }
 
@@ -266,8 +267,8 @@ pub struct ExplainArgs {
     /// An error code, or an event's id
     #[arg(value_name = "CODE|EVENT_ID")]
     pub what: String,
+    /// Where the REST API is.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub target: Target,
 }
 
@@ -300,4 +301,7 @@ pub struct ReferenceArgs {
     /// Where to write them
     #[arg(long, value_name = "DIR")]
     pub write: PathBuf,
+    /// What the tests captured for each code
+    #[arg(long, value_name = "DIR", default_value = "testdata/errors")]
+    pub examples: PathBuf,
 }

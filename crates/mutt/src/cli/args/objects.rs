@@ -15,8 +15,8 @@ macro_rules! object {
             /// What to do.
             #[command(subcommand)]
             pub verb: $verb,
+            /// Where the REST API is.
             #[command(flatten)]
-            #[expect(missing_docs, reason = "clap would show it as help")]
             pub target: Target,
         }
     };
@@ -53,16 +53,16 @@ object!(
 /// `muttctl ledger`
 #[derive(Debug, Args)]
 pub struct LedgerArgs {
+    /// Where the REST API is.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub target: Target,
 }
 
 /// `muttctl status`
 #[derive(Debug, Args)]
 pub struct StatusArgs {
+    /// Where the REST API is.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as help")]
     pub target: Target,
 }
 
@@ -89,8 +89,8 @@ pub enum EventsVerb {
         after_help = "Examples:\n  muttctl events list --host edge-r1 --since 2026-11-23T00:00:00Z\n  muttctl events list -q LINK-3-UPDOWN --handled false --json"
     )]
     List {
+        /// Which events.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         filter: EventFilter,
         /// 0 to 7, or a name
         #[arg(long)]
@@ -107,8 +107,8 @@ pub enum EventsVerb {
         /// Received before (RFC 3339)
         #[arg(long, value_name = "TIME")]
         until: Option<String>,
+        /// How much of the list.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         limit: Limit,
     },
     /// One event with raw bytes and what became of it
@@ -119,8 +119,8 @@ pub enum EventsVerb {
     /// Follow events as they are judged
     #[command(after_help = "Examples:\n  muttctl events tail --severity-max 3")]
     Tail {
+        /// Which events.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         filter: EventFilter,
         /// This severe or more: 0 to 7, or a name
         #[arg(long, value_name = "SEVERITY")]
@@ -152,8 +152,8 @@ pub enum AlertsVerb {
         /// Part of key or message
         #[arg(long, short)]
         q: Option<String>,
+        /// How much of the list.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         limit: Limit,
     },
     /// One alert with its timeline
@@ -166,16 +166,16 @@ pub enum AlertsVerb {
     Acknowledge {
         /// The alert
         id: String,
+        /// Why.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         reason: Reason,
     },
     /// Clear it by hand
     Clear {
         /// The alert
         id: String,
+        /// Why.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         reason: Reason,
     },
     /// Add words to its timeline
@@ -205,8 +205,8 @@ pub enum DeliveriesVerb {
         /// Made for this event
         #[arg(long, value_name = "ID")]
         event: Option<String>,
+        /// How much of the list.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         limit: Limit,
     },
     /// One delivery with its attempts
@@ -234,8 +234,8 @@ pub enum DeliveriesVerb {
         /// Also when its key has delivered something newer
         #[arg(long)]
         force: bool,
+        /// Why.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         reason: Reason,
     },
 }
@@ -254,16 +254,16 @@ pub enum SinksVerb {
     Hold {
         /// The sink
         name: String,
+        /// Why.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         reason: Reason,
     },
     /// Release its lane
     Release {
         /// The sink
         name: String,
+        /// Why.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         reason: Reason,
     },
     /// Send a test notice outside the lane; exit 1 when the sink does not accept it
@@ -294,11 +294,11 @@ pub enum RulesVerb {
     /// Create a rule
     #[command(after_help = "Examples:\n  muttctl rules add '{\"match_string\":\"LINK-3-UPDOWN\",\"prod_handling\":\"Page_and_ticket\",\"dev_handling\":\"Ignore\"}' --reason \"uplinks\"\n  muttctl rules add @rule.json")]
     Add {
+        /// The rule.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         rule: RuleInput,
+        /// Why.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         reason: Reason,
     },
     /// Change fields of a rule; null sets a default
@@ -306,19 +306,19 @@ pub enum RulesVerb {
     Update {
         /// The rule
         id: i64,
+        /// The rule.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         rule: RuleInput,
+        /// Why.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         reason: Reason,
     },
     /// Delete a rule
     Delete {
         /// The rule
         id: i64,
+        /// Why.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         reason: Reason,
     },
     /// What would match a message, and why; nothing is sent
@@ -357,8 +357,8 @@ pub enum RulesVerb {
         /// Say what would be done
         #[arg(long)]
         dry_run: bool,
+        /// Why.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         reason: Reason,
     },
     /// Write the rules in force as a rule file (TOML; JSON with --json) to standard output
@@ -374,16 +374,16 @@ pub enum DevHostsVerb {
     Add {
         /// The host
         hostname: String,
+        /// Why.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         reason: Reason,
     },
     /// Remove one
     Delete {
         /// The host
         hostname: String,
+        /// Why.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         reason: Reason,
     },
 }
@@ -404,8 +404,8 @@ pub enum TeamsVerb {
         hostname: String,
         /// The team
         team: String,
+        /// Why.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         reason: Reason,
     },
     /// Change the team of a device
@@ -414,16 +414,16 @@ pub enum TeamsVerb {
         hostname: String,
         /// The team
         team: String,
+        /// Why.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         reason: Reason,
     },
     /// Remove the team of a device
     Delete {
         /// The device
         hostname: String,
+        /// Why.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         reason: Reason,
     },
 }
@@ -450,8 +450,8 @@ pub enum ConfigVerb {
 pub enum ChangesVerb {
     /// Who changed what, when and why, newest first
     List {
+        /// How much of the list.
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would show it as help")]
         limit: Limit,
     },
 }

@@ -64,9 +64,8 @@ pub async fn run(
         }
     }
     loop {
-        let mut each = decoder(&ingest, &mut batcher, &mut owed, &metrics, &door);
-        let more = socket.receive_now(&mut room, &mut each).unwrap_or(0);
-        drop(each);
+        let each = decoder(&ingest, &mut batcher, &mut owed, &metrics, &door);
+        let more = socket.receive_now(&mut room, each).unwrap_or(0);
         flush(&socket, &mut batcher, &mut owed).await;
         if more == 0 {
             return Ok(());

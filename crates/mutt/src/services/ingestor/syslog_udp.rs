@@ -40,8 +40,8 @@ pub async fn run(
         }
     }
     loop {
-        let mut each = decoder(&ingest, &mut batcher, &metrics, &options);
-        let more = socket.receive_now(&mut room, &mut each).unwrap_or(0);
+        let each = decoder(&ingest, &mut batcher, &metrics, &options);
+        let more = socket.receive_now(&mut room, each).unwrap_or(0);
         batcher.flush_or_drop().await;
         if more == 0 {
             return Ok(());

@@ -1,0 +1,48 @@
+//! Tests of the store: the contract of every backend, and what is SQLite's own (files, faults).
+
+mod commit;
+mod deliveries;
+mod files;
+mod model;
+mod rules_and_reads;
+mod support;
+mod upkeep;
+
+/// Runs contract functions, each on a fresh store of each backend.
+macro_rules! on_every_backend {
+    ($($module:ident :: $name:ident),* $(,)?) => {
+        mod sqlite_keeps_the_contract {
+            $(#[tokio::test]
+            async fn $name() {
+                let dir = tempfile::tempdir().unwrap();
+                super::$module::$name(super::support::sqlite(dir.path())).await;
+            })*
+        }
+    };
+}
+
+on_every_backend! {
+    commit::a_commit_writes_everything_once,
+    commit::an_overtaken_owner_writes_nothing,
+    commit::repeats_by_key_are_dropped_and_counted,
+    commit::an_alert_lives_through_a_batch,
+    commit::unhandled_shapes_raise_one_meta_alert_for_each_window,
+    commit::an_event_that_stands_already_is_a_duplicate,
+    commit::damaged_events_are_counted_lost,
+    commit::mutts_own_alerts_pass_by_one_sink,
+    deliveries::order_within_a_key_and_between_keys,
+    deliveries::a_lease_is_exclusive_and_fences,
+    deliveries::a_fault_holds_the_lane_and_a_probe_releases_it,
+    deliveries::a_hold_by_hand_stays,
+    deliveries::waiting_repeats_coalesce_into_the_newest,
+    deliveries::a_pair_that_never_left_is_suppressed,
+    deliveries::a_dead_problem_releases_its_key,
+    deliveries::replays_are_refused_when_overtaken,
+    deliveries::what_was_given_back_comes_again_untried,
+    rules_and_reads::every_change_makes_a_version,
+    rules_and_reads::searches_find_and_page,
+    rules_and_reads::the_tail_follows_commits,
+    rules_and_reads::people_act_on_alerts,
+    upkeep::alerts_age_out,
+    upkeep::retention_removes_and_the_ledger_outlives_it,
+}

@@ -1,0 +1,200 @@
+//! What is SQLite's own: the file, its lock and versions, refused data, backup and restore, the cap.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use mutt_model::audit::UNSTORABLE;
+use mutt_model::rule::RuleAction::Problem;
+use mutt_store::sqlite::{SqliteOptions, SqliteStore, restore, verify};
+use mutt_store::store::{
+    CommitStore, EventQuery, OpenError, ReadStore, Store, StoreError, UpkeepStore,
+};
+use rusqlite::Connection;
+
+use super::support::*;
+
+fn open(path: &Path) -> Result<SqliteStore, StoreError> {
+    SqliteStore::open(path, options())
+}
+
+async fn commit_plain(store: &SqliteStore, messages: &[&str]) {
+    let events: Vec<_> = messages.iter().map(|m| (event(0, "r1", m), unhandled(m))).collect();
+    store.commit(work(vec![batch(&events)])).await.unwrap();
+}
+
+async fn messages(store: &dyn ReadStore) -> Vec<String> {
+    let items = store.events(&EventQuery::default(), 1_000, None).await.unwrap().items;
+    let mut messages: Vec<_> = items.iter().map(|e| e.event.message.to_string()).collect();
+    messages.sort();
+    messages
+}
+
+#[tokio::test]
+async fn one_process_owns_the_file_and_what_was_committed_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    let store = open(&path).unwrap();
+    commit_plain(&store, &["kept"]).await;
+    let second = open(&path).map(|_| ());
+    let Err(StoreError::Open(OpenError::InUse(why))) = second else { panic!("{second:?}") };
+    assert!(why.contains(&std::process::id().to_string()), "{why}");
+    store.close().await;
+    let closed = store.event(fresh_id(START)).await;
+    assert!(matches!(closed, Err(StoreError::Transient { .. })));
+    let store = open(&path).unwrap();
+    assert_eq!(messages(&store).await, ["kept"]);
+}
+
+#[tokio::test]
+async fn files_of_others_and_of_newer_versions_are_refused_unchanged() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    open(&path).unwrap().close().await;
+    let conn = Connection::open(&path).unwrap();
+    conn.execute_batch("PRAGMA user_version = 99").unwrap();
+    drop(conn);
+    let newer = open(&path).map(|_| ());
+    assert!(
+        matches!(newer, Err(StoreError::Open(OpenError::Newer { found: 99, known: 1 }))),
+        "{newer:?}"
+    );
+    let other = dir.path().join("other.db");
+    Connection::open(&other).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    assert!(matches!(open(&other), Err(StoreError::Open(OpenError::Other(_)))));
+    let text = dir.path().join("text.db");
+    std::fs::write(&text, "this is no database at all, whatever its name says").unwrap();
+    assert!(matches!(open(&text), Err(StoreError::Open(OpenError::Other(_)))));
+}
+
+/// A trigger stands for data that the engine refuses.
+fn refuse(path: &Path, sql: &str) {
+    Connection::open(path).unwrap().execute_batch(sql).unwrap();
+}
+
+#[tokio::test]
+async fn refused_data_is_found_by_halving_and_audited_from_its_raw_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    let store = open(&path).unwrap();
+    refuse(
+        &path,
+        "CREATE TRIGGER refuse BEFORE INSERT ON audit_handled WHEN NEW.host = 'bad'
+         BEGIN SELECT RAISE(ABORT, 'refused by the test'); END;",
+    );
+    let mut events = Vec::new();
+    for n in 0..50 {
+        let event = event(n, if n == 17 || n == 40 { "bad" } else { "r1" }, &n.to_string());
+        let verdict = alerting(&event, "k", Problem);
+        events.push((event, verdict));
+    }
+    let work = work(vec![batch(&events)]);
+    let done = store.commit(work.clone()).await.unwrap();
+    assert_eq!((done.audited, done.handled, done.unstorable), (50, 48, 2));
+    assert_eq!(done.deliveries.get(SINK), Some(&48), "what is refused changes no alert");
+    let bad = store.event(events[17].0.id).await.unwrap().unwrap();
+    assert_eq!(bad.judgement.decision.unwrap().name(), UNSTORABLE);
+    assert_eq!((bad.event.raw.as_ref(), bad.event.message.as_ref()), (&b"17"[..], ""));
+    assert_eq!(store.commit(work).await.unwrap().skipped_batches, 1);
+    assert_eq!(store.delivery_ledger().await.unwrap().pending, 48);
+}
+
+#[tokio::test]
+async fn an_event_that_no_row_can_hold_is_counted_lost_and_stops_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    let store = open(&path).unwrap();
+    refuse(
+        &path,
+        "CREATE TRIGGER refuse BEFORE INSERT ON audit_unhandled
+         BEGIN SELECT RAISE(ABORT, 'refused by the test'); END;",
+    );
+    let good = event(1, "r1", "good");
+    let verdict = alerting(&good, "k", Problem);
+    let events = [(event(0, "r1", "bad"), unhandled("bad")), (good, verdict)];
+    let done = store.commit(work(vec![batch(&events)])).await.unwrap();
+    assert_eq!((done.audited, done.lost, done.unstorable), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_backup_is_one_whole_file_and_restores_stopped_and_running() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, copy) = (dir.path().join("store.db"), dir.path().join("copy.db"));
+    let store = open(&path).unwrap();
+    commit_plain(&store, &["before"]).await;
+    let seen = Arc::new(Mutex::new((0, 0)));
+    let progress = Arc::clone(&seen);
+    store
+        .backup(&copy, Box::new(move |done, all| *progress.lock().unwrap() = (done, all)))
+        .await
+        .unwrap();
+    let (done, all) = *seen.lock().unwrap();
+    assert!(done == all && all > 0, "{done} of {all}");
+    verify(&copy).unwrap();
+    let twice = store.backup(&copy, Box::new(|_, _| ())).await;
+    assert!(matches!(twice, Err(StoreError::Conflict(_))), "never over an existing file");
+    commit_plain(&store, &["after"]).await;
+    assert!(matches!(restore(&copy, &path), Err(StoreError::Open(OpenError::InUse(_)))));
+
+    store.replace_with(&copy).await.unwrap();
+    assert_eq!(messages(&store).await, ["before"], "restored while running");
+    commit_plain(&store, &["after the restore"]).await;
+    store.close().await;
+    restore(&copy, &path).unwrap();
+    let store = open(&path).unwrap();
+    assert_eq!(messages(&store).await, ["before"], "restored while stopped");
+    let mut kept = path.into_os_string();
+    kept.push(".before-restore");
+    let kept = open(Path::new(&kept)).unwrap();
+    assert_eq!(messages(&kept).await, ["after the restore", "before"], "what stood there is kept");
+}
+
+#[tokio::test]
+async fn what_is_no_whole_backup_is_refused_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, copy) = (dir.path().join("store.db"), dir.path().join("copy.db"));
+    let store = open(&path).unwrap();
+    let long = "x".repeat(3_000);
+    for _ in 0..20 {
+        commit_plain(&store, &[&long]).await;
+    }
+    store.backup(&copy, Box::new(|_, _| ())).await.unwrap();
+    let whole = std::fs::read(&copy).unwrap();
+    let check = async |bytes: &[u8]| {
+        std::fs::write(&copy, bytes).unwrap();
+        assert!(verify(&copy).is_err());
+        assert!(store.replace_with(&copy).await.is_err());
+        assert_eq!(messages(&store).await.len(), 20);
+    };
+    check(&whole[..whole.len() / 2]).await;
+    check(b"no database").await;
+    let mut damaged = whole.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle / 4096 * 4096..][..4096].fill(0x5a);
+    check(&damaged).await;
+}
+
+#[tokio::test]
+async fn the_cap_takes_the_oldest_unhandled_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = SqliteOptions { max_bytes: 4 << 20, ..options() };
+    let store: Arc<dyn Store> =
+        Arc::new(SqliteStore::open(&dir.path().join("store.db"), options).unwrap());
+    commit_changes(&store, &[(0, "a", Problem)]).await;
+    let text = "x".repeat(400);
+    for round in 0..20i64 {
+        let events: Vec<_> =
+            (0..1_000).map(|_| (event(round, "r1", &text), unhandled("x"))).collect();
+        store.commit(work(vec![batch(&events)])).await.unwrap();
+    }
+    let policy = mutt_store::store::RetentionPolicy {
+        handled: std::time::Duration::MAX,
+        unhandled: std::time::Duration::MAX,
+        alerts: std::time::Duration::MAX,
+        changes: std::time::Duration::MAX,
+        max_bytes: 4 << 20,
+    };
+    store.retain(&policy, at(100)).await.unwrap();
+    let (oldest, _) = store.tail(Some(0), 2).await.unwrap();
+    assert!(oldest[0].judgement.handled, "the handled one stays");
+    assert!(oldest[1].event.received_at > at(0), "the oldest unhandled ones went");
+}

@@ -1,0 +1,298 @@
+//! A web service over a real store with a hand-moved clock, and requests against it in process.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use mutt_model::alert::{Repeat, SinkRoute};
+use mutt_model::delivery::{Attempt, DeadReason, Finished, Next, Outcome};
+use mutt_model::rule::{Handling, Rule};
+use mutt_model::{BatchBuilder, Clock, Event, IdSource, Secret, Severity, Source, Timestamp};
+use mutt_rules::{CompileOptions, CompiledRules, Scratch, judge};
+use mutt_store::queue::QueueStats;
+use mutt_store::sqlite::{SqliteOptions, SqliteStore};
+use mutt_store::store::{
+    Actor, CommitPolicy, CommitStore as _, CommitWork, DeliveryStore as _, JudgedBatch,
+    LaneReport, RuleChange, RuleStore as _,
+};
+use mutt_web::{
+    BackupDone, HookError, Notice, Program, Role, ServiceHealth, SinkTest, Token, WebParts,
+    WebState,
+};
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+/// One request that was observed: endpoint, method, status.
+pub type Observed = (String, String, u16);
+
+#[derive(Debug)]
+pub struct TestProgram {
+    pub tokens: Mutex<Arc<[Token]>>,
+    pub queue: Mutex<QueueStats>,
+    pub observed: Mutex<Vec<Observed>>,
+    pub changed: Mutex<Vec<i64>>,
+}
+
+pub fn token(role: Role) -> String {
+    format!("{}-token-0123456789", role.name())
+}
+
+fn tokens() -> Arc<[Token]> {
+    let token = |role: Role| Token {
+        name: format!("the-{}", role.name()),
+        role,
+        secret: Secret::new(token(role)),
+    };
+    Role::ALL.map(token).into()
+}
+
+#[async_trait]
+impl Program for TestProgram {
+    fn tokens(&self) -> Arc<[Token]> {
+        Arc::clone(&self.tokens.lock().unwrap())
+    }
+    fn queue(&self) -> QueueStats {
+        self.queue.lock().unwrap().clone()
+    }
+    fn config(&self) -> Value {
+        serde_json::json!({"data_dir": "/var/lib/mutt", "sinks": {"moog": {"auth": "***"}}})
+    }
+    fn sinks(&self) -> Vec<SinkRoute> {
+        let route = |name: &str, repeat| SinkRoute {
+            name: name.to_owned(),
+            teams: vec![],
+            decisions: vec![],
+            environments: vec![],
+            repeat,
+        };
+        vec![
+            route("moog", Repeat::Every),
+            route("pager", Repeat::Changes { interval: Duration::from_secs(3600) }),
+        ]
+    }
+    fn default_team(&self) -> String {
+        "NETO".to_owned()
+    }
+    fn services(&self) -> Vec<ServiceHealth> {
+        ["ingestor", "alerter", "moog-forwarder", "remediation", "web-ui"]
+            .map(|name| ServiceHealth {
+                name: name.to_owned(),
+                ready: true,
+                state: "running".to_owned(),
+                since: None,
+                detail: None,
+            })
+            .into()
+    }
+    fn notices(&self) -> Vec<Notice> {
+        vec![]
+    }
+    fn rules_changed(&self, version: i64) {
+        self.changed.lock().unwrap().push(version);
+    }
+    fn observe(&self, endpoint: &str, method: &str, status: u16, _: Duration) {
+        self.observed.lock().unwrap().push((endpoint.to_owned(), method.to_owned(), status));
+    }
+    async fn test_sink(&self, name: &str) -> Result<SinkTest, HookError> {
+        if name == "moog" {
+            return Ok(SinkTest {
+                ok: true,
+                status: Some(200),
+                latency_ms: 12,
+                detail: "accepted".to_owned(),
+            });
+        }
+        Err(HookError::NotFound(format!("there is no sink {name}")))
+    }
+    async fn backup(&self, file: &str) -> Result<BackupDone, HookError> {
+        if file.contains("..") {
+            return Err(HookError::Bad("the file must lie in the backups folder".to_owned()));
+        }
+        Ok(BackupDone { file: format!("/var/lib/mutt/backups/{file}"), bytes: 4096 })
+    }
+}
+
+/// The service, and what a test needs to move it.
+pub struct World {
+    pub app: Router,
+    pub store: Arc<SqliteStore>,
+    pub program: Arc<TestProgram>,
+    pub clock: Clock,
+    pub stop: tokio::sync::watch::Sender<bool>,
+    ids: Mutex<IdSource>,
+    _dir: tempfile::TempDir,
+}
+
+pub const START: Timestamp = Timestamp::from_secs(1_780_000_000);
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(Clock::manual(START))
+    }
+
+    pub fn with(clock: Clock) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options = SqliteOptions {
+            clock: clock.clone(),
+            id_seed: Some(7),
+            ..SqliteOptions::default()
+        };
+        let store = Arc::new(SqliteStore::open(&dir.path().join("store.db"), options).unwrap());
+        let program = Arc::new(TestProgram {
+            tokens: Mutex::new(tokens()),
+            queue: Mutex::default(),
+            observed: Mutex::default(),
+            changed: Mutex::default(),
+        });
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let state = WebState::new(WebParts {
+            store: Arc::clone(&store) as _,
+            program: Arc::clone(&program) as _,
+            clock: clock.clone(),
+            version: "3.0.0".to_owned(),
+            secure: false,
+            stop: stopped,
+        })
+        .unwrap();
+        let app = mutt_web::router(state);
+        let ids = Mutex::new(IdSource::new(11));
+        Self { app, store, program, clock, stop, ids, _dir: dir }
+    }
+
+    /// Stores rules: anything with `down` pages, `up` clears, `flap` makes a ticket.
+    pub async fn rules(&self) {
+        let mut down = Rule::contains("down", Handling::PageAndTicket);
+        (down.name, down.problem) = (Some("link down".to_owned()), Some("link-down".to_owned()));
+        let mut flap = Rule::contains("flap", Handling::TicketOnly);
+        (flap.name, flap.priority) = (Some("flapping".to_owned()), 50);
+        let actor = Actor { name: "test".to_owned(), reason: None };
+        let first = RuleChange::First(vec![down, flap]);
+        self.store.change_rules(first, &actor, self.clock.wall()).await.unwrap();
+    }
+
+    /// An event as it would come by syslog, now.
+    pub fn event(&self, host: &str, severity: Severity, message: &str) -> Event<'static> {
+        let now = self.clock.wall();
+        let id = self.ids.lock().unwrap().next(now);
+        let raw = format!("<187>{host} {message}").into_bytes();
+        let mut event = Event::from_raw(id, now, Source::Syslog, "syslog-udp", "192.0.2.7:514", &raw)
+            .into_owned();
+        event.host = host.to_owned().into();
+        event.severity = Some(severity);
+        event.facility = Some(23);
+        event.app = Some("rpd".into());
+        event.message = message.replace('\0', "\u{fffd}").into();
+        event.parse.format = "rfc3164".into();
+        event
+    }
+
+    /// Judges and commits events as the Alerter does.
+    pub async fn commit(&self, events: &[Event<'static>]) {
+        let set = self.store.rule_set(None).await.unwrap();
+        let options = CompileOptions { default_team: "NETO".to_owned() };
+        let rules = CompiledRules::compile(&set, &options).unwrap();
+        let mut scratch = Scratch::new();
+        let now = self.clock.wall();
+        for chunk in events.chunks(500) {
+            let mut builder = BatchBuilder::new(self.ids.lock().unwrap().next(now), 0);
+            for event in chunk {
+                builder.push(event);
+            }
+            let verdicts =
+                chunk.iter().map(|event| Some(judge(&rules, event, &mut scratch))).collect();
+            let work = CommitWork {
+                shard: 0,
+                generation: 1,
+                ruleset: set.version,
+                batches: vec![JudgedBatch { batch: Arc::new(builder.finish()), verdicts }],
+                policy: Arc::new(CommitPolicy {
+                    unhandled_threshold: 0,
+                    unhandled_window: Duration::from_secs(86_400),
+                    default_team: "NETO".to_owned(),
+                    sinks: self.program.sinks(),
+                }),
+                now,
+            };
+            self.store.commit(work).await.unwrap();
+        }
+        let mut queue = self.program.queue.lock().unwrap();
+        queue.appended_events += events.len() as u64;
+        queue.acknowledged_events += events.len() as u64;
+        queue.dropped = BTreeMap::new();
+    }
+
+    /// Lets a sink refuse its first waiting delivery for good.
+    pub async fn kill_one(&self, sink: &str) {
+        let now = self.clock.wall();
+        let names = ["moog".to_owned(), "pager".to_owned()];
+        self.store.declare_sinks(&names).await.unwrap();
+        let ttl = Duration::from_secs(60);
+        let lease = self.store.lease_sink(sink, "forwarder-1", ttl).await.unwrap().unwrap();
+        let due = self.store.take_due(&lease, 1, false, now).await.unwrap();
+        let attempt = Attempt {
+            at: now,
+            outcome: Outcome::Poison,
+            status: Some(422),
+            latency_ms: 31,
+            class: "http".to_owned(),
+            detail: "<b>unprocessable</b>".to_owned(),
+        };
+        let dead = Next::Dead(DeadReason::Refused);
+        let finished = Finished { delivery: due[0].id, attempt, next: dead };
+        let report = LaneReport { breaker: "closed".to_owned() };
+        self.store.finish(&lease, vec![finished], report).await.unwrap();
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Response<Body> {
+        self.app.clone().oneshot(request).await.unwrap()
+    }
+
+    /// A request with a role's token; the answer's status and JSON.
+    pub async fn call(
+        &self,
+        role: Role,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {}", token(role)));
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
+        let response = self.send(request.body(body).unwrap()).await;
+        let status = response.status();
+        let text = text_of(response).await;
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// A page as a role sees it.
+    pub async fn page(&self, role: Role, path: &str) -> (StatusCode, String) {
+        let request = Request::builder()
+            .uri(path)
+            .header("authorization", format!("Bearer {}", token(role)))
+            .body(Body::empty())
+            .unwrap();
+        let response = self.send(request).await;
+        (response.status(), text_of(response).await)
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.call(Role::Viewer, "GET", path, None).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        body
+    }
+}
+
+pub async fn text_of(response: Response<Body>) -> String {
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}

@@ -1,0 +1,307 @@
+//! The client of the REST API that the commands use: one request at a time, pages, live events.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mutt_model::Secret;
+use mutt_model::codes;
+use reqwest::{Method, Url};
+use serde_json::{Map, Value};
+
+use super::args::Target;
+use super::failure::Failure;
+use crate::config::{EnvSource as _, ProcessEnv};
+
+/// How long one request may take; a backup of a large store is the longest.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// An answer is at most this long.
+pub(super) const ANSWER_BYTES_MAX: usize = 256 << 20;
+/// Items asked for in one page.
+const PAGE: u64 = 1_000;
+
+/// Where the REST API is when nothing else is said.
+const DEFAULT_URL: &str = "http://127.0.0.1:8090";
+/// Places where the first start leaves its secrets when nothing else is said.
+const DATA_DIRS: [&str; 2] = ["./mutt-data", "/var/lib/mutt"];
+
+/// Runs a future to its end on this thread.
+pub(super) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|why| Failure::new(&codes::START_FAILED, format!("cannot start: {why}")))?;
+    runtime.block_on(future)
+}
+
+/// A client of HTTP that trusts `ca` besides the host's.
+pub(super) fn http_client(ca: Option<&Path>) -> Result<reqwest::Client, Failure> {
+    // A second installation is refused and means nothing: it is the same provider.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(REQUEST_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("muttctl/", env!("CARGO_PKG_VERSION")));
+    if let Some(path) = ca {
+        let wrong = |why: &dyn std::fmt::Display| {
+            Failure::new(&codes::OUTPUT, format!("cannot read the CA {}: {why}", path.display()))
+        };
+        let pem = std::fs::read(path).map_err(|why| wrong(&why))?;
+        for certificate in
+            reqwest::Certificate::from_pem_bundle(&pem).map_err(|why| wrong(&why))?
+        {
+            builder = builder.add_root_certificate(certificate);
+        }
+    }
+    builder
+        .build()
+        .map_err(|why| Failure::new(&codes::START_FAILED, format!("no HTTP client: {why}")))
+}
+
+/// The secret in a file that was named, in a variable, or where the first start left it.
+pub(super) fn find_secret(
+    file: Option<&Path>,
+    variable: &str,
+    first_start: &str,
+) -> Result<Secret, Failure> {
+    let no_token = |message: String| Failure::new(&codes::NO_TOKEN, message);
+    if let Some(path) = file {
+        return read_secret(path)
+            .map_err(|why| no_token(format!("cannot read {}: {why}", path.display())));
+    }
+    if let Some(value) = ProcessEnv.var(variable).filter(|value| !value.trim().is_empty()) {
+        return Ok(Secret::new(value.trim()));
+    }
+    let mut tried = Vec::new();
+    for dir in data_dirs() {
+        let path = dir.join(first_start);
+        match read_secret(&path) {
+            Ok(secret) => return Ok(secret),
+            Err(why) => tried.push(format!("{}: {why}", path.display())),
+        }
+    }
+    Err(no_token(format!("{variable} is not set, and {}", tried.join("; "))))
+}
+
+/// Folders in which a program on this host may have left its files, the likeliest first.
+fn data_dirs() -> impl Iterator<Item = PathBuf> {
+    ProcessEnv.var("MUTT__DATA_DIR").into_iter().chain(DATA_DIRS.map(str::to_owned)).map(Into::into)
+}
+
+/// An address of the program that runs on this host's data directory: `web_ui`, `http`.
+pub(super) fn running(name: &str) -> Option<String> {
+    data_dirs().find_map(|dir| {
+        let text = std::fs::read_to_string(dir.join(crate::config::LISTENERS_FILE)).ok()?;
+        let listeners: Value = serde_json::from_str(&text).ok()?;
+        listeners[name].as_str().map(str::to_owned)
+    })
+}
+
+fn read_secret(path: &Path) -> Result<Secret, String> {
+    let text = std::fs::read_to_string(path).map_err(|why| why.to_string())?;
+    let text = text.trim();
+    if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(Secret::new(text)) }
+}
+
+/// The REST API of one program.
+#[derive(Debug)]
+pub(super) struct Api {
+    client: reqwest::Client,
+    base: Url,
+    token: Secret,
+}
+
+impl Api {
+    /// Looks for the token and reads the address; nothing is sent yet.
+    pub(super) fn new(target: &Target) -> Result<Self, Failure> {
+        let base = match &target.url {
+            Some(url) => url.clone(),
+            None => running("web_ui").unwrap_or_else(|| DEFAULT_URL.to_owned()),
+        };
+        let base = Url::parse(&base)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            .ok_or_else(|| {
+                Failure::usage(format!("`{base}` is no http or https URL"))
+                    .hint("write --url http://127.0.0.1:8090")
+            })?;
+        let token = find_secret(
+            target.token_file.as_deref(),
+            "MUTT_TOKEN",
+            crate::secrets::ADMIN_TOKEN_FILE,
+        )?;
+        Ok(Self { client: http_client(target.ca.as_deref())?, base, token })
+    }
+
+    /// The URL of path segments, each encoded.
+    fn url(&self, path: &[&str], query: &[(&str, String)]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["api", "v2"]).extend(path);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> Result<reqwest::Response, Failure> {
+        let mut request =
+            self.client.request(method, self.url(path, query)).bearer_auth(self.token.expose());
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(|why| self.unreachable(&why))?;
+        if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
+    }
+
+    fn unreachable(&self, why: &dyn std::error::Error) -> Failure {
+        let message = format!("{} does not answer: {}", self.base, root_cause(why));
+        Failure::new(&codes::UNREACHABLE, message).hint(
+            "start MUTT (muttctl serve), or name its address with --url or MUTT_URL; muttctl doctor looks further",
+        )
+    }
+
+    /// One request; `Null` when the answer has no body.
+    pub(super) async fn call(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let response = self.send(method, path, query, body).await?;
+        let bytes = read_body(response, ANSWER_BYTES_MAX).await?;
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&bytes).map_err(|why| {
+            Failure::new(&codes::UNREACHABLE, format!("{} answers no JSON: {why}", self.base))
+                .hint("is this the Web UI's port? --url http://HOST:8090")
+        })
+    }
+
+    /// Reads one object or list.
+    pub(super) async fn get(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<Value, Failure> {
+        self.call(Method::GET, path, query, None).await
+    }
+
+    /// Up to `limit` items of a list, and whether there are more.
+    pub(super) async fn list(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        limit: u64,
+    ) -> Result<(Vec<Value>, bool), Failure> {
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let missing = limit - u64::try_from(items.len()).unwrap_or(limit);
+            let mut query = query.to_vec();
+            query.push(("limit", missing.min(PAGE).to_string()));
+            query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
+            let mut page = self.get(path, &query).await?;
+            cursor = page["next_cursor"].as_str().map(str::to_owned);
+            if let Value::Array(found) = page["items"].take() {
+                items.extend(found);
+            }
+            let full = u64::try_from(items.len()).unwrap_or(u64::MAX) >= limit;
+            if full || cursor.is_none() {
+                return Ok((items, cursor.is_some()));
+            }
+        }
+    }
+
+    /// All items of a list that the API gives whole.
+    pub(super) async fn whole(&self, path: &[&str]) -> Result<Vec<Value>, Failure> {
+        match self.get(path, &[]).await?["items"].take() {
+            Value::Array(items) => Ok(items),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Opens a stream of server-sent events; read it with `chunk`.
+    pub(super) async fn stream(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<reqwest::Response, Failure> {
+        self.send(Method::GET, path, query, None).await
+    }
+}
+
+/// An object with these fields, without the absent ones.
+pub(super) fn body<'a>(fields: impl IntoIterator<Item = (&'a str, Option<Value>)>) -> Value {
+    let fields: Map<String, Value> = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect();
+    Value::Object(fields)
+}
+
+/// The body of an answer, bounded.
+pub(super) async fn read_body(
+    mut response: reqwest::Response,
+    max: usize,
+) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|why| {
+        Failure::new(&codes::UNREACHABLE, format!("the answer broke off: {}", root_cause(&why)))
+    })? {
+        if bytes.len() + chunk.len() > max {
+            return Err(Failure::new(&codes::UNREACHABLE, "the answer is too long"));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// What the API says of a refusal, under the code that it gives.
+async fn refusal(response: reqwest::Response) -> Failure {
+    let status = response.status();
+    let location = response.headers().get("location").and_then(|v| v.to_str().ok());
+    let location = location.map(str::to_owned);
+    let body: Value = match read_body(response, 1 << 20).await {
+        Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
+        Err(_) => Value::Null,
+    };
+    let detail = ["detail", "message", "title"].iter().find_map(|name| body[*name].as_str());
+    let mut message = match (detail, location) {
+        (Some(detail), _) => format!("{detail} (HTTP {})", status.as_u16()),
+        (None, Some(place)) => format!("HTTP {status} to {place}: name that with --url"),
+        (None, None) => format!("HTTP {status}"),
+    };
+    if let Some(id) = body["correlation_id"].as_str().filter(|_| status.is_server_error()) {
+        message = format!("{message}, correlation id {id}");
+    }
+    let code = body["code"].as_str().and_then(codes::find).unwrap_or(match status.as_u16() {
+        401 => &codes::API_UNAUTHORIZED,
+        403 => &codes::API_FORBIDDEN,
+        404 => &codes::API_NOT_FOUND,
+        400..=499 => &codes::API_BAD_REQUEST,
+        _ => &codes::API_INTERNAL,
+    });
+    Failure::new(code, message)
+}
+
+/// The innermost cause, which says most: `Connection refused`.
+pub(super) fn root_cause(why: &dyn std::error::Error) -> String {
+    let mut cause = why;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

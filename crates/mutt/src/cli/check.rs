@@ -1,0 +1,44 @@
+//! `muttctl check`: configuration and rule files without starting anything.
+
+use super::args::CheckArgs;
+use super::failure::Failure;
+use super::{output, rule_file};
+use crate::config::{self, ConfigError, Overrides, ProcessEnv, v2};
+
+/// Reports every error with its place; what v2 left in the environment is said too.
+pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
+    for note in v2::notes(&ProcessEnv) {
+        output::note(&format!("environment {}: {}", note.name, note.what));
+    }
+    let overrides = Overrides { data_dir: args.data_dir.clone() };
+    let mut errors: Vec<ConfigError> = Vec::new();
+    let mut sinks = 0;
+    match config::load(args.config.as_deref(), &ProcessEnv, &overrides) {
+        Ok(config) => {
+            sinks = config.sinks.len();
+            if !args.no_secrets {
+                errors.extend(config.unresolved(&ProcessEnv));
+            }
+        }
+        Err(found) => errors.extend(found),
+    }
+    let mut rules = 0;
+    for file in &args.rules {
+        match rule_file::read(file) {
+            Ok(found) => {
+                rules += found.len();
+                for finding in mutt_rules::lint(&rule_file::as_set(&found)) {
+                    let place = format!("{}, rule {}", file.display(), finding.rule_id);
+                    output::warning(&format!("{place}: {}", finding.message));
+                }
+            }
+            Err(found) => errors.extend(found),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Failure::config(&errors));
+    }
+    let rules = if args.rules.is_empty() { String::new() } else { format!(", {rules} rules") };
+    output::note(&format!("the configuration is good: {sinks} sinks{rules}"));
+    Ok(())
+}

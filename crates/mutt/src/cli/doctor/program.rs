@@ -1,0 +1,185 @@
+//! Checks of the running program, over its REST API.
+
+use mutt_model::Clock;
+use mutt_model::Timestamp;
+use mutt_rules::FindingKind;
+use serde_json::Value;
+
+use super::{Context, Finding};
+use crate::cli::api::{Api, block_on};
+use crate::cli::args::Target;
+use crate::cli::output::cell;
+use crate::cli::rules::in_force;
+
+/// Events that wait longer than this are worth a look; ten times longer is bad.
+const BACKLOG_SECS: u64 = 60;
+/// No event for this long is worth a look.
+const SILENCE_SECS: u64 = 600;
+
+/// Finds the running program.
+pub(super) fn connect(target: &Target) -> (Option<Api>, Option<Value>, Finding) {
+    let found = Api::new(target).and_then(|api| {
+        let health = block_on(api.get(&["health"], &[]))?;
+        Ok((api, health))
+    });
+    match found {
+        Ok((api, health)) => {
+            let text = format!("MUTT {} answers", cell(&health, "/version"));
+            (Some(api), Some(health), Finding::ok(text))
+        }
+        Err(failure) => {
+            let finding = Finding::bad(failure.message(), failure.hint_text());
+            (None, None, finding)
+        }
+    }
+}
+
+fn ask(context: &Context, path: &str) -> Option<Value> {
+    block_on(context.api.as_ref()?.get(&[path], &[])).ok()
+}
+
+/// Each service does its work.
+pub(super) fn services(context: &Context) -> Vec<Finding> {
+    let Some(health) = &context.health else { return Vec::new() };
+    let mut findings: Vec<Finding> = health["services"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|service| {
+            let text = format!("{} is {}", cell(service, "/name"), cell(service, "/state"));
+            if service["ready"] == Value::Bool(true) {
+                return Finding::ok(text);
+            }
+            let detail = cell(service, "/detail");
+            Finding::bad(format!("{text} {detail}"), "journalctl -u mutt -n 50")
+        })
+        .collect();
+    for notice in health["notices"].as_array().into_iter().flatten() {
+        let code = cell(notice, "/code");
+        let fix = if code.is_empty() { "muttctl status".into() } else { format!("muttctl explain {code}") };
+        findings.push(Finding::warn(cell(notice, "/text"), fix));
+    }
+    findings
+}
+
+/// The event queue drains, and nothing was damaged.
+pub(super) fn backlog(context: &Context) -> Vec<Finding> {
+    let Some(queue) = ask(context, "queue") else { return Vec::new() };
+    let pending = queue["pending_events"].as_u64().unwrap_or(0);
+    let age = queue["oldest_age_seconds"].as_u64().unwrap_or(0);
+    let text = format!("{pending} events wait, the oldest for {age} s");
+    let fix = "muttctl status; the Alerter's log says what it waits for";
+    let mut findings = vec![if age > BACKLOG_SECS * 10 {
+        Finding::bad(text, fix)
+    } else if age > BACKLOG_SECS {
+        Finding::warn(text, fix)
+    } else {
+        Finding::ok(text)
+    }];
+    for file in queue["set_aside"].as_array().into_iter().flatten() {
+        let text = format!("damaged and set aside: {}", file.as_str().unwrap_or_default());
+        findings.push(Finding::bad(text, "muttctl queue check; look at the disk, then move the file away"));
+    }
+    findings
+}
+
+/// The ledger adds up.
+pub(super) fn ledger(context: &Context) -> Vec<Finding> {
+    let Some(ledger) = ask(context, "ledger") else { return Vec::new() };
+    let events = &ledger["events"];
+    let mut findings = Vec::new();
+    let lost = events["lost"].as_u64().unwrap_or(0);
+    if lost > 0 {
+        findings.push(Finding::bad(format!("{lost} events were lost"), "muttctl explain MUTT-A005"));
+    }
+    let queue = ask(context, "queue");
+    let at_rest = queue.is_some_and(|queue| queue["pending_events"] == 0);
+    let unaccounted = events["unaccounted"].as_i64().unwrap_or(0);
+    if unaccounted != 0 && at_rest {
+        let text = format!("{unaccounted} events are unaccounted for");
+        findings.push(Finding::warn(text, "muttctl ledger; ask again at rest, then report it"));
+    }
+    let dropped = events["dropped"].as_object().into_iter().flatten();
+    for (reason, count) in dropped.filter(|(_, count)| count.as_u64() != Some(0)) {
+        let text = format!("{count} events dropped so far: {reason}");
+        findings.push(Finding::warn(text, "muttctl queue status; METRICS.md tells the reasons"));
+    }
+    let dead = ledger["deliveries"]["dead"].as_u64().unwrap_or(0);
+    if dead > 0 {
+        let text = format!("{dead} deliveries are dead");
+        findings.push(Finding::warn(text, "muttctl deliveries list --state dead"));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok(format!("{} events received, all accounted for", cell(events, "/received"))));
+    }
+    findings
+}
+
+/// Something was heard lately.
+pub(super) fn silence(context: &Context) -> Vec<Finding> {
+    let Some(api) = &context.api else { return Vec::new() };
+    let Ok((items, _)) = block_on(api.list(&["events"], &[], 1)) else { return Vec::new() };
+    let newest = items
+        .first()
+        .and_then(|event| Timestamp::parse_rfc3339(event["received_at"].as_str()?));
+    let fix = "muttctl send syslog test; then look at the senders and the firewall";
+    match newest {
+        None => vec![Finding::warn("no event was ever heard", fix)],
+        Some(at) => {
+            let age = Clock::System.wall().since(at).as_secs();
+            let text = format!("the newest event is {age} s old");
+            let silent = age > SILENCE_SECS;
+            vec![if silent { Finding::warn(text, fix) } else { Finding::ok(text) }]
+        }
+    }
+}
+
+/// Lanes move.
+pub(super) fn lanes(context: &Context) -> Vec<Finding> {
+    let Some(api) = &context.api else { return Vec::new() };
+    let Ok(lanes) = block_on(api.whole(&["sinks"])) else { return Vec::new() };
+    lanes
+        .iter()
+        .map(|lane| {
+            let name = cell(lane, "/name");
+            let waiting = format!("{} pending, {} held", cell(lane, "/pending"), cell(lane, "/held"));
+            match lane["held_by"].as_str() {
+                Some("hand") => Finding::warn(
+                    format!("{name} is held by hand, {waiting}"),
+                    format!("muttctl sinks release {name} --reason TEXT"),
+                ),
+                Some(_) => Finding::bad(
+                    format!("{name} is held: {}, {waiting}", cell(lane, "/held_reason")),
+                    format!("mend it, then: muttctl sinks test {name}; muttctl sinks release {name}"),
+                ),
+                None if lane["breaker"] == "open" => Finding::bad(
+                    format!("{name} does not answer (MUTT-F005), {waiting}: {}", cell(lane, "/last_error")),
+                    format!("muttctl sinks test {name}"),
+                ),
+                None => Finding::ok(format!("{name}: {waiting}")),
+            }
+        })
+        .collect()
+}
+
+/// No rule is odd.
+pub(super) fn rules(context: &Context) -> Vec<Finding> {
+    let Some(api) = &context.api else { return Vec::new() };
+    let set = match in_force(api) {
+        Ok(set) => set,
+        Err(failure) => return vec![Finding::bad(failure.message(), "muttctl rules list")],
+    };
+    let mut findings: Vec<Finding> = mutt_rules::lint(&set)
+        .into_iter()
+        .filter(|finding| finding.kind != FindingKind::Inactive)
+        .map(|finding| {
+            let text = format!("rule {}: {}", finding.rule_id, finding.message);
+            let fix = format!("muttctl rules show {}", finding.rule_id);
+            if finding.kind == FindingKind::Invalid { Finding::bad(text, fix) } else { Finding::warn(text, fix) }
+        })
+        .collect();
+    if findings.is_empty() {
+        findings.push(Finding::ok(format!("{} rules, nothing odd", set.rules.len())));
+    }
+    findings
+}

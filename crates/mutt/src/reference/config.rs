@@ -1,0 +1,75 @@
+//! CONFIG.md: every key, the bounds of the program, the names of v2.
+
+use super::{Header, code, head, row};
+use crate::config::bounds::BOUNDS;
+use crate::config::keys::{self, Apply, Key, Kind};
+use crate::config::v2;
+
+const HEADER: Header = Header {
+    title: "MUTT Configuration Reference",
+    audience: "Operators, SREs",
+    related: "[Errors](ERRORS.md), [Metrics](METRICS.md), [Commands](CLI.md)",
+    intro: "The file is TOML; packaged, it is `/etc/mutt/mutt.toml`. Order: defaults, environment names of\nv2, the file, `MUTT__SECTION__KEY` in the environment (a list or table as TOML), the command line;\nwhat comes later wins. Unknown keys are errors. `muttctl check --config FILE` validates without\nstarting; `muttctl config origin` says where each value comes from.\n\nA REF is where a secret lies, never the secret: `{ file = \"PATH\" }`, `{ env = \"NAME\" }` or\n`{ credential = \"NAME\" }` (systemd). Two references are the current and the next one.\n\nIn a key `*` stands for a name of your choice and `name[]` for a list of tables (`[[...]]`). Applies\n\"start\" needs a restart, \"reload\" takes effect with SIGHUP (`systemctl reload mutt`).",
+};
+
+pub(super) fn page(date: &str) -> String {
+    let mut text = HEADER.render(date);
+    let mut section = "";
+    for key in keys::all() {
+        let own = section_of(key);
+        if own != section {
+            section = own;
+            text += &format!("\n## Keys of {section}\n");
+        }
+        text += &entry(key);
+    }
+    text += "\n## Bounds of the program\n\nLimits that are not configuration.\n";
+    text += &head(&["bound", "value", "limits", "when it is met"]);
+    for bound in BOUNDS {
+        text += &row(&[&code(bound.name), &(bound.value)(), bound.what, bound.met]);
+    }
+    text += "\n## Environment names of v2\n\nThese are understood as the key beside them; `muttctl check` reports them, and every other name of v2\nwith the reason why it means nothing now. The file wins over them.\n";
+    text += &head(&["name", "key"]);
+    for (name, key) in v2::understood() {
+        text += &row(&[&code(name), &code(key)]);
+    }
+    text
+}
+
+fn section_of(key: &Key) -> &'static str {
+    match key.path.split_once('.') {
+        None => "the program",
+        Some(("ingestor", rest)) => match rest.split(['.', '[']).next() {
+            Some("http") => "ingestor.http",
+            Some("syslog") => "ingestor.syslog",
+            Some("snmp") => "ingestor.snmp",
+            _ => "ingestor",
+        },
+        Some(("sinks", _)) => "sinks",
+        Some((first, _)) => first,
+    }
+}
+
+fn entry(key: &Key) -> String {
+    let mut text = format!("\n### `{}`\n\n{}\n\n", key.path, key.what);
+    if let Kind::Later(why) = key.kind {
+        text += &format!("Known, and refused for now: {why}.\n");
+        return text;
+    }
+    let default = match (key.required, key.default) {
+        (true, _) => "required in its table".to_owned(),
+        (false, default) => code(default),
+    };
+    text += &format!("- Type: {}\n", key.kind.name());
+    text += &format!("- Default: {default}\n");
+    text += &format!("- Allowed: {}\n", key.kind.allowed());
+    let apply = match key.apply {
+        Apply::Start => "start",
+        Apply::Reload => "reload",
+    };
+    text += &format!("- Applies: {apply}\n- Since: {}\n", key.since);
+    if !key.limits.is_empty() {
+        text += &format!("- At its limits: {}\n", key.limits);
+    }
+    text
+}

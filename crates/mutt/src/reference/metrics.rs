@@ -1,0 +1,111 @@
+//! METRICS.md: every metric by service, and what became of each name of v2.
+
+use mutt_model::metrics::{ALL, Kind, Metric};
+
+use super::{Header, code, head, row};
+
+const HEADER: Header = Header {
+    title: "MUTT Metrics Reference",
+    audience: "On-call engineers, SREs",
+    related: "[Configuration](CONFIG.md), [Errors](ERRORS.md)",
+    intro: "Each service serves `/metrics` on its own port with its own families only: Ingestor 8080, Alerter\n8082, Moog Forwarder 8084, Remediation 8087, Web UI 8090.",
+};
+
+/// Names that the Python MUTT exported and that are gone, with what to use instead.
+const GONE: &[(&str, &str)] = &[
+    ("flask_exporter_info", "gone: no Flask"),
+    ("flask_http_request_duration_seconds", "gone: mutt_ingest_latency_seconds, mutt_webui_api_latency_seconds"),
+    ("flask_http_request_exceptions_total", "gone: mutt_webui_api_requests_total by status"),
+    ("flask_http_request_total", "gone: mutt_ingest_requests_total, mutt_webui_api_requests_total"),
+    ("mutt_alerter_cache_dev_hosts_count", "gone unless listed above: development hosts are part of the rule set"),
+    ("mutt_alerter_cache_reload_failures_total", "gone unless listed above: see MUTT-A003"),
+    ("mutt_alerter_cache_reload_latency_seconds", "gone: rules are live within a second"),
+    ("mutt_alerter_cache_rules_count", "gone unless listed above: rules are part of the rule set"),
+    ("mutt_alerter_cache_teams_count", "gone unless listed above: teams are part of the rule set"),
+    ("mutt_alerter_dlq_depth", "gone: no event is given up before the store"),
+    ("mutt_alerter_processing_latency_seconds", "gone unless listed above"),
+    ("mutt_alerter_processing_list_depth", "gone: there is no processing list"),
+    ("mutt_alerter_queue_depth", "gone: deliveries that wait are rows of the store"),
+    ("mutt_alerter_shed_events_total", "gone: nothing is shed"),
+    ("mutt_circuit_breaker_failures", "gone unless listed above"),
+    ("mutt_circuit_breaker_state", "gone unless listed above"),
+    ("mutt_circuit_breaker_state_changes_total", "gone unless listed above"),
+    ("mutt_db_write_latency_ms", "gone unless listed above"),
+    ("mutt_ingest_rate_limit_hits_total", "gone: there is no ingest limiter"),
+    ("mutt_moog_alerts_processed_total", "gone unless listed above"),
+    ("mutt_moog_dlq_depth", "gone: dead is a state of a delivery"),
+    ("mutt_moog_processing_list_depth", "gone: there is no processing list"),
+    ("mutt_moog_rate_limit_hits_total", "gone unless listed above"),
+    ("mutt_moog_request_latency_seconds", "gone unless listed above"),
+    ("mutt_moog_requests_total", "gone unless listed above"),
+    ("mutt_remediation_dlq_depth", "gone: dead is a state of a delivery"),
+    ("mutt_remediation_loop_duration_seconds", "gone unless listed above"),
+    ("mutt_remediation_loops_total", "gone unless listed above"),
+    ("mutt_remediation_moog_health", "gone: a held lane says so, see mutt_remediation_* and the sinks' lanes"),
+    ("mutt_remediation_poison_messages_total", "gone: a refused delivery is replayed by hand"),
+    ("mutt_remediation_replay_fail_total", "gone unless listed above"),
+    ("mutt_remediation_replay_success_total", "gone unless listed above"),
+    ("mutt_retention_cleanup_last_run_timestamp_seconds", "gone: Remediation applies retention in each round"),
+    ("mutt_retention_cleanup_records_deleted_total", "gone unless listed above"),
+    ("mutt_retention_config_audits_deleted_total", "gone: Remediation applies retention in each round"),
+    ("mutt_retention_enforcement_duration_seconds", "gone: Remediation applies retention in each round"),
+    ("mutt_retention_errors_total", "gone: see MUTT-R001"),
+    ("mutt_retention_events_archived_total", "gone: there is no archive table"),
+    ("mutt_retention_events_deleted_total", "gone: Remediation applies retention in each round"),
+    ("mutt_retention_last_run_timestamp", "gone: Remediation applies retention in each round"),
+    ("mutt_retention_policy_days", "gone: see store.retention"),
+    ("mutt_webui_api_latency_seconds", "gone unless listed above"),
+    ("mutt_webui_api_requests_total", "gone unless listed above"),
+    ("mutt_webui_db_query_latency_ms", "gone unless listed above"),
+    ("mutt_webui_redis_scan_latency_seconds", "gone: there is no Redis scan"),
+];
+
+pub(super) fn page(date: &str) -> String {
+    let mut text = HEADER.render(date);
+    let mut service = "";
+    for metric in ALL {
+        if metric.service != service {
+            service = metric.service;
+            text += &format!("\n## Metrics of the service {service}\n");
+        }
+        text += &entry(metric);
+    }
+    text += "\n## Names of v2\n\nWhat each metric name of the Python MUTT is now.\n";
+    text += &head(&["name of v2", "now"]);
+    let mut names: Vec<(&str, &str)> = GONE
+        .iter()
+        .copied()
+        .filter(|(name, _)| ALL.iter().all(|metric| metric.name != *name))
+        .map(|(name, now)| (name, now.strip_suffix(" unless listed above").unwrap_or(now)))
+        .map(|(name, now)| match now.split_once(" unless listed above: ") {
+            Some((_, rest)) => (name, rest),
+            None => (name, now),
+        })
+        .collect();
+    names.extend(ALL.iter().filter(|m| !m.v2.is_empty()).map(|m| (m.name, m.v2)));
+    names.sort_unstable();
+    for (name, now) in names {
+        text += &row(&[&code(name), now]);
+    }
+    text
+}
+
+fn entry(metric: &Metric) -> String {
+    let mut text = format!("\n### `{}`\n\n{}.\n\n", metric.name, metric.help.trim_end_matches('.'));
+    let kind = match metric.kind {
+        Kind::Counter => "counter".to_owned(),
+        Kind::Gauge => "gauge".to_owned(),
+        Kind::Histogram(buckets) => {
+            let buckets: Vec<String> = buckets.iter().map(ToString::to_string).collect();
+            format!("histogram, buckets {}", buckets.join(" "))
+        }
+    };
+    text += &format!("- Type: {kind}\n");
+    for (label, values) in metric.labels {
+        text += &format!("- Label `{label}`: {}\n", values.replace('|', ", "));
+    }
+    if !metric.v2.is_empty() {
+        text += &format!("- Since v2: {}\n", metric.v2);
+    }
+    text
+}

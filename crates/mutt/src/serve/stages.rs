@@ -1,0 +1,579 @@
+//! Wires the services of this process and starts their stages, in flow order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use mutt_model::alert::SinkRoute;
+use mutt_model::codes;
+use mutt_model::{Clock, Secret};
+use mutt_notify::{Auth, LaneConfig, SinkConfig as NotifyConfig, SinkKind as NotifyKind};
+use mutt_rules::CompileOptions;
+use mutt_store::queue::EventQueue;
+use mutt_store::store::{CommitPolicy, RetentionPolicy, Store};
+use mutt_web::{Token, WebParts, WebState};
+use tokio::sync::Notify;
+
+use super::engines::Engines;
+use super::listeners::Bound;
+use super::summary::Summary;
+use super::{ServeError, ServeOptions, demo};
+use crate::config::{Config, ConfigError, Role, SinkAuth, SinkConfig};
+use crate::health::{HealthBoard, Port};
+use crate::net::http::HttpListener;
+use crate::services::alerter::rules::LiveRules;
+use crate::services::alerter::{Alerter, AlerterMetrics, watch_queue};
+use crate::services::ingestor::http::{HttpDoor, Key};
+use crate::services::ingestor::snmp_udp::Door;
+use crate::services::ingestor::{Ingest, http, snmp_udp, syslog_tcp, syslog_udp};
+use crate::services::moog_forwarder::{ForwarderMetrics, Lane, MakeSink};
+use crate::services::remediation::{Remediation, RemediationMetrics};
+use crate::services::web_ui::{Running, WebMetrics};
+use crate::services::{Service, ingestor};
+use crate::supervise::{Phase, Supervisor};
+use crate::telemetry::metrics::{ServiceMetrics, raise_to};
+use crate::{health, secrets};
+
+/// What is left to be told and reloaded once everything runs.
+pub struct Live {
+    /// For people.
+    pub summary: Summary,
+    running: Option<Arc<Running>>,
+}
+
+/// What every service is wired from.
+struct Wiring<'a> {
+    supervisor: &'a mut Supervisor,
+    config: &'a Config,
+    board: &'a Arc<HealthBoard>,
+    clock: &'a Clock,
+    policy: Arc<CommitPolicy>,
+    deliveries: Arc<Notify>,
+    owner: String,
+    summary: Summary,
+    sinks: BTreeMap<String, (SinkConfig, MakeSink)>,
+}
+
+/// Starts the stages of `services`.
+#[expect(clippy::too_many_arguments, reason = "the composition root is where everything meets")]
+pub async fn start(
+    supervisor: &mut Supervisor,
+    config: &Config,
+    services: &[Service],
+    bound: Bound,
+    engines: &Engines,
+    board: &Arc<HealthBoard>,
+    clock: &Clock,
+    options: &ServeOptions,
+) -> Result<Live, ServeError> {
+    let mut config = config.clone();
+    if options.demo {
+        demo::receiver(supervisor, &mut config).await?;
+        if let Some(store) = &engines.store {
+            let sinks: Vec<String> = config.sinks.keys().cloned().collect();
+            store.declare_sinks(&sinks).await.map_err(|e| ServeError::new(codes::STORE_OPEN, e.to_string()))?;
+        }
+    }
+    let sinks = make_sinks(&config, clock)?;
+    let routes: Vec<SinkRoute> = config.sinks.iter().map(|(name, sink)| sink.route(name)).collect();
+    let policy = Arc::new(CommitPolicy {
+        unhandled_threshold: config.alerter.unhandled_threshold,
+        unhandled_window: config.alerter.unhandled_window,
+        default_team: config.alerter.default_team.clone(),
+        sinks: routes,
+    });
+    let summary = Summary {
+        data_dir: config.data_dir.clone(),
+        sinks: config.sinks.keys().cloned().collect(),
+        ..Summary::default()
+    };
+    let mut wiring = Wiring {
+        supervisor,
+        config: &config,
+        board,
+        clock,
+        policy,
+        deliveries: Arc::default(),
+        owner: format!("{}:{}", host_name(), std::process::id()),
+        summary,
+        sinks,
+    };
+    if let (true, Some(queue)) = (services.contains(&Service::Ingestor), &engines.queue) {
+        wiring.ingestor(queue, &bound)?;
+    }
+    if let (true, Some(queue), Some(store)) =
+        (services.contains(&Service::Alerter), &engines.queue, &engines.store)
+    {
+        wiring.alerter(queue, store, &bound).await?;
+    }
+    let mut running = None;
+    if let Some(store) = &engines.store {
+        if services.contains(&Service::MoogForwarder) {
+            wiring.moog_forwarder(store, &bound);
+        }
+        if services.contains(&Service::Remediation) {
+            wiring.remediation(store, &bound);
+        }
+        if services.contains(&Service::WebUi) {
+            running = Some(wiring.web_ui(store, engines.queue.as_ref(), &bound)?);
+        }
+    }
+    if options.demo {
+        demo::traffic(wiring.supervisor, &wiring.summary);
+    }
+    Ok(Live { summary: wiring.summary, running })
+}
+
+fn host_name() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "mutt".to_owned())
+}
+
+impl Wiring<'_> {
+    /// Metrics of one service, with the count of restarts of this process.
+    fn metrics(&self) -> Arc<ServiceMetrics> {
+        let metrics = ServiceMetrics::new(self.clock);
+        let counter = metrics.counters(&mutt_model::metrics::STAGE_RESTARTS);
+        let counter = counter.get_or_create(&vec![("stage", "all".to_owned())]).clone();
+        let restarts = self.supervisor.restarts();
+        metrics.on_scrape(move || {
+            raise_to(&counter, restarts.load(std::sync::atomic::Ordering::Relaxed));
+        });
+        Arc::new(metrics)
+    }
+
+    /// Serves health, metrics and `routes` on a listener.
+    fn serve(&mut self, service: Service, listener: &Arc<HttpListener>, metrics: &Arc<ServiceMetrics>, routes: Router) {
+        let port = Port { service, board: Arc::clone(self.board), metrics: Arc::clone(metrics) };
+        let router = health::router(port).merge(routes);
+        let stop = self.supervisor.stop();
+        let (phase, token) = match service {
+            Service::Ingestor => (Phase::Accepting, stop.accepting),
+            _ => (Phase::Serving, stop.serving),
+        };
+        let listener = Arc::clone(listener);
+        self.supervisor.start(phase, format!("{service} http"), move || {
+            let (listener, router, token) = (Arc::clone(&listener), router.clone(), token.clone());
+            Box::pin(async move {
+                listener.serve(router, token).await;
+                Ok(())
+            })
+        });
+    }
+
+    fn serve_health(&mut self, service: Service, listeners: &[Arc<HttpListener>], metrics: &Arc<ServiceMetrics>) {
+        for listener in listeners {
+            if let Ok(address) = listener.local() {
+                self.summary.health.push((service.name(), address));
+            }
+            self.serve(service, listener, metrics, Router::new());
+        }
+    }
+
+    fn ingestor(&mut self, queue: &Arc<dyn EventQueue>, bound: &Bound) -> Result<(), ServeError> {
+        let metrics = self.metrics();
+        let ingest = Arc::new(Ingest::new(Arc::clone(queue), self.clock.clone(), &metrics));
+        self.syslog(&ingest, bound);
+        self.snmp(&ingest, bound)?;
+        watch_sockets(&ingest, &metrics, bound);
+        if let Some(listener) = &bound.ingest_http {
+            let door = self.http_door(&ingest)?;
+            if let Ok(address) = listener.local() {
+                self.summary.ingest_http = Some((scheme(listener), address));
+            }
+            let open = ingest.metrics.connections.get_or_create(&vec![("listener", http::NAME.to_owned())]).clone();
+            let count = Arc::clone(&listener.open);
+            metrics.on_scrape(move || { open.set(count.load(std::sync::atomic::Ordering::Relaxed) as f64); });
+            self.serve(Service::Ingestor, listener, &metrics, http::router(door));
+        }
+        self.board.set(Service::Ingestor, true, "running");
+        Ok(())
+    }
+
+    fn syslog(&mut self, ingest: &Arc<Ingest>, bound: &Bound) {
+        let syslog = &self.config.ingestor.syslog;
+        let limits = syslog_tcp::Limits {
+            max_message: usize::try_from(syslog.max_message).unwrap_or(usize::MAX),
+            max_connections: syslog.max_connections,
+            idle_timeout: syslog.idle_timeout,
+            options: mutt_wire::syslog::Options::default(),
+        };
+        for socket in &bound.syslog_udp {
+            self.summary.syslog_udp.push(socket.local());
+            let (ingest, socket, stop) = (Arc::clone(ingest), Arc::clone(socket), self.supervisor.stop().accepting);
+            let options = limits.options.clone();
+            self.supervisor.start(Phase::Accepting, syslog_udp::NAME, move || {
+                Box::pin(syslog_udp::run(Arc::clone(&ingest), Arc::clone(&socket), options.clone(), stop.clone()))
+            });
+        }
+        for listener in &bound.syslog_tcp {
+            self.summary.syslog_tcp.extend(listener.local_addr());
+            let (ingest, listener, stop) = (Arc::clone(ingest), Arc::clone(listener), self.supervisor.stop().accepting);
+            let limits = limits.clone();
+            self.supervisor.start(Phase::Accepting, syslog_tcp::NAME, move || {
+                Box::pin(syslog_tcp::run(Arc::clone(&ingest), Arc::clone(&listener), limits.clone(), stop.clone()))
+            });
+        }
+    }
+
+    fn snmp(&mut self, ingest: &Arc<Ingest>, bound: &Bound) -> Result<(), ServeError> {
+        let communities = resolve_all("ingestor.snmp.communities", &self.config.ingestor.snmp.communities)?;
+        let door = Door { communities, dedup_window: self.config.ingestor.dedup_window_informs };
+        for socket in &bound.snmp_udp {
+            self.summary.snmp_udp.push(socket.local());
+            let (ingest, socket, stop) = (Arc::clone(ingest), Arc::clone(socket), self.supervisor.stop().accepting);
+            let door = door.clone();
+            self.supervisor.start(Phase::Accepting, snmp_udp::NAME, move || {
+                Box::pin(snmp_udp::run(Arc::clone(&ingest), Arc::clone(&socket), door.clone(), stop.clone()))
+            });
+        }
+        Ok(())
+    }
+
+    fn http_door(&mut self, ingest: &Arc<Ingest>) -> Result<Arc<HttpDoor>, ServeError> {
+        let Some(http) = &self.config.ingestor.http else {
+            return Err(ServeError::new(codes::START_FAILED, "no [ingestor.http]"));
+        };
+        let mut keys = Vec::new();
+        for key in &http.keys {
+            let secrets = resolve_all(&format!("ingestor.http.keys `{}`", key.name), &key.key)?;
+            keys.push(Key { name: key.name.clone(), secrets });
+        }
+        if keys.is_empty() {
+            let first = first_start(self.config)?;
+            self.summary.ingest_key = Some(first.ingest_key_file);
+            keys.push(Key { name: "ingest-key".to_owned(), secrets: vec![first.ingest_key] });
+        }
+        Ok(Arc::new(HttpDoor {
+            metrics: ingest.listener(ingestor::http::NAME),
+            ingest: Arc::clone(ingest),
+            keys,
+            max_body: usize::try_from(http.max_body).unwrap_or(usize::MAX),
+            max_records: http.max_records,
+            timeout: http.request_timeout,
+            dedup_window: self.config.ingestor.dedup_window_http,
+        }))
+    }
+
+    async fn alerter(&mut self, queue: &Arc<dyn EventQueue>, store: &Arc<dyn Store>, bound: &Bound) -> Result<(), ServeError> {
+        let metrics = self.metrics();
+        let options = CompileOptions { default_team: self.config.alerter.default_team.clone() };
+        let rules = LiveRules::load(store, options, self.clock.clone(), &metrics)
+            .await
+            .map_err(|why| ServeError::new(codes::ALERTER_RULES_UNREADABLE, why))?;
+        let alerter = Arc::new(Alerter {
+            queue: Arc::clone(queue),
+            store: Arc::clone(store),
+            rules: Arc::new(rules),
+            policy: Arc::clone(&self.policy),
+            clock: self.clock.clone(),
+            deliveries: Arc::clone(&self.deliveries),
+            owner: self.owner.clone(),
+            metrics: AlerterMetrics::new(&metrics),
+        });
+        backlog_gauges(&alerter, &metrics);
+        let stop = self.supervisor.stop().working;
+        for shard in 0..queue.shards() {
+            let (alerter, stop) = (Arc::clone(&alerter), stop.clone());
+            self.supervisor.start(Phase::Working, format!("alerter shard {shard}"), move || {
+                let (alerter, stop) = (Arc::clone(&alerter), stop.clone());
+                Box::pin(async move { alerter.run(shard, stop).await })
+            });
+        }
+        let (watched, token) = (Arc::clone(&alerter), stop.clone());
+        self.supervisor.start(Phase::Working, "alerter queue watch", move || {
+            Box::pin(watch_queue(Arc::clone(&watched), token.clone()))
+        });
+        let (rules, store) = (Arc::clone(&alerter.rules), Arc::clone(store));
+        self.supervisor.start(Phase::Working, "alerter rules", move || {
+            let (rules, store, stop) = (Arc::clone(&rules), Arc::clone(&store), stop.clone());
+            Box::pin(async move { rules.follow(store, stop).await })
+        });
+        self.board.set(Service::Alerter, true, "running");
+        self.serve_health(Service::Alerter, &bound.alerter, &metrics);
+        Ok(())
+    }
+
+    fn moog_forwarder(&mut self, store: &Arc<dyn Store>, bound: &Bound) {
+        let metrics = self.metrics();
+        let counted = Arc::new(ForwarderMetrics::new(&metrics));
+        delivery_gauges(store, &metrics, self.supervisor);
+        for (name, (config, make)) in &self.sinks {
+            let lane_config = LaneConfig {
+                max_in_flight: config.in_flight,
+                retry_for: config.retry_for,
+                ..config.rate.map_or_else(
+                    || LaneConfig { rate: None, ..LaneConfig::default() },
+                    LaneConfig::at_rate,
+                )
+            };
+            let lane = Arc::new(Lane {
+                name: name.clone(),
+                make: Arc::clone(make),
+                config: lane_config,
+                store: Arc::clone(store),
+                clock: self.clock.clone(),
+                deliveries: Arc::clone(&self.deliveries),
+                owner: self.owner.clone(),
+                metrics: Arc::clone(&counted),
+            });
+            let stop = self.supervisor.stop().working;
+            self.supervisor.start(Phase::Working, format!("lane {name}"), move || {
+                let (lane, stop) = (Arc::clone(&lane), stop.clone());
+                Box::pin(async move { lane.run(stop).await })
+            });
+        }
+        self.board.set(Service::MoogForwarder, true, "running");
+        self.serve_health(Service::MoogForwarder, &bound.moog_forwarder, &metrics);
+    }
+
+    fn remediation(&mut self, store: &Arc<dyn Store>, bound: &Bound) {
+        let metrics = self.metrics();
+        let retention = &self.config.store.retention;
+        let remediation = Arc::new(Remediation {
+            store: Arc::clone(store),
+            policy: Arc::clone(&self.policy),
+            retention: RetentionPolicy {
+                handled: retention.handled,
+                unhandled: retention.unhandled,
+                alerts: retention.alerts,
+                changes: retention.changes,
+                max_bytes: self.config.store.max_bytes,
+            },
+            clock: self.clock.clone(),
+            interval: self.config.remediation.interval,
+            redrive_batch: self.config.remediation.redrive_batch,
+            deliveries: Arc::clone(&self.deliveries),
+            board: Arc::clone(self.board),
+            metrics: RemediationMetrics::new(&metrics),
+        });
+        let stop = self.supervisor.stop().working;
+        self.supervisor.start(Phase::Working, "remediation", move || {
+            let (remediation, stop) = (Arc::clone(&remediation), stop.clone());
+            Box::pin(async move { remediation.run(stop).await })
+        });
+        self.serve_health(Service::Remediation, &bound.remediation, &metrics);
+    }
+
+    fn web_ui(&mut self, store: &Arc<dyn Store>, queue: Option<&Arc<dyn EventQueue>>, bound: &Bound) -> Result<Arc<Running>, ServeError> {
+        let metrics = self.metrics();
+        let running = Arc::new(Running {
+            tokens: ArcSwap::from_pointee(self.tokens()?),
+            config: ArcSwap::from_pointee(self.config.redacted()),
+            sinks: self.policy.sinks.clone(),
+            make_sinks: self.sinks.iter().map(|(name, (_, make))| (name.clone(), Arc::clone(make))).collect(),
+            default_team: self.config.alerter.default_team.clone(),
+            queue: queue.cloned(),
+            store: Arc::clone(store),
+            board: Arc::clone(self.board),
+            notices: ArcSwap::default(),
+            data_dir: self.config.data_dir.clone(),
+            clock: self.clock.clone(),
+            metrics: WebMetrics::new(&metrics),
+        });
+        let Some(listener) = &bound.web_ui else { return Ok(running) };
+        if let Ok(address) = listener.local() {
+            self.summary.web_ui = Some((scheme(listener), address));
+        }
+        let (tell, stop) = tokio::sync::watch::channel(false);
+        let token = self.supervisor.stop().working;
+        let tell = Arc::new(tell);
+        self.supervisor.start(Phase::Working, "web-ui stop", move || {
+            let (token, tell) = (token.clone(), Arc::clone(&tell));
+            Box::pin(async move {
+                token.cancelled().await;
+                tell.send_replace(true);
+                Ok(())
+            })
+        });
+        let state = WebState::new(WebParts {
+            store: Arc::clone(store),
+            program: Arc::clone(&running) as Arc<dyn mutt_web::Program>,
+            clock: self.clock.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            secure: listener.is_tls() || self.config.web_ui.behind_proxy,
+            stop,
+        });
+        let routes = mutt_web::router(state).layer(axum::middleware::map_request(tell_peer));
+        self.board.set(Service::WebUi, true, "running");
+        self.serve(Service::WebUi, listener, &metrics, routes);
+        Ok(running)
+    }
+
+    fn tokens(&mut self) -> Result<Vec<Token>, ServeError> {
+        let tokens = configured_tokens(self.config)?;
+        if !tokens.is_empty() {
+            return Ok(tokens);
+        }
+        let first = first_start(self.config)?;
+        self.summary.admin_token = Some(first.admin_token_file);
+        Ok(vec![Token { name: "admin".to_owned(), role: mutt_web::Role::Admin, secret: first.admin_token }])
+    }
+}
+
+/// The address that the sign-in throttle and the log see.
+async fn tell_peer(mut request: axum::extract::Request) -> axum::extract::Request {
+    let peer = request
+        .extensions()
+        .get::<axum::extract::ConnectInfo<std::net::SocketAddr>>()
+        .map(|info| info.0.ip());
+    if let Some(peer) = peer {
+        request.extensions_mut().insert(mutt_web::Peer(peer));
+    }
+    request
+}
+
+fn configured_tokens(config: &Config) -> Result<Vec<Token>, ServeError> {
+    let mut tokens = Vec::new();
+    for token in &config.web_ui.tokens {
+        let role = match token.role {
+            Role::Viewer => mutt_web::Role::Viewer,
+            Role::Operator => mutt_web::Role::Operator,
+            Role::Admin => mutt_web::Role::Admin,
+        };
+        for secret in resolve_all(&format!("web_ui.tokens `{}`", token.name), &token.token)? {
+            tokens.push(Token { name: token.name.clone(), role, secret });
+        }
+    }
+    Ok(tokens)
+}
+
+fn resolve_all(what: &str, refs: &[secrets::SecretRef]) -> Result<Vec<Secret>, ServeError> {
+    let resolve = |r: &secrets::SecretRef| {
+        r.resolve().map_err(|e| ServeError::new(codes::CONFIG_SECRET, format!("{what}: {e}")))
+    };
+    refs.iter().map(resolve).collect()
+}
+
+fn first_start(config: &Config) -> Result<secrets::FirstStart, ServeError> {
+    secrets::first_start(&config.data_dir).map_err(|error| {
+        ServeError::new(codes::START_FAILED, format!("the first tokens cannot be written: {error}"))
+    })
+}
+
+fn scheme(listener: &HttpListener) -> &'static str {
+    if listener.is_tls() { "https" } else { "http" }
+}
+
+/// How to make each sink; what cannot ever work is an error now.
+fn make_sinks(config: &Config, clock: &Clock) -> Result<BTreeMap<String, (SinkConfig, MakeSink)>, ServeError> {
+    let mut sinks = BTreeMap::new();
+    for (name, sink) in &config.sinks {
+        NotifyKind::parse(sink.kind.name())
+            .map_err(|error| ServeError::new(codes::CONFIG_BAD_VALUE, format!("sinks.{name}: {error}")))?;
+        let (owned, clock, called) = (sink.clone(), clock.clone(), name.clone());
+        let make: MakeSink = Arc::new(move || make_sink(&called, &owned, clock.clone()));
+        sinks.insert(name.clone(), (sink.clone(), make));
+    }
+    Ok(sinks)
+}
+
+fn make_sink(name: &str, config: &SinkConfig, clock: Clock) -> Result<Arc<dyn mutt_notify::Sink>, String> {
+    let resolve = |r: &secrets::SecretRef| r.resolve().map_err(|e| format!("sinks.{name}.auth: {e}"));
+    let kind = NotifyKind::parse(config.kind.name()).map_err(|e| e.to_string())?;
+    let mut built = NotifyConfig::new(kind, config.url.clone());
+    built.timeout = config.timeout;
+    built.connect_timeout = built.connect_timeout.min(config.timeout);
+    built.location = host_name();
+    built.auth = match &config.auth {
+        None => None,
+        Some(SinkAuth::Bearer(token)) => Some(Auth::Bearer(resolve(token)?)),
+        Some(SinkAuth::Basic { user, password }) => {
+            Some(Auth::Basic { user: user.clone(), password: resolve(password)? })
+        }
+        Some(SinkAuth::Header { name: header, value }) => {
+            Some(Auth::Header { name: header.clone(), value: resolve(value)? })
+        }
+    };
+    if let Some(path) = &config.ca {
+        let pem = std::fs::read(path).map_err(|e| format!("sinks.{name}.ca: {}: {e}", path.display()))?;
+        built.ca_pem = Some(pem);
+    }
+    mutt_notify::build(name, built, clock).map_err(|e| format!("sinks.{name}: {e}"))
+}
+
+/// Kernel drops and granted buffers of the UDP sockets, at each scrape.
+fn watch_sockets(ingest: &Arc<Ingest>, metrics: &Arc<ServiceMetrics>, bound: &Bound) {
+    let mut sockets = Vec::new();
+    let listeners = bound.syslog_udp.iter().map(|s| (syslog_udp::NAME, s));
+    for (name, socket) in listeners.chain(bound.snmp_udp.iter().map(|s| (snmp_udp::NAME, s))) {
+        let labels = vec![("listener", name.to_owned()), ("socket", socket.local().to_string())];
+        ingest.metrics.receive_buffer.get_or_create(&labels).set(socket.granted as f64);
+        let counter = ingest.metrics.kernel_drops.get_or_create(&labels).clone();
+        sockets.extend(socket.inode().map(|inode| (inode, counter)));
+    }
+    metrics.on_scrape(move || {
+        let drops = crate::net::kernel::udp_drops();
+        for (inode, counter) in &sockets {
+            raise_to(counter, drops.get(inode).copied().unwrap_or(0));
+        }
+    });
+}
+
+fn backlog_gauges(alerter: &Arc<Alerter>, metrics: &Arc<ServiceMetrics>) {
+    let backlog = metrics.gauge(&mutt_model::metrics::ALERTER_BACKLOG);
+    let (queue, clock) = (Arc::clone(&alerter.queue), alerter.clock.clone());
+    metrics.on_scrape(move || {
+        let oldest = queue.stats().oldest_received_at;
+        backlog.set(oldest.map_or(0.0, |at| clock.wall().since(at).as_secs_f64()));
+    });
+}
+
+/// Deliveries by state: asked of the store a few times a minute, shown at each scrape.
+fn delivery_gauges(store: &Arc<dyn Store>, metrics: &Arc<ServiceMetrics>, supervisor: &mut Supervisor) {
+    let states = metrics.gauges(&mutt_model::metrics::DELIVERIES);
+    let dead = metrics.gauge(&mutt_model::metrics::MOOG_DLQ);
+    let store = Arc::clone(store);
+    let stop = supervisor.stop().working;
+    supervisor.start(Phase::Working, "delivery gauges", move || {
+        let (store, states, dead, stop) = (Arc::clone(&store), states.clone(), dead.clone(), stop.clone());
+        Box::pin(async move {
+            while !stop.is_cancelled() {
+                if let Ok(ledger) = store.delivery_ledger().await {
+                    let set = |state: &str, value: u64| {
+                        states.get_or_create(&vec![("state", state.to_owned())]).set(value as f64);
+                    };
+                    set("pending", ledger.pending);
+                    set("leased", ledger.leased);
+                    set("held", ledger.held);
+                    set("delivered", ledger.delivered);
+                    set("suppressed", ledger.suppressed);
+                    set("dead", ledger.dead);
+                    dead.set(ledger.dead as f64);
+                }
+                crate::services::alerter::rest(&stop, Duration::from_secs(5)).await;
+            }
+            Ok(())
+        })
+    });
+}
+
+impl Live {
+    /// Takes over what can change while running from a configuration read again; what is wrong leaves
+    /// the running one in force.
+    pub fn reload(&self, read: Result<Config, Vec<ConfigError>>, running: &Config) {
+        let config = match read {
+            Ok(config) => config,
+            Err(errors) => {
+                for error in errors {
+                    tracing::error!(code = %error.code, "{error}; the running configuration stays in force");
+                }
+                return;
+            }
+        };
+        if let Some(live) = &self.running {
+            match configured_tokens(&config) {
+                Ok(tokens) if !tokens.is_empty() => live.tokens.store(Arc::new(tokens)),
+                Ok(_) => {}
+                Err(error) => tracing::error!(code = %error.code, "{error}; the running tokens stay in force"),
+            }
+            live.config.store(Arc::new(config.redacted()));
+        }
+        let changed = crate::config::diff(running, &config);
+        tracing::info!(needs_restart = ?changed, "the configuration was read again");
+    }
+}

@@ -1,0 +1,335 @@
+//! The real program: `muttctl serve` with a data directory of its own and every listener on a free
+//! port of loopback; it is ended by its process id only.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use super::http::{Api, Client};
+use super::wait::{LONG, until, within};
+
+/// The program under test.
+pub(crate) const MUTTCTL: &str = env!("CARGO_BIN_EXE_muttctl");
+
+/// How a program is started; the data outlives its runs.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    folder: tempfile::TempDir,
+    data_dir: PathBuf,
+    sections: BTreeMap<String, Vec<String>>,
+    env: Vec<(String, String)>,
+    only: Option<String>,
+}
+
+impl Setup {
+    /// Everything on loopback, an empty data directory, no sink.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("data");
+        let mut setup =
+            Self { folder, data_dir, sections: BTreeMap::new(), env: Vec::new(), only: None };
+        for section in ["ingestor.http", "alerter", "moog_forwarder", "remediation", "web_ui"] {
+            setup.set(section, "listen = \"127.0.0.1:0\"");
+        }
+        setup.set("ingestor.syslog", "udp = [\"127.0.0.1:0\"]\ntcp = [\"127.0.0.1:0\"]");
+        setup.set("ingestor.snmp", "udp = [\"127.0.0.1:0\"]");
+        setup.set("queue", "min_free = \"0B\"");
+        setup
+    }
+
+    /// Adds lines to a section of the configuration.
+    pub(crate) fn set(&mut self, section: &str, lines: &str) -> &mut Self {
+        self.sections.entry(section.to_owned()).or_default().push(lines.to_owned());
+        self
+    }
+
+    /// Adds a webhook.
+    pub(crate) fn webhook(&mut self, name: &str, url: &str, lines: &str) -> &mut Self {
+        let section = format!("sinks.{name}");
+        self.set(&section, &format!("kind = \"webhook\"\nurl = \"{url}\"\n{lines}"))
+    }
+
+    /// Sets a variable of the program's environment.
+    pub(crate) fn env(&mut self, name: &str, value: &str) -> &mut Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// These services only; none: all.
+    pub(crate) fn only(&mut self, services: Option<&str>) -> &mut Self {
+        self.only = services.map(ToOwned::to_owned);
+        self
+    }
+
+    /// Puts the data elsewhere.
+    pub(crate) fn data_in(&mut self, dir: PathBuf) -> &mut Self {
+        self.data_dir = dir;
+        self
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// A folder beside the data that is removed with the test.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn config(&self) -> PathBuf {
+        let mut text = format!("data_dir = {:?}\n", self.data_dir);
+        for (section, lines) in &self.sections {
+            let _ = writeln!(text, "[{section}]\n{}", lines.join("\n"));
+        }
+        let path = self.folder.path().join("mutt.toml");
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Starts a process and does not wait for it. `failpoint`: where it is to die.
+    pub(crate) fn spawn(&self, failpoint: Option<&str>) -> Process {
+        let _ = std::fs::remove_file(self.data_dir.join("listeners.json"));
+        let log = self.folder.path().join("log");
+        let out = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let from = out.metadata().unwrap().len();
+        let mut command = Command::new(MUTTCTL);
+        command.arg("serve").arg("--config").arg(self.config());
+        if let Some(only) = &self.only {
+            command.arg("--only").arg(only);
+        }
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("TZ", "UTC");
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        if let Some(point) = failpoint {
+            command.env("MUTT_FAILPOINT", point);
+        }
+        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        command.stdout(out.try_clone().unwrap()).stderr(out);
+        Process { child: command.spawn().unwrap(), log, from, ended: None }
+    }
+
+    /// Starts the program and waits until it listens.
+    #[track_caller]
+    pub(crate) fn start(&self) -> Program {
+        self.start_with(None)
+    }
+
+    /// As [`Setup::start`], with an armed fail point.
+    #[track_caller]
+    pub(crate) fn start_with(&self, failpoint: Option<&str>) -> Program {
+        let mut process = self.spawn(failpoint);
+        let file = self.data_dir.join("listeners.json");
+        let found = within(LONG, || {
+            if let Some(status) = process.poll() {
+                panic!("muttctl ended at start with {status}:\n{}", process.log());
+            }
+            let text = std::fs::read_to_string(&file).ok()?;
+            serde_json::from_str::<Value>(&text).ok()
+        });
+        let Some(listeners) = found else {
+            panic!("muttctl does not listen after {LONG:?}:\n{}", process.log())
+        };
+        Program { process, listeners, data_dir: self.data_dir.clone() }
+    }
+}
+
+/// A process of the program.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+    from: u64,
+    ended: Option<ExitStatus>,
+}
+
+impl Process {
+    /// How it ended, when it has.
+    pub(crate) fn poll(&mut self) -> Option<ExitStatus> {
+        if self.ended.is_none() {
+            self.ended = self.child.try_wait().unwrap();
+        }
+        self.ended
+    }
+
+    /// Waits until it has ended by itself.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        match within(LONG, || self.poll()) {
+            Some(status) => status,
+            None => panic!("muttctl does not end:\n{}", self.log()),
+        }
+    }
+
+    /// What this run has logged.
+    pub(crate) fn log(&self) -> String {
+        let bytes = std::fs::read(&self.log).unwrap_or_default();
+        let from = usize::try_from(self.from).unwrap().min(bytes.len());
+        String::from_utf8_lossy(&bytes[from..]).into_owned()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        if self.ended.is_none() {
+            let _ = kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal);
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.poll().is_none() {
+            self.signal(Signal::SIGKILL);
+            let _ = self.child.wait();
+        }
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail: Vec<&str> = log.lines().rev().take(60).collect();
+            println!("--- the last lines of the program's log");
+            for line in tail.iter().rev() {
+                println!("{line}");
+            }
+        }
+    }
+}
+
+/// A program that listens.
+#[derive(Debug)]
+pub(crate) struct Program {
+    process: Process,
+    listeners: Value,
+    data_dir: PathBuf,
+}
+
+impl Program {
+    fn address(&self, pointer: &str) -> SocketAddr {
+        let text = self.listeners.pointer(pointer).and_then(Value::as_str);
+        let text = text.unwrap_or_else(|| panic!("no {pointer} in {}", self.listeners));
+        text.rsplit('/').next().unwrap().parse().unwrap()
+    }
+
+    pub(crate) fn syslog_udp(&self) -> SocketAddr {
+        self.address("/syslog_udp/0")
+    }
+
+    pub(crate) fn syslog_tcp(&self) -> SocketAddr {
+        self.address("/syslog_tcp/0")
+    }
+
+    pub(crate) fn snmp(&self) -> SocketAddr {
+        self.address("/snmp_udp/0")
+    }
+
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.address("/http")
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    pub(crate) fn ingest_key(&self) -> String {
+        std::fs::read_to_string(self.data_dir.join("ingest-key")).unwrap().trim().to_owned()
+    }
+
+    pub(crate) fn admin_token(&self) -> String {
+        std::fs::read_to_string(self.data_dir.join("admin-token")).unwrap().trim().to_owned()
+    }
+
+    /// The REST API with the admin's token.
+    pub(crate) fn api(&self) -> Api {
+        Api::new(self.address("/web_ui"), self.admin_token())
+    }
+
+    /// POST /ingest with the first-start key.
+    pub(crate) fn ingest(&self, headers: &[(&str, &str)], body: &str) -> super::http::Answer {
+        let key = self.ingest_key();
+        let mut all = vec![("x-api-key", key.as_str())];
+        all.extend_from_slice(headers);
+        Client::new(self.http()).request("POST", "/ingest", &all, body.as_bytes()).unwrap()
+    }
+
+    /// The sum of a metric's samples on the Ingestor's port whose labels hold all of `labels`.
+    pub(crate) fn ingestor_metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let answer = Client::new(self.http()).request("GET", "/metrics", &[], b"").unwrap();
+        let text = String::from_utf8(answer.body).unwrap();
+        let lines = text.lines().filter(|line| {
+            let rest = line.strip_prefix(name);
+            rest.is_some_and(|r| r.starts_with(['{', ' '])) && labels.iter().all(|l| line.contains(l))
+        });
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
+
+    /// Waits until nothing is under way: the event queue is empty and no delivery waits.
+    #[track_caller]
+    pub(crate) fn at_rest(&self) -> mutt_model::ledger::Ledger {
+        let mut api = self.api();
+        let mut last = None;
+        let found = within(LONG, || {
+            let ledger = api.ledger();
+            let (e, d) = (&ledger.events, &ledger.deliveries);
+            let rest = e.pending == 0 && d.pending + d.leased + d.held == 0 && e.unaccounted == 0;
+            last = Some(ledger.clone());
+            rest.then_some(ledger)
+        });
+        found.unwrap_or_else(|| panic!("it does not come to rest: {last:?}\n{}", self.log()))
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.process.log()
+    }
+
+    pub(crate) fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    #[track_caller]
+    pub(crate) fn kill(mut self) {
+        self.process.signal(Signal::SIGKILL);
+        let status = self.process.wait();
+        assert_eq!(status.signal(), Some(Signal::SIGKILL as i32), "{}", self.log());
+    }
+
+    /// SIGTERM; it must end well, without a stage that failed, and leave nothing half written.
+    #[track_caller]
+    pub(crate) fn stop(mut self) -> String {
+        self.process.signal(Signal::SIGTERM);
+        let status = self.process.wait();
+        let log = self.log();
+        assert_eq!(status.code(), Some(0), "{status}:\n{log}");
+        for wrong in ["MUTT-P001", "panicked", "MUTT-P002"] {
+            assert!(!log.contains(wrong), "{wrong} in the log:\n{log}");
+        }
+        let left: Vec<_> = std::fs::read_dir(&self.data_dir).unwrap().map(|f| f.unwrap().path()).collect();
+        let half = left.iter().find(|path| path.extension().is_some_and(|e| e == "new" || e == "tmp"));
+        assert_eq!(half, None, "a file was left half written");
+        log
+    }
+
+    /// Waits for audited events that `choose` takes: `count` of them, oldest first.
+    #[track_caller]
+    pub(crate) fn events(&self, query: &str, count: usize) -> Vec<Value> {
+        let mut api = self.api();
+        let path = format!("/api/v2/events?limit=1000&{query}");
+        let mut events = until(&format!("{count} events of {query}"), || {
+            let items = api.get(&path)["items"].as_array().unwrap().clone();
+            (items.len() >= count).then_some(items)
+        });
+        assert_eq!(events.len(), count, "{events:#?}");
+        events.reverse();
+        events
+    }
+}
+
+/// How long a test gives a thing that is expected at once.
+pub(crate) const SOON: Duration = Duration::from_secs(20);

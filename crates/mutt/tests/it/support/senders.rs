@@ -1,0 +1,325 @@
+//! Senders that number their events and repeat what was not answered: the same key over HTTP, the same
+//! PDU as an inform. What they were answered is what must never be lost.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use mutt_wire::snmp::encode::{Value, inform_v2c};
+use serde_json::json;
+
+use super::http::Client;
+use super::program::Program;
+use super::wait::{dawdle, within};
+
+/// An inform is repeated when it was not answered for so long.
+const INFORM_TIMEOUT: Duration = Duration::from_millis(400);
+/// A sender that was refused or cut off tries again after this.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Hosts that a sender speaks for.
+const HOSTS: u64 = 16;
+
+/// The number in a message, as `nr=H0-17;`.
+pub(crate) fn number_in(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("nr=")?;
+    rest.split_once(';').map(|(number, _)| number)
+}
+
+/// Where the program listens now; senders ask again after each failure.
+#[derive(Debug, Default)]
+struct Doors {
+    http: Mutex<Option<(SocketAddr, String)>>,
+    snmp: Mutex<Option<SocketAddr>>,
+}
+
+/// What all senders of one load share.
+#[derive(Debug, Default)]
+struct Shared {
+    doors: Doors,
+    stop: AtomicBool,
+    /// Numbers that were sent at least once.
+    sent: Mutex<BTreeSet<String>>,
+    /// Numbers that were answered.
+    acknowledged: Mutex<BTreeSet<String>>,
+    /// Requests and informs on their way.
+    open: AtomicUsize,
+    refused: AtomicUsize,
+    repeated: AtomicUsize,
+}
+
+/// What a load sends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    /// Threads that post.
+    pub(crate) http: usize,
+    /// Records in one request.
+    pub(crate) records: usize,
+    /// Bytes of filling in each record.
+    pub(crate) filling: usize,
+    /// Threads that send informs.
+    pub(crate) informs: usize,
+    /// Requests or informs of one thread; none: until it is told to stop.
+    pub(crate) rounds: Option<usize>,
+}
+
+impl Load {
+    pub(crate) const STEADY: Self =
+        Self { http: 4, records: 5, filling: 0, informs: 2, rounds: None };
+
+    pub(crate) const fn rounds(mut self, rounds: usize) -> Self {
+        self.rounds = Some(rounds);
+        self
+    }
+}
+
+/// Running senders.
+#[derive(Debug)]
+pub(crate) struct Senders {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What the senders know in the end.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) sent: BTreeSet<String>,
+    pub(crate) acknowledged: BTreeSet<String>,
+    pub(crate) refused: usize,
+    pub(crate) repeated: usize,
+}
+
+impl Senders {
+    /// Starts the threads of a load; they wait until they are told where the program listens.
+    pub(crate) fn start(load: Load) -> Self {
+        let shared = Arc::new(Shared::default());
+        let mut threads = Vec::new();
+        for lane in 0..load.http {
+            let shared = Arc::clone(&shared);
+            threads.push(std::thread::spawn(move || post(&shared, lane, load)));
+        }
+        for lane in 0..load.informs {
+            let shared = Arc::clone(&shared);
+            threads.push(std::thread::spawn(move || inform(&shared, lane, load)));
+        }
+        Self { shared, threads }
+    }
+
+    /// Tells where the program listens (again).
+    pub(crate) fn aim(&self, program: &Program) {
+        *lock(&self.shared.doors.http) = Some((program.http(), program.ingest_key()));
+        *lock(&self.shared.doors.snmp) = Some(program.snmp());
+    }
+
+    /// Requests and informs that were sent and not answered yet.
+    pub(crate) fn open(&self) -> usize {
+        self.shared.open.load(Ordering::SeqCst)
+    }
+
+    /// Numbers that were answered so far.
+    pub(crate) fn acknowledged(&self) -> usize {
+        lock(&self.shared.acknowledged).len()
+    }
+
+    pub(crate) fn refused(&self) -> usize {
+        self.shared.refused.load(Ordering::SeqCst)
+    }
+
+    /// No new numbers; what was sent is repeated until it is answered.
+    pub(crate) fn finish(self) -> Told {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.wait()
+    }
+
+    /// Waits until a load with a limit is through.
+    pub(crate) fn wait(self) -> Told {
+        for thread in self.threads {
+            thread.join().unwrap();
+        }
+        Told {
+            sent: std::mem::take(&mut lock(&self.shared.sent)),
+            acknowledged: std::mem::take(&mut lock(&self.shared.acknowledged)),
+            refused: self.shared.refused.load(Ordering::SeqCst),
+            repeated: self.shared.repeated.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Ends without repeating what was not answered: for a program that is gone for good.
+    pub(crate) fn give_up(self) -> Told {
+        *lock(&self.shared.doors.http) = None;
+        *lock(&self.shared.doors.snmp) = None;
+        self.finish()
+    }
+}
+
+impl Told {
+    /// Zero acknowledged lost, zero numbers twice, nothing that nobody sent.
+    #[track_caller]
+    pub(crate) fn check(&self, audit: &super::Audit) {
+        let numbers = audit.numbers();
+        let lost: Vec<_> = self.acknowledged.iter().filter(|n| !numbers.contains_key(*n)).collect();
+        let twice: Vec<_> = numbers.iter().filter(|(_, times)| **times > 1).collect();
+        let strange: Vec<_> = numbers.keys().filter(|n| !self.sent.contains(*n)).collect();
+        assert!(
+            lost.is_empty() && twice.is_empty() && strange.is_empty(),
+            "acknowledged and lost {}: {:?}; twice {}: {:?}; never sent {}: {:?}",
+            lost.len(), &lost[..lost.len().min(10)],
+            twice.len(), &twice[..twice.len().min(10)],
+            strange.len(), &strange[..strange.len().min(10)],
+        );
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap()
+}
+
+/// Whether a thread begins another round.
+fn goes_on(shared: &Shared, load: Load, round: usize) -> bool {
+    !shared.stop.load(Ordering::SeqCst) && load.rounds.is_none_or(|most| round < most)
+}
+
+fn post(shared: &Shared, lane: usize, load: Load) {
+    let mut client = None;
+    let mut round = 0;
+    while goes_on(shared, load, round) {
+        let numbers: Vec<String> =
+            (0..load.records).map(|at| format!("H{lane}-{}", round * load.records + at)).collect();
+        let records = numbers.iter().map(|number| record(number, load.filling));
+        let body = serde_json::Value::from_iter(records).to_string();
+        let key = format!("lane {lane} round {round}");
+        lock(&shared.sent).extend(numbers.iter().cloned());
+        if !repeat(shared, |again| try_post(shared, &mut client, &key, &body, again)) {
+            return;
+        }
+        lock(&shared.acknowledged).extend(numbers);
+        round += 1;
+    }
+}
+
+/// An event of a sender. Every second number of a host reports the end of the trouble before it.
+fn record(number: &str, filling: usize) -> serde_json::Value {
+    let n: u64 = number.rsplit('-').next().unwrap().parse().unwrap();
+    let state = if n / HOSTS % 2 == 0 { "down" } else { "up" };
+    let host = format!("{}-{}", number.split('-').next().unwrap(), n % HOSTS).to_lowercase();
+    json!({
+        "hostname": host, "severity": 3, "filling": "x".repeat(filling),
+        "message": format!("%LINK-3-UPDOWN: Interface Gi0/1, changed state to {state} nr={number};"),
+    })
+}
+
+/// Tries until it is answered; `false` when there is nobody to ask any more.
+fn repeat(shared: &Shared, mut attempt: impl FnMut(bool) -> Option<bool>) -> bool {
+    let mut again = false;
+    loop {
+        match attempt(again) {
+            Some(true) => return true,
+            Some(false) => {
+                shared.repeated.fetch_add(1, Ordering::SeqCst);
+                again = true;
+                dawdle(PAUSE);
+            }
+            // Nowhere to send to: wait for a door, unless it is over.
+            None if shared.stop.load(Ordering::SeqCst) => return false,
+            None => dawdle(PAUSE),
+        }
+    }
+}
+
+fn try_post(
+    shared: &Shared,
+    client: &mut Option<Client>,
+    key: &str,
+    body: &str,
+    _again: bool,
+) -> Option<bool> {
+    let (address, secret) = lock(&shared.doors.http).clone()?;
+    let client = client.take_if(|c| c.address() == address).map_or_else(|| Client::new(address), |c| c);
+    let mut client = client;
+    let headers = [("x-api-key", secret.as_str()), ("idempotency-key", key)];
+    shared.open.fetch_add(1, Ordering::SeqCst);
+    let answer = client.request("POST", "/ingest", &headers, body.as_bytes());
+    shared.open.fetch_sub(1, Ordering::SeqCst);
+    match answer {
+        Ok(answer) if answer.status == 200 => Some(true),
+        Ok(answer) => {
+            assert_eq!(answer.status, 503, "{}", String::from_utf8_lossy(&answer.body));
+            assert!(answer.header("retry-after").is_some(), "503 without Retry-After");
+            shared.refused.fetch_add(1, Ordering::SeqCst);
+            Some(false)
+        }
+        Err(_) => Some(false),
+    }
+}
+
+fn inform(shared: &Shared, lane: usize, load: Load) {
+    // One socket for all of it: the peer is a part of how a repeat is recognised.
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(INFORM_TIMEOUT)).unwrap();
+    let mut round = 0;
+    while goes_on(shared, load, round) {
+        let number = format!("I{lane}-{round}");
+        let request = i32::try_from(round + 1).unwrap();
+        let pdu = inform_pdu(request, &number);
+        lock(&shared.sent).insert(number.clone());
+        let done = repeat(shared, |_| {
+            let address = (*lock(&shared.doors.snmp))?;
+            shared.open.fetch_add(1, Ordering::SeqCst);
+            let answered = ask(&socket, address, &pdu, request);
+            shared.open.fetch_sub(1, Ordering::SeqCst);
+            Some(answered.is_ok())
+        });
+        if !done {
+            return;
+        }
+        lock(&shared.acknowledged).insert(number);
+        round += 1;
+    }
+}
+
+/// An inform that carries a number.
+pub(crate) fn inform_pdu(request: i32, number: &str) -> Vec<u8> {
+    let varbinds = [
+        ("1.3.6.1.2.1.2.2.1.1.12", Value::Integer(12)),
+        ("1.3.6.1.2.1.31.1.1.1.18.12", Value::Octets(format!("nr={number};").into_bytes())),
+    ];
+    inform_v2c(b"public", request, 4_200, "1.3.6.1.6.3.1.1.5.3", &varbinds).unwrap()
+}
+
+/// Sends an inform once and waits for its response.
+pub(crate) fn ask(socket: &UdpSocket, to: SocketAddr, pdu: &[u8], request: i32) -> io::Result<()> {
+    socket.send_to(pdu, to)?;
+    let mut buffer = [0; 2_048];
+    let wanted = response_head(request);
+    loop {
+        let (length, from) = socket.recv_from(&mut buffer)?;
+        // A late answer to an earlier inform is passed over.
+        if from == to && contains(&buffer[..length], &wanted) {
+            return Ok(());
+        }
+    }
+}
+
+/// `request-id, error-status 0, error-index 0` as a response carries them.
+fn response_head(request: i32) -> Vec<u8> {
+    let four = request.to_be_bytes();
+    let spare = four.windows(2).take_while(|p| p[0] == 0 && p[1] & 0x80 == 0).count();
+    let mut head = vec![2, u8::try_from(four.len() - spare).unwrap()];
+    head.extend_from_slice(&four[spare..]);
+    head.extend_from_slice(&[2, 1, 0, 2, 1, 0]);
+    head
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// Waits until `count` numbers were answered.
+#[track_caller]
+pub(crate) fn answered(senders: &Senders, count: usize) {
+    let found = within(super::wait::LONG, || (senders.acknowledged() >= count).then_some(()));
+    assert!(found.is_some(), "only {} of {count} were answered", senders.acknowledged());
+}
