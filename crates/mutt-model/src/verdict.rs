@@ -42,7 +42,8 @@ pub struct Verdict {
     pub environment: Environment,
     /// The rule's team, else the device's, else the default.
     pub team: String,
-    /// What happens to an alert; `None` when the decision does not deliver.
+    /// What happens to an alert; `None` when the decision does not deliver, unless a clear rule won: it
+    /// clears whatever its decision.
     pub change: Option<AlertChange>,
     /// For an unhandled event the shape of its message, counted by host and template.
     pub template: Option<String>,

@@ -81,7 +81,8 @@ CREATE INDEX deliveries_key ON deliveries (sink, key, seq) WHERE state < 3;
 CREATE INDEX deliveries_head ON deliveries (sink, seq) WHERE state = 0 AND head = 1;
 CREATE INDEX deliveries_due ON deliveries (sink, due_at) WHERE state = 0 AND head = 1;
 CREATE INDEX deliveries_leased ON deliveries (sink) WHERE state = 1;
-CREATE INDEX deliveries_dead ON deliveries (sink, seq) WHERE state = 5;
+CREATE INDEX deliveries_live ON deliveries (state) WHERE state < 3;
+CREATE INDEX deliveries_dead ON deliveries (state) WHERE state = 5;
 CREATE INDEX deliveries_ended ON deliveries (ended_at) WHERE state >= 3;
 CREATE TABLE attempts (
   n INTEGER PRIMARY KEY, delivery_seq INTEGER NOT NULL, body TEXT NOT NULL

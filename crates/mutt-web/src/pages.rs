@@ -174,7 +174,8 @@ fn done_words(params: &Params) -> Option<&'static str> {
 
 /// The parameters of a search, to fill its form again: every name is there, absent ones empty.
 fn filled(params: &Params, names: &[&str]) -> Value {
-    names.iter().map(|name| ((*name).to_owned(), params.get(name).unwrap_or_default())).collect()
+    let given = |name: &&str| ((*name).to_owned(), params.get(name).unwrap_or_default().to_owned());
+    value(names.iter().map(given).collect::<std::collections::BTreeMap<String, String>>())
 }
 
 /// One header more.

@@ -3,7 +3,7 @@
 //! configuration.
 
 mod api;
-mod args;
+pub mod args;
 mod backup;
 mod check;
 mod doctor;
@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use mutt_model::codes;
 
-pub use args::{Cli, Command};
+use args::{Cli, Command};
 pub use failure::Failure;
 
 /// Exit code of a failure, or of findings.

@@ -305,6 +305,9 @@ pub struct SinkConfig {
     pub timeout: Duration,
     /// Attempts at one time.
     pub in_flight: usize,
+    /// Time between probes of an open breaker or a lane held by a fault.
+    #[serde(with = "amount::duration_text")]
+    pub probe_interval: Duration,
     /// Trust this CA instead of the host's.
     pub ca: Option<PathBuf>,
 }
@@ -451,6 +454,8 @@ pub struct LogConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
     /// One readable line.
     Text,
     /// One JSON object a line.

@@ -43,7 +43,8 @@ impl HealthBoard {
     /// Notes how a service is; `since` moves only when that differs from before.
     pub fn set(&self, service: Service, ready: bool, state: &str) {
         let Ok(mut services) = self.services.lock() else { return };
-        let unchanged = services.get(&service).is_some_and(|c| c.ready == ready && c.state == state);
+        let unchanged =
+            services.get(&service).is_some_and(|c| c.ready == ready && c.state == state);
         if !unchanged {
             let condition = Condition { ready, state: state.to_owned(), since: self.clock.wall() };
             services.insert(service, condition);

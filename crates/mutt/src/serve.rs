@@ -65,7 +65,7 @@ impl ServeError {
 ///
 /// When something cannot be bound or opened, or a stage failed too often.
 pub fn run(config: Config, options: ServeOptions) -> Result<(), ServeError> {
-    logs::start(&config.log.level, config.log.format.into());
+    logs::start(&config.log.level, config.log.format);
     if let Some(spec) = &options.failpoint {
         failpoint::arm(spec).map_err(|why| ServeError::new(codes::START_FAILED, why))?;
     }
@@ -81,12 +81,23 @@ pub fn run(config: Config, options: ServeOptions) -> Result<(), ServeError> {
 async fn serve(config: Config, options: ServeOptions) -> Result<(), ServeError> {
     crate::net::tls::install_provider();
     let clock = Clock::System;
-    let services = if options.only.is_empty() { Service::ALL.to_vec() } else { options.only.clone() };
+    let services =
+        if options.only.is_empty() { Service::ALL.to_vec() } else { options.only.clone() };
     let bound = listeners::bind(&config, &services)?;
     let engines = engines::open(&config, &services, &clock).await?;
     let mut supervisor = Supervisor::new(clock.clone());
     let board = Arc::new(HealthBoard::new(clock.clone()));
-    let built = stages::start(&mut supervisor, &config, &services, bound, &engines, &board, &clock, &options).await;
+    let built = stages::start(
+        &mut supervisor,
+        &config,
+        &services,
+        bound,
+        &engines,
+        &board,
+        &clock,
+        &options,
+    )
+    .await;
     let live = match built {
         Ok(live) => live,
         Err(error) => {
@@ -108,7 +119,10 @@ async fn serve(config: Config, options: ServeOptions) -> Result<(), ServeError> 
         tracing::warn!(code = %codes::SHUTDOWN_TIMEOUT, "not everything had ended within shutdown_timeout; the backlog stays");
     }
     if failed {
-        return Err(ServeError::new(codes::STAGE_RESTARTED, "a stage failed too often; see the log"));
+        return Err(ServeError::new(
+            codes::STAGE_RESTARTED,
+            "a stage failed too often; see the log",
+        ));
     }
     tracing::info!("ended");
     Ok(())

@@ -1,11 +1,11 @@
 //! The five services that people on call know by name. Each is the same short loop: claim a bounded
 //! batch; compute (pure); commit; acknowledge; wait for a signal or a period.
 
-pub mod ingestor;
 pub mod alerter;
+pub mod ingestor;
 pub mod moog_forwarder;
-pub mod web_ui;
 pub mod remediation;
+pub mod web_ui;
 
 use std::fmt;
 use std::str::FromStr;

@@ -105,7 +105,14 @@ impl Supervisor {
             Phase::Working => self.stop.working.clone(),
             Phase::Serving => self.stop.serving.clone(),
         };
-        let watch = watch(name, make, token, self.failed.clone(), self.clock.clone(), Arc::clone(&self.restarts));
+        let watch = watch(
+            name,
+            make,
+            token,
+            self.failed.clone(),
+            self.clock.clone(),
+            Arc::clone(&self.restarts),
+        );
         match phase {
             Phase::Accepting => self.accepting.spawn(watch),
             Phase::Working => self.working.spawn(watch),

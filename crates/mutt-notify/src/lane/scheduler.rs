@@ -171,6 +171,17 @@ impl LaneScheduler {
         }
     }
 
+    /// Whether the limiter holds deliveries back now: its bucket is not full, and leaves fewer places
+    /// than there are. Then it is worth saying one thing instead of many.
+    #[must_use]
+    pub fn limited(&self, now: Duration) -> bool {
+        let Some(limiter) = &self.limiter else { return false };
+        let free =
+            self.config.max_in_flight.saturating_sub(self.in_flight.len() + self.waiting.len());
+        let most = free.min(usize::try_from(self.config.burst).unwrap_or(usize::MAX));
+        limiter.available(now).saturating_sub(self.waiting.len()) < most
+    }
+
     /// Takes a delivery that waits for its turn. What comes back is not taken and belongs to the store
     /// again, unchanged: of one key only the oldest offered waits, and none while one is in flight; no
     /// more wait than may be in flight.

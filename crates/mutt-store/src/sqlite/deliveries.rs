@@ -183,7 +183,7 @@ pub(super) fn rehead(conn: &Connection, sink: &str, key: &str) -> rusqlite::Resu
 /// The columns that [`from_row`] reads.
 pub(super) const COLUMNS: &str = "d.seq, d.id, d.sink, d.key, d.kind, d.state, d.reason, \
     d.attempts, d.stands_for, d.created_at, d.due_at, d.first_attempt_at, d.ended_at, d.event_id, \
-    d.alert, EXISTS (SELECT 1 FROM lanes l WHERE l.sink = d.sink AND l.held_by IS NOT NULL)";
+    d.alert, EXISTS (SELECT 1 FROM lanes l WHERE l.sink = d.sink AND l.held_by IS NOT NULL) AS held";
 
 /// Reads the columns of [`COLUMNS`]; the event comes from the audit, while it is kept there.
 pub(super) fn from_row(conn: &Connection, row: &Row<'_>) -> Result<Delivery, StoreError> {

@@ -154,3 +154,79 @@ pub(super) fn forget_leases(conn: &Connection) -> Result<(), StoreError> {
     conn.execute("UPDATE lanes SET owner = NULL, lease_until = 0 WHERE owner IS NOT NULL", [])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_migration_goes_forward_and_keeps_a_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store.db");
+        let mut conn = Connection::open(&path).unwrap();
+        migrate(&mut conn, &path, &["CREATE TABLE a (x)"]).unwrap();
+        assert!(!beside(&path, ".before-v1").exists(), "a new file needs no copy");
+        conn.execute("INSERT INTO a VALUES (5)", []).unwrap();
+        let two = ["CREATE TABLE a (x)", "ALTER TABLE a ADD y; UPDATE a SET y = x + 1"];
+        migrate(&mut conn, &path, &two).unwrap();
+        let y: i64 = conn.query_row("SELECT y FROM a", [], |row| row.get(0)).unwrap();
+        assert_eq!((y, pragma(&conn, "user_version").unwrap()), (6, 2));
+        let copy = Connection::open(beside(&path, ".before-v2")).unwrap();
+        assert_eq!(pragma(&copy, "user_version").unwrap(), 1, "as it was before");
+        let broken = [two[0], two[1], "CREATE TABLE b (x); SELECT nonsense"];
+        assert!(migrate(&mut conn, &path, &broken).is_err());
+        assert_eq!(pragma(&conn, "user_version").unwrap(), 2, "a failed one leaves nothing");
+        assert!(conn.execute("SELECT * FROM b", []).is_err());
+    }
+
+    /// Queries that run for each batch must not walk what has ended.
+    #[test]
+    fn queries_use_their_indexes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_lock, conn) = open(&dir.path().join("store.db"), &SqliteOptions::default()).unwrap();
+        let check = |sql: &str, index: &str| {
+            let mut plan = String::new();
+            let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let mut rows = statement.raw_query();
+            while let Some(row) = rows.next().unwrap() {
+                plan.push_str(&row.get::<_, String>(3).unwrap());
+                plan.push('\n');
+            }
+            assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{sql}:\n{plan}");
+        };
+        let deliveries = "SELECT seq, alert FROM deliveries WHERE";
+        check(
+            &format!(
+                "{deliveries} sink = ?1 AND state = 0 AND head = 1 AND +due_at <= ?2 ORDER BY seq"
+            ),
+            "deliveries_head",
+        );
+        check(
+            "SELECT MIN(due_at) FROM deliveries WHERE sink = ?1 AND state = 0 AND head = 1",
+            "deliveries_due",
+        );
+        check(
+            &format!("{deliveries} sink = ?1 AND key = ?2 AND state < 3 AND seq > ?3 ORDER BY seq"),
+            "deliveries_key",
+        );
+        check(&format!("{deliveries} sink = ?1 AND state = 1"), "deliveries_leased");
+        check(
+            &format!("{deliveries} state = 5 AND (?1 IS NULL OR sink = ?1) ORDER BY seq"),
+            "deliveries_dead",
+        );
+        check(
+            &format!("{deliveries} state = 0 AND state < 3 AND seq < ?1 ORDER BY seq DESC"),
+            "deliveries_live",
+        );
+        check("SELECT body FROM alerts WHERE key = ?1 AND cleared = 0", "alerts_open");
+        check(
+            "SELECT key FROM alerts WHERE cleared = 0 AND ages_out_at <= ?1 ORDER BY ages_out_at",
+            "alerts_age",
+        );
+        let audit = "SELECT body FROM audit_handled WHERE";
+        check(&format!("{audit} host = ?1 AND id < ?2 ORDER BY id DESC"), "audit_handled_host");
+        check(&format!("{audit} rule_id = ?1 ORDER BY id DESC"), "audit_handled_rule");
+        check(&format!("{audit} alert_id = ?1 ORDER BY id DESC"), "audit_handled_alert");
+        check(&format!("{audit} id >= ?1 AND id < ?2 ORDER BY id DESC"), "audit_handled_id");
+    }
+}

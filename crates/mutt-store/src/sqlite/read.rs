@@ -29,12 +29,17 @@ struct Filter {
 }
 
 impl Filter {
+    /// Adds a condition that stands as it is.
+    fn literal(&mut self, condition: &str) {
+        self.sql.push_str(if self.sql.is_empty() { " WHERE " } else { " AND " });
+        self.sql.push_str(condition);
+    }
+
     /// Adds `column op ?`.
     fn and(&mut self, condition: &str, value: impl Into<Value>) {
-        self.params.push(value.into());
-        self.sql.push_str(if self.params.len() == 1 { " WHERE " } else { " AND " });
-        self.sql.push_str(condition);
+        self.literal(condition);
         self.sql.push_str(" ?");
+        self.params.push(value.into());
     }
 }
 
@@ -197,24 +202,16 @@ fn search_deliveries(
     limit: usize,
     cursor: Option<&str>,
 ) -> Result<Page<Delivery>, StoreError> {
-    const HELD: &str = "EXISTS (SELECT 1 FROM lanes l WHERE l.sink = d.sink AND \
-        l.held_by IS NOT NULL) =";
     let mut filter = Filter::default();
-    let stored = match query.state {
-        None => None,
-        Some(DeliveryState::Pending | DeliveryState::Held) => Some(deliveries::WAITING),
-        Some(DeliveryState::Leased) => Some(deliveries::LEASED),
-        Some(DeliveryState::Delivered) => Some(deliveries::DELIVERED),
-        Some(DeliveryState::Suppressed) => Some(deliveries::SUPPRESSED),
-        Some(DeliveryState::Dead) => Some(deliveries::DEAD),
-    };
-    if let Some(state) = stored {
-        filter.and("d.state =", state);
-    }
+    // Literals, so that the partial indexes of live and dead rows serve.
     match query.state {
-        Some(DeliveryState::Pending) => filter.and(HELD, 0i64),
-        Some(DeliveryState::Held) => filter.and(HELD, 1i64),
-        _ => {}
+        None => {}
+        Some(DeliveryState::Pending) => filter.literal("d.state = 0 AND d.state < 3 AND NOT held"),
+        Some(DeliveryState::Held) => filter.literal("d.state = 0 AND d.state < 3 AND held"),
+        Some(DeliveryState::Leased) => filter.literal("d.state = 1 AND d.state < 3"),
+        Some(DeliveryState::Delivered) => filter.literal("d.state = 3"),
+        Some(DeliveryState::Suppressed) => filter.literal("d.state = 4"),
+        Some(DeliveryState::Dead) => filter.literal("d.state = 5"),
     }
     if let Some(sink) = &query.sink {
         filter.and("d.sink =", sink.clone());

@@ -65,7 +65,7 @@ fn matching(conn: &Connection, which: &ReplayFilter) -> Result<Vec<Brief>, Store
         )?,
         DeliveryState::Held => deliveries::briefs(
             conn,
-            "state = 0 AND (?1 IS NULL OR sink = ?1)
+            "state = 0 AND state < 3 AND (?1 IS NULL OR sink = ?1)
              AND sink IN (SELECT sink FROM lanes WHERE held_by IS NOT NULL) ORDER BY seq LIMIT ?2",
             (&which.sink, limit),
         )?,

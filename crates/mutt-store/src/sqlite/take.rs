@@ -51,7 +51,8 @@ fn heads(
 ) -> rusqlite::Result<Vec<Brief>> {
     deliveries::briefs(
         conn,
-        "sink = ?1 AND state = 0 AND head = 1 AND due_at <= ?2 ORDER BY seq LIMIT ?3",
+        // The plus keeps the planner on the index by seq, which ends at the limit.
+        "sink = ?1 AND state = 0 AND head = 1 AND +due_at <= ?2 ORDER BY seq LIMIT ?3",
         (sink, due.map_or(i64::MAX, |at| at.0), signed(limit as u64)),
     )
 }

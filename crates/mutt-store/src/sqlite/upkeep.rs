@@ -178,6 +178,21 @@ fn remove_ended(conn: &Connection, before: Timestamp) -> rusqlite::Result<u64> {
     Ok(gone as u64)
 }
 
+/// Cleared alerts with their timelines.
+fn remove_alerts(conn: &Connection, before: Timestamp) -> rusqlite::Result<u64> {
+    let ids: Vec<Id> = conn
+        .prepare_cached("SELECT id FROM alerts WHERE cleared = 1 AND cleared_at < ?1 LIMIT ?2")?
+        .query_map((before.0, CHUNK), |row| audit::id(row, 0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut timeline = conn.prepare_cached("DELETE FROM timeline WHERE alert_id = ?1")?;
+    let mut alert = conn.prepare_cached("DELETE FROM alerts WHERE id = ?1")?;
+    for id in &ids {
+        timeline.execute([id.0.as_slice()])?;
+        alert.execute([id.0.as_slice()])?;
+    }
+    Ok(ids.len() as u64)
+}
+
 /// Rule sets that no audit row names any more, except the one in force.
 fn remove_rule_sets(conn: &Connection) -> rusqlite::Result<u64> {
     conn.execute(
@@ -223,8 +238,7 @@ impl UpkeepStore for SqliteStore {
         self.remove(up, "audit_handled", "id < ?1", [floor(policy.handled)]).await?;
         let alerts = now.minus(policy.alerts);
         self.remove_by(up, "deliveries", move |conn| remove_ended(conn, alerts)).await?;
-        self.remove(up, "alerts", "cleared = 1 AND cleared_at < ?1", [alerts.0]).await?;
-        self.remove(up, "timeline", "alert_id NOT IN (SELECT id FROM alerts)", []).await?;
+        self.remove_by(up, "alerts", move |conn| remove_alerts(conn, alerts)).await?;
         self.remove(up, "changes", "at < ?1", [now.minus(policy.changes).0]).await?;
         self.remove(up, "rates", "minute < ?1", [now.minus(policy.handled).secs()]).await?;
         self.remove(up, "dedup", "keep_until < ?1", [now.0]).await?;

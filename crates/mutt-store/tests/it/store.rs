@@ -1,6 +1,7 @@
 //! Tests of the store: the contract of every backend, and what is SQLite's own (files, faults).
 
 mod commit;
+mod crash;
 mod deliveries;
 mod files;
 mod model;

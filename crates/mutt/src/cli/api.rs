@@ -50,9 +50,7 @@ pub(super) fn http_client(ca: Option<&Path>) -> Result<reqwest::Client, Failure>
             Failure::new(&codes::OUTPUT, format!("cannot read the CA {}: {why}", path.display()))
         };
         let pem = std::fs::read(path).map_err(|why| wrong(&why))?;
-        for certificate in
-            reqwest::Certificate::from_pem_bundle(&pem).map_err(|why| wrong(&why))?
-        {
+        for certificate in reqwest::Certificate::from_pem_bundle(&pem).map_err(|why| wrong(&why))? {
             builder = builder.add_root_certificate(certificate);
         }
     }
@@ -245,10 +243,8 @@ impl Api {
 
 /// An object with these fields, without the absent ones.
 pub(super) fn body<'a>(fields: impl IntoIterator<Item = (&'a str, Option<Value>)>) -> Value {
-    let fields: Map<String, Value> = fields
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect();
+    let fields: Map<String, Value> =
+        fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
     Value::Object(fields)
 }
 

@@ -21,7 +21,6 @@ const STYLES: Styles = Styles::styled()
 #[command(
     name = "muttctl",
     version,
-    propagate_version = true,
     styles = STYLES,
     subcommand_required = true,
     arg_required_else_help = true,

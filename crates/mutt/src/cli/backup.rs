@@ -73,7 +73,8 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<(), Failure> {
 fn refused(why: &StoreError) -> Failure {
     match why {
         StoreError::Open(OpenError::InUse(words)) => {
-            Failure::new(&codes::DATA_DIR_IN_USE, words.clone()).hint("stop MUTT first: systemctl stop mutt")
+            Failure::new(&codes::DATA_DIR_IN_USE, words.clone())
+                .hint("stop MUTT first: systemctl stop mutt")
         }
         StoreError::Open(OpenError::Newer { .. }) => {
             Failure::new(&codes::STORE_NEWER, why.to_string())

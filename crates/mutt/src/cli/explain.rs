@@ -88,8 +88,16 @@ fn life(args: &ExplainArgs) -> Result<(), Failure> {
         ))?;
     }
     section("Timeline", &lineage["timeline"], &["/at", "/what", "/who", "/text"])?;
-    section("Deliveries", &lineage["deliveries"], &["/created_at", "/sink", "/notice/kind", "/state", "/reason", "/id"])?;
-    section("Attempts", &lineage["attempts"], &["/at", "/sink", "/outcome", "/status", "/latency_ms", "/detail"])
+    section(
+        "Deliveries",
+        &lineage["deliveries"],
+        &["/created_at", "/sink", "/notice/kind", "/state", "/reason", "/id"],
+    )?;
+    section(
+        "Attempts",
+        &lineage["attempts"],
+        &["/at", "/sink", "/outcome", "/status", "/latency_ms", "/detail"],
+    )
 }
 
 fn section(heading: &str, items: &Value, columns: &[&str]) -> Result<(), Failure> {

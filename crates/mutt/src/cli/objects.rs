@@ -288,8 +288,7 @@ fn dev_hosts(target: &Target, verb: &DevHostsVerb) -> Result<(), Failure> {
     match verb {
         DevHostsVerb::List => whole(target, "dev-hosts", DEV_HOSTS),
         DevHostsVerb::Add { hostname, reason: why } => {
-            let payload =
-                body([("hostname", Some(Value::from(hostname.as_str()))), reason(why)]);
+            let payload = body([("hostname", Some(Value::from(hostname.as_str()))), reason(why)]);
             let done = format!("{hostname} is a development host");
             act(target, Method::POST, &["dev-hosts"], &payload, &done).map(drop)
         }
@@ -351,11 +350,7 @@ fn origin(file: Option<&Path>, json: bool) -> Result<(), Failure> {
     let written = crate::config::written(file, &ProcessEnv, &mut Vec::new());
     let mut items = Vec::new();
     leaves(&config.redacted(), &mut Vec::new(), &written, &mut items);
-    Ok(output::items(
-        &items,
-        &[("KEY", "/key"), ("VALUE", "/value"), ("FROM", "/origin")],
-        json,
-    )?)
+    Ok(output::items(&items, &[("KEY", "/key"), ("VALUE", "/value"), ("FROM", "/origin")], json)?)
 }
 
 fn leaves(value: &Value, path: &mut Vec<String>, written: &tree::Node, items: &mut Vec<Value>) {
@@ -369,10 +364,9 @@ fn leaves(value: &Value, path: &mut Vec<String>, written: &tree::Node, items: &m
             }
         }
         value => {
-            let origin = written.get(&parts).map_or_else(
-                || "default".to_owned(),
-                |node| node.origin.to_string(),
-            );
+            let origin = written
+                .get(&parts)
+                .map_or_else(|| "default".to_owned(), |node| node.origin.to_string());
             items.push(json!({ "key": path.join("."), "value": value, "origin": origin }));
         }
     }

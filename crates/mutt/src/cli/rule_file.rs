@@ -98,8 +98,9 @@ fn rule_nodes(root: &Node, name: &str, errors: &mut Vec<ConfigError>) -> Vec<Nod
 fn rule(node: &Node, at: usize) -> Result<Rule, Vec<ConfigError>> {
     let shown = format!("rules[{at}]");
     let value = node.to_json();
-    let rule: Rule = serde_json::from_value(value)
-        .map_err(|why| vec![wrong(&node.origin, &shown, with_suggestion(&shown, &why.to_string()))])?;
+    let rule: Rule = serde_json::from_value(value).map_err(|why| {
+        vec![wrong(&node.origin, &shown, with_suggestion(&shown, &why.to_string()))]
+    })?;
     let found = match mutt_rules::validate(&rule) {
         Ok(()) => return Ok(rule),
         Err(found) => found,
@@ -154,7 +155,8 @@ mod tests {
         let toml = "[[rules]]\nmatch_string = \"down\"\nprod_handling = \"Page_only\"\ndev_handling = \"Ignore\"\n";
         let rules = read_text("r.toml", toml).unwrap();
         assert_eq!(rules[0].rule.match_string.as_deref(), Some("down"));
-        let json = r#"[{"match_string":"down","prod_handling":"Page_only","dev_handling":"Ignore"}]"#;
+        let json =
+            r#"[{"match_string":"down","prod_handling":"Page_only","dev_handling":"Ignore"}]"#;
         assert_eq!(read_text("r.json", json).unwrap()[0].rule, rules[0].rule);
     }
 
@@ -166,7 +168,11 @@ mod tests {
             assert!(errors[0].message.contains(words), "{}", errors[0].message);
         };
         let good = "prod_handling = \"Page_only\"\ndev_handling = \"Ignore\"\n";
-        check(&format!("\n[[rules]]\nmatch_sting = \"a\"\n{good}"), 2, "did you mean `match_string`?");
+        check(
+            &format!("\n[[rules]]\nmatch_sting = \"a\"\n{good}"),
+            2,
+            "did you mean `match_string`?",
+        );
         check("[[rules]]\nmatch_string = \"a\"\n", 1, "prod_handling");
         check("[rule_set]\n", 1, "unknown key `rule_set`");
         check("", 1, "no [[rules]] table");

@@ -79,8 +79,10 @@ fn input(text: &str) -> Result<Value, Failure> {
         (_, Some(path)) => std::fs::read_to_string(path).map_err(unreadable)?,
         (inline, None) => inline.to_owned(),
     };
-    serde_json::from_str(&json)
-        .map_err(|why| Failure::usage(format!("not JSON: {why}")).hint("write '{\"match_string\":\"...\"}', @FILE or -"))
+    serde_json::from_str(&json).map_err(|why| {
+        Failure::usage(format!("not JSON: {why}"))
+            .hint("write '{\"match_string\":\"...\"}', @FILE or -")
+    })
 }
 
 fn with_reason(mut rule: Value, why: &Reason) -> Result<Value, Failure> {
@@ -245,8 +247,11 @@ struct Exported {
 fn export(target: &Target) -> Result<(), Failure> {
     let mut set = in_force(&Api::new(target)?)?;
     set.rules.sort_by_key(|rule| (rule.priority, rule.id));
-    let exported =
-        Exported { dev_hosts: set.dev_hosts.into_iter().collect(), teams: set.teams, rules: set.rules };
+    let exported = Exported {
+        dev_hosts: set.dev_hosts.into_iter().collect(),
+        teams: set.teams,
+        rules: set.rules,
+    };
     let text = if target.json {
         serde_json::to_string_pretty(&exported).map_err(|why| why.to_string())
     } else {

@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn blocks_are_taken_whole_and_in_order() {
-        let mut buffer = b": keep-alive\n\nevent: event\nid: 7\ndata: {\"a\":\ndata: 1}\n\nevent: ga".to_vec();
+        let mut buffer =
+            b": keep-alive\n\nevent: event\nid: 7\ndata: {\"a\":\ndata: 1}\n\nevent: ga".to_vec();
         assert_eq!(take_block(&mut buffer), Some(("message".into(), String::new())));
         assert_eq!(take_block(&mut buffer), Some(("event".into(), "{\"a\":\n1}".into())));
         assert_eq!(take_block(&mut buffer), None);

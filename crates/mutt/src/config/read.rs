@@ -237,10 +237,11 @@ pub(super) fn config(root: &Node, errors: &mut Vec<ConfigError>) -> Config {
                 .field(&log, "format", |kind, value| {
                     Ok(match value::text(kind, value)?.as_str() {
                         "json" => LogFormat::Json,
-                        _ => LogFormat::Text,
+                        "text" => LogFormat::Text,
+                        _ => LogFormat::Auto,
                     })
                 })
-                .unwrap_or(LogFormat::Text),
+                .unwrap_or(LogFormat::Auto),
         },
     }
 }
@@ -433,6 +434,7 @@ fn sink(r: &mut Reader<'_>, table: &Table<'_>) -> SinkConfig {
         repeat_interval: r.duration(table, "repeat_interval"),
         timeout: r.duration(table, "timeout"),
         in_flight: r.small(table, "in_flight"),
+        probe_interval: r.duration(table, "probe_interval"),
         ca: r.path(table, "ca"),
     }
 }

@@ -176,13 +176,8 @@ impl Room {
         let space = nix::cmsg_space!(nix::libc::in_pktinfo, nix::libc::in6_pktinfo);
         let mut headers: MultiHeaders<SockaddrStorage> =
             MultiHeaders::preallocate(DATAGRAMS_PER_CALL, Some(space));
-        let received = recvmmsg(
-            socket,
-            &mut headers,
-            slices.iter_mut(),
-            MsgFlags::MSG_DONTWAIT,
-            None,
-        )?;
+        let received =
+            recvmmsg(socket, &mut headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
         let mut count = 0;
         for message in received {
             count += 1;
@@ -241,6 +236,9 @@ mod tests {
         listener.answer(b"yes", seen[0].1, seen[0].2).unwrap();
         let mut answer = [0; 8];
         let (length, from) = client.recv_from(&mut answer).unwrap();
-        assert_eq!((&answer[..length], from.to_string()), (&b"yes"[..], format!("127.0.0.9:{port}")));
+        assert_eq!(
+            (&answer[..length], from.to_string()),
+            (&b"yes"[..], format!("127.0.0.9:{port}"))
+        );
     }
 }

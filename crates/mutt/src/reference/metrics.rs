@@ -14,10 +14,16 @@ const HEADER: Header = Header {
 /// Names that the Python MUTT exported and that are gone, with what to use instead.
 const GONE: &[(&str, &str)] = &[
     ("flask_exporter_info", "gone: no Flask"),
-    ("flask_http_request_duration_seconds", "gone: mutt_ingest_latency_seconds, mutt_webui_api_latency_seconds"),
+    (
+        "flask_http_request_duration_seconds",
+        "gone: mutt_ingest_latency_seconds, mutt_webui_api_latency_seconds",
+    ),
     ("flask_http_request_exceptions_total", "gone: mutt_webui_api_requests_total by status"),
     ("flask_http_request_total", "gone: mutt_ingest_requests_total, mutt_webui_api_requests_total"),
-    ("mutt_alerter_cache_dev_hosts_count", "gone unless listed above: development hosts are part of the rule set"),
+    (
+        "mutt_alerter_cache_dev_hosts_count",
+        "gone unless listed above: development hosts are part of the rule set",
+    ),
     ("mutt_alerter_cache_reload_failures_total", "gone unless listed above: see MUTT-A003"),
     ("mutt_alerter_cache_reload_latency_seconds", "gone: rules are live within a second"),
     ("mutt_alerter_cache_rules_count", "gone unless listed above: rules are part of the rule set"),
@@ -41,14 +47,26 @@ const GONE: &[(&str, &str)] = &[
     ("mutt_remediation_dlq_depth", "gone: dead is a state of a delivery"),
     ("mutt_remediation_loop_duration_seconds", "gone unless listed above"),
     ("mutt_remediation_loops_total", "gone unless listed above"),
-    ("mutt_remediation_moog_health", "gone: a held lane says so, see mutt_remediation_* and the sinks' lanes"),
+    (
+        "mutt_remediation_moog_health",
+        "gone: a held lane says so, see mutt_remediation_* and the sinks' lanes",
+    ),
     ("mutt_remediation_poison_messages_total", "gone: a refused delivery is replayed by hand"),
     ("mutt_remediation_replay_fail_total", "gone unless listed above"),
     ("mutt_remediation_replay_success_total", "gone unless listed above"),
-    ("mutt_retention_cleanup_last_run_timestamp_seconds", "gone: Remediation applies retention in each round"),
+    (
+        "mutt_retention_cleanup_last_run_timestamp_seconds",
+        "gone: Remediation applies retention in each round",
+    ),
     ("mutt_retention_cleanup_records_deleted_total", "gone unless listed above"),
-    ("mutt_retention_config_audits_deleted_total", "gone: Remediation applies retention in each round"),
-    ("mutt_retention_enforcement_duration_seconds", "gone: Remediation applies retention in each round"),
+    (
+        "mutt_retention_config_audits_deleted_total",
+        "gone: Remediation applies retention in each round",
+    ),
+    (
+        "mutt_retention_enforcement_duration_seconds",
+        "gone: Remediation applies retention in each round",
+    ),
     ("mutt_retention_errors_total", "gone: see MUTT-R001"),
     ("mutt_retention_events_archived_total", "gone: there is no archive table"),
     ("mutt_retention_events_deleted_total", "gone: Remediation applies retention in each round"),

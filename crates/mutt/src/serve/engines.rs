@@ -14,22 +14,22 @@ use crate::config::Config;
 use crate::services::Service;
 
 /// The store's file in `data_dir`.
-pub const STORE_FILE: &str = "mutt.db";
+pub(super) const STORE_FILE: &str = "mutt.db";
 /// The event queue's directory in `data_dir`.
-pub const QUEUE_DIR: &str = "queue";
+pub(super) const QUEUE_DIR: &str = "queue";
 
 /// What is durable in this process.
 #[derive(Debug)]
-pub struct Engines {
+pub(super) struct Engines {
     /// First hand-over.
-    pub queue: Option<Arc<dyn EventQueue>>,
+    pub(super) queue: Option<Arc<dyn EventQueue>>,
     /// Second hand-over.
-    pub store: Option<Arc<dyn Store>>,
+    pub(super) store: Option<Arc<dyn Store>>,
 }
 
 impl Engines {
     /// Makes counters durable and releases files, the store last.
-    pub async fn close(&self) {
+    pub(super) async fn close(&self) {
         if let Some(queue) = &self.queue {
             queue.close().await;
         }
@@ -40,7 +40,11 @@ impl Engines {
 }
 
 /// Opens what `services` need.
-pub async fn open(config: &Config, services: &[Service], clock: &Clock) -> Result<Engines, ServeError> {
+pub(super) async fn open(
+    config: &Config,
+    services: &[Service],
+    clock: &Clock,
+) -> Result<Engines, ServeError> {
     make_data_dir(&config.data_dir)?;
     let needs_queue = services.iter().any(|s| matches!(s, Service::Ingestor | Service::Alerter));
     let needs_store = services.iter().any(|s| *s != Service::Ingestor);

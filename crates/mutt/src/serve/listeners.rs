@@ -14,31 +14,31 @@ use crate::net::udp;
 use crate::services::Service;
 
 /// Connections that a port for health and metrics takes.
-pub const HEALTH_CONNECTIONS_MAX: usize = 64;
+pub(super) const HEALTH_CONNECTIONS_MAX: usize = 64;
 
 /// Bound listeners; `None` where the service does not run here.
 #[derive(Debug, Default)]
-pub struct Bound {
+pub(super) struct Bound {
     /// HTTP ingest.
-    pub ingest_http: Option<Arc<HttpListener>>,
+    pub(super) ingest_http: Option<Arc<HttpListener>>,
     /// Syslog datagrams.
-    pub syslog_udp: Vec<Arc<udp::Listener>>,
+    pub(super) syslog_udp: Vec<Arc<udp::Listener>>,
     /// Syslog streams.
-    pub syslog_tcp: Vec<Arc<TcpListener>>,
+    pub(super) syslog_tcp: Vec<Arc<TcpListener>>,
     /// Traps and informs.
-    pub snmp_udp: Vec<Arc<udp::Listener>>,
+    pub(super) snmp_udp: Vec<Arc<udp::Listener>>,
     /// Health and metrics of the Alerter.
-    pub alerter: Vec<Arc<HttpListener>>,
+    pub(super) alerter: Vec<Arc<HttpListener>>,
     /// Health and metrics of the Moog Forwarder.
-    pub moog_forwarder: Vec<Arc<HttpListener>>,
+    pub(super) moog_forwarder: Vec<Arc<HttpListener>>,
     /// Health and metrics of Remediation.
-    pub remediation: Vec<Arc<HttpListener>>,
+    pub(super) remediation: Vec<Arc<HttpListener>>,
     /// API and pages.
-    pub web_ui: Option<Arc<HttpListener>>,
+    pub(super) web_ui: Option<Arc<HttpListener>>,
 }
 
 /// Binds what the services need.
-pub fn bind(config: &Config, services: &[Service]) -> Result<Bound, ServeError> {
+pub(super) fn bind(config: &Config, services: &[Service]) -> Result<Bound, ServeError> {
     let mut bound = Bound::default();
     let has = |service| services.contains(&service);
     if has(Service::Ingestor) {
@@ -111,7 +111,11 @@ fn load_tls(key: &str, tls: &TlsConfig) -> Result<Arc<Tls>, ServeError> {
     Tls::load(files).map(Arc::new).map_err(wrong)
 }
 
-fn bind_udp(key: &str, address: SocketAddr, asked: usize) -> Result<Arc<udp::Listener>, ServeError> {
+fn bind_udp(
+    key: &str,
+    address: SocketAddr,
+    asked: usize,
+) -> Result<Arc<udp::Listener>, ServeError> {
     let listener =
         udp::Listener::bind(address, asked).map_err(|error| taken(key, address, &error))?;
     if listener.granted < asked {
@@ -126,6 +130,8 @@ fn bind_udp(key: &str, address: SocketAddr, asked: usize) -> Result<Arc<udp::Lis
 fn taken(key: &str, address: SocketAddr, error: &std::io::Error) -> ServeError {
     ServeError::new(
         codes::INGEST_BIND,
-        format!("{key}: cannot listen on {address}: {error}; stop the program that holds the port, or set {key} to another address"),
+        format!(
+            "{key}: cannot listen on {address}: {error}; stop the program that holds the port, or set {key} to another address"
+        ),
     )
 }

@@ -37,9 +37,9 @@ use crate::telemetry::metrics::{ServiceMetrics, raise_to};
 use crate::{health, secrets};
 
 /// What is left to be told and reloaded once everything runs.
-pub struct Live {
+pub(super) struct Live {
     /// For people.
-    pub summary: Summary,
+    pub(super) summary: Summary,
     running: Option<Arc<Running>>,
 }
 
@@ -58,7 +58,7 @@ struct Wiring<'a> {
 
 /// Starts the stages of `services`.
 #[expect(clippy::too_many_arguments, reason = "the composition root is where everything meets")]
-pub async fn start(
+pub(super) async fn start(
     supervisor: &mut Supervisor,
     config: &Config,
     services: &[Service],
@@ -73,7 +73,10 @@ pub async fn start(
         demo::receiver(supervisor, &mut config).await?;
         if let Some(store) = &engines.store {
             let sinks: Vec<String> = config.sinks.keys().cloned().collect();
-            store.declare_sinks(&sinks).await.map_err(|e| ServeError::new(codes::STORE_OPEN, e.to_string()))?;
+            store
+                .declare_sinks(&sinks)
+                .await
+                .map_err(|e| ServeError::new(codes::STORE_OPEN, e.to_string()))?;
         }
     }
     let sinks = make_sinks(&config, clock)?;
@@ -147,7 +150,13 @@ impl Wiring<'_> {
     }
 
     /// Serves health, metrics and `routes` on a listener.
-    fn serve(&mut self, service: Service, listener: &Arc<HttpListener>, metrics: &Arc<ServiceMetrics>, routes: Router) {
+    fn serve(
+        &mut self,
+        service: Service,
+        listener: &Arc<HttpListener>,
+        metrics: &Arc<ServiceMetrics>,
+        routes: Router,
+    ) {
         let port = Port { service, board: Arc::clone(self.board), metrics: Arc::clone(metrics) };
         let router = health::router(port).merge(routes);
         let stop = self.supervisor.stop();
@@ -165,7 +174,12 @@ impl Wiring<'_> {
         });
     }
 
-    fn serve_health(&mut self, service: Service, listeners: &[Arc<HttpListener>], metrics: &Arc<ServiceMetrics>) {
+    fn serve_health(
+        &mut self,
+        service: Service,
+        listeners: &[Arc<HttpListener>],
+        metrics: &Arc<ServiceMetrics>,
+    ) {
         for listener in listeners {
             if let Ok(address) = listener.local() {
                 self.summary.health.push((service.name(), address));
@@ -185,9 +199,15 @@ impl Wiring<'_> {
             if let Ok(address) = listener.local() {
                 self.summary.ingest_http = Some((scheme(listener), address));
             }
-            let open = ingest.metrics.connections.get_or_create(&vec![("listener", http::NAME.to_owned())]).clone();
+            let open = ingest
+                .metrics
+                .connections
+                .get_or_create(&vec![("listener", http::NAME.to_owned())])
+                .clone();
             let count = Arc::clone(&listener.open);
-            metrics.on_scrape(move || { open.set(count.load(std::sync::atomic::Ordering::Relaxed) as f64); });
+            metrics.on_scrape(move || {
+                open.set(count.load(std::sync::atomic::Ordering::Relaxed) as f64);
+            });
             self.serve(Service::Ingestor, listener, &metrics, http::router(door));
         }
         self.board.set(Service::Ingestor, true, "running");
@@ -204,31 +224,50 @@ impl Wiring<'_> {
         };
         for socket in &bound.syslog_udp {
             self.summary.syslog_udp.push(socket.local());
-            let (ingest, socket, stop) = (Arc::clone(ingest), Arc::clone(socket), self.supervisor.stop().accepting);
+            let (ingest, socket, stop) =
+                (Arc::clone(ingest), Arc::clone(socket), self.supervisor.stop().accepting);
             let options = limits.options.clone();
             self.supervisor.start(Phase::Accepting, syslog_udp::NAME, move || {
-                Box::pin(syslog_udp::run(Arc::clone(&ingest), Arc::clone(&socket), options.clone(), stop.clone()))
+                Box::pin(syslog_udp::run(
+                    Arc::clone(&ingest),
+                    Arc::clone(&socket),
+                    options.clone(),
+                    stop.clone(),
+                ))
             });
         }
         for listener in &bound.syslog_tcp {
             self.summary.syslog_tcp.extend(listener.local_addr());
-            let (ingest, listener, stop) = (Arc::clone(ingest), Arc::clone(listener), self.supervisor.stop().accepting);
+            let (ingest, listener, stop) =
+                (Arc::clone(ingest), Arc::clone(listener), self.supervisor.stop().accepting);
             let limits = limits.clone();
             self.supervisor.start(Phase::Accepting, syslog_tcp::NAME, move || {
-                Box::pin(syslog_tcp::run(Arc::clone(&ingest), Arc::clone(&listener), limits.clone(), stop.clone()))
+                Box::pin(syslog_tcp::run(
+                    Arc::clone(&ingest),
+                    Arc::clone(&listener),
+                    limits.clone(),
+                    stop.clone(),
+                ))
             });
         }
     }
 
     fn snmp(&mut self, ingest: &Arc<Ingest>, bound: &Bound) -> Result<(), ServeError> {
-        let communities = resolve_all("ingestor.snmp.communities", &self.config.ingestor.snmp.communities)?;
+        let communities =
+            resolve_all("ingestor.snmp.communities", &self.config.ingestor.snmp.communities)?;
         let door = Door { communities, dedup_window: self.config.ingestor.dedup_window_informs };
         for socket in &bound.snmp_udp {
             self.summary.snmp_udp.push(socket.local());
-            let (ingest, socket, stop) = (Arc::clone(ingest), Arc::clone(socket), self.supervisor.stop().accepting);
+            let (ingest, socket, stop) =
+                (Arc::clone(ingest), Arc::clone(socket), self.supervisor.stop().accepting);
             let door = door.clone();
             self.supervisor.start(Phase::Accepting, snmp_udp::NAME, move || {
-                Box::pin(snmp_udp::run(Arc::clone(&ingest), Arc::clone(&socket), door.clone(), stop.clone()))
+                Box::pin(snmp_udp::run(
+                    Arc::clone(&ingest),
+                    Arc::clone(&socket),
+                    door.clone(),
+                    stop.clone(),
+                ))
             });
         }
         Ok(())
@@ -259,7 +298,12 @@ impl Wiring<'_> {
         }))
     }
 
-    async fn alerter(&mut self, queue: &Arc<dyn EventQueue>, store: &Arc<dyn Store>, bound: &Bound) -> Result<(), ServeError> {
+    async fn alerter(
+        &mut self,
+        queue: &Arc<dyn EventQueue>,
+        store: &Arc<dyn Store>,
+        bound: &Bound,
+    ) -> Result<(), ServeError> {
         let metrics = self.metrics();
         let options = CompileOptions { default_team: self.config.alerter.default_team.clone() };
         let rules = LiveRules::load(store, options, self.clock.clone(), &metrics)
@@ -305,6 +349,7 @@ impl Wiring<'_> {
         for (name, (config, make)) in &self.sinks {
             let lane_config = LaneConfig {
                 max_in_flight: config.in_flight,
+                probe_every: config.probe_interval,
                 retry_for: config.retry_for,
                 ..config.rate.map_or_else(
                     || LaneConfig { rate: None, ..LaneConfig::default() },
@@ -359,13 +404,22 @@ impl Wiring<'_> {
         self.serve_health(Service::Remediation, &bound.remediation, &metrics);
     }
 
-    fn web_ui(&mut self, store: &Arc<dyn Store>, queue: Option<&Arc<dyn EventQueue>>, bound: &Bound) -> Result<Arc<Running>, ServeError> {
+    fn web_ui(
+        &mut self,
+        store: &Arc<dyn Store>,
+        queue: Option<&Arc<dyn EventQueue>>,
+        bound: &Bound,
+    ) -> Result<Arc<Running>, ServeError> {
         let metrics = self.metrics();
         let running = Arc::new(Running {
             tokens: ArcSwap::from_pointee(self.tokens()?),
             config: ArcSwap::from_pointee(self.config.redacted()),
             sinks: self.policy.sinks.clone(),
-            make_sinks: self.sinks.iter().map(|(name, (_, make))| (name.clone(), Arc::clone(make))).collect(),
+            make_sinks: self
+                .sinks
+                .iter()
+                .map(|(name, (_, make))| (name.clone(), Arc::clone(make)))
+                .collect(),
             default_team: self.config.alerter.default_team.clone(),
             queue: queue.cloned(),
             store: Arc::clone(store),
@@ -397,7 +451,8 @@ impl Wiring<'_> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             secure: listener.is_tls() || self.config.web_ui.behind_proxy,
             stop,
-        });
+        })
+        .map_err(|why| ServeError::new(codes::START_FAILED, why))?;
         let routes = mutt_web::router(state).layer(axum::middleware::map_request(tell_peer));
         self.board.set(Service::WebUi, true, "running");
         self.serve(Service::WebUi, listener, &metrics, routes);
@@ -411,7 +466,11 @@ impl Wiring<'_> {
         }
         let first = first_start(self.config)?;
         self.summary.admin_token = Some(first.admin_token_file);
-        Ok(vec![Token { name: "admin".to_owned(), role: mutt_web::Role::Admin, secret: first.admin_token }])
+        Ok(vec![Token {
+            name: "admin".to_owned(),
+            role: mutt_web::Role::Admin,
+            secret: first.admin_token,
+        }])
     }
 }
 
@@ -460,11 +519,15 @@ fn scheme(listener: &HttpListener) -> &'static str {
 }
 
 /// How to make each sink; what cannot ever work is an error now.
-fn make_sinks(config: &Config, clock: &Clock) -> Result<BTreeMap<String, (SinkConfig, MakeSink)>, ServeError> {
+fn make_sinks(
+    config: &Config,
+    clock: &Clock,
+) -> Result<BTreeMap<String, (SinkConfig, MakeSink)>, ServeError> {
     let mut sinks = BTreeMap::new();
     for (name, sink) in &config.sinks {
-        NotifyKind::parse(sink.kind.name())
-            .map_err(|error| ServeError::new(codes::CONFIG_BAD_VALUE, format!("sinks.{name}: {error}")))?;
+        NotifyKind::parse(sink.kind.name()).map_err(|error| {
+            ServeError::new(codes::CONFIG_BAD_VALUE, format!("sinks.{name}: {error}"))
+        })?;
         let (owned, clock, called) = (sink.clone(), clock.clone(), name.clone());
         let make: MakeSink = Arc::new(move || make_sink(&called, &owned, clock.clone()));
         sinks.insert(name.clone(), (sink.clone(), make));
@@ -472,8 +535,13 @@ fn make_sinks(config: &Config, clock: &Clock) -> Result<BTreeMap<String, (SinkCo
     Ok(sinks)
 }
 
-fn make_sink(name: &str, config: &SinkConfig, clock: Clock) -> Result<Arc<dyn mutt_notify::Sink>, String> {
-    let resolve = |r: &secrets::SecretRef| r.resolve().map_err(|e| format!("sinks.{name}.auth: {e}"));
+fn make_sink(
+    name: &str,
+    config: &SinkConfig,
+    clock: Clock,
+) -> Result<Arc<dyn mutt_notify::Sink>, String> {
+    let resolve =
+        |r: &secrets::SecretRef| r.resolve().map_err(|e| format!("sinks.{name}.auth: {e}"));
     let kind = NotifyKind::parse(config.kind.name()).map_err(|e| e.to_string())?;
     let mut built = NotifyConfig::new(kind, config.url.clone());
     built.timeout = config.timeout;
@@ -490,7 +558,8 @@ fn make_sink(name: &str, config: &SinkConfig, clock: Clock) -> Result<Arc<dyn mu
         }
     };
     if let Some(path) = &config.ca {
-        let pem = std::fs::read(path).map_err(|e| format!("sinks.{name}.ca: {}: {e}", path.display()))?;
+        let pem =
+            std::fs::read(path).map_err(|e| format!("sinks.{name}.ca: {}: {e}", path.display()))?;
         built.ca_pem = Some(pem);
     }
     mutt_notify::build(name, built, clock).map_err(|e| format!("sinks.{name}: {e}"))
@@ -524,13 +593,18 @@ fn backlog_gauges(alerter: &Arc<Alerter>, metrics: &Arc<ServiceMetrics>) {
 }
 
 /// Deliveries by state: asked of the store a few times a minute, shown at each scrape.
-fn delivery_gauges(store: &Arc<dyn Store>, metrics: &Arc<ServiceMetrics>, supervisor: &mut Supervisor) {
+fn delivery_gauges(
+    store: &Arc<dyn Store>,
+    metrics: &Arc<ServiceMetrics>,
+    supervisor: &mut Supervisor,
+) {
     let states = metrics.gauges(&mutt_model::metrics::DELIVERIES);
     let dead = metrics.gauge(&mutt_model::metrics::MOOG_DLQ);
     let store = Arc::clone(store);
     let stop = supervisor.stop().working;
     supervisor.start(Phase::Working, "delivery gauges", move || {
-        let (store, states, dead, stop) = (Arc::clone(&store), states.clone(), dead.clone(), stop.clone());
+        let (store, states, dead, stop) =
+            (Arc::clone(&store), states.clone(), dead.clone(), stop.clone());
         Box::pin(async move {
             while !stop.is_cancelled() {
                 if let Ok(ledger) = store.delivery_ledger().await {
@@ -555,7 +629,7 @@ fn delivery_gauges(store: &Arc<dyn Store>, metrics: &Arc<ServiceMetrics>, superv
 impl Live {
     /// Takes over what can change while running from a configuration read again; what is wrong leaves
     /// the running one in force.
-    pub fn reload(&self, read: Result<Config, Vec<ConfigError>>, running: &Config) {
+    pub(super) fn reload(&self, read: Result<Config, Vec<ConfigError>>, running: &Config) {
         let config = match read {
             Ok(config) => config,
             Err(errors) => {
@@ -569,7 +643,9 @@ impl Live {
             match configured_tokens(&config) {
                 Ok(tokens) if !tokens.is_empty() => live.tokens.store(Arc::new(tokens)),
                 Ok(_) => {}
-                Err(error) => tracing::error!(code = %error.code, "{error}; the running tokens stay in force"),
+                Err(error) => {
+                    tracing::error!(code = %error.code, "{error}; the running tokens stay in force")
+                }
             }
             live.config.store(Arc::new(config.redacted()));
         }

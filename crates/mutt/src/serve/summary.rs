@@ -8,31 +8,31 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 /// Where the addresses of a running MUTT are kept for `muttctl`, in `data_dir`.
-pub const LISTENERS_FILE: &str = "listeners.json";
+pub(super) const LISTENERS_FILE: &str = "listeners.json";
 
 /// What was bound, as people need it.
 #[derive(Clone, Debug, Default)]
-pub struct Summary {
+pub(super) struct Summary {
     /// HTTP ingest, with its scheme.
-    pub ingest_http: Option<(&'static str, SocketAddr)>,
+    pub(super) ingest_http: Option<(&'static str, SocketAddr)>,
     /// Syslog over UDP.
-    pub syslog_udp: Vec<SocketAddr>,
+    pub(super) syslog_udp: Vec<SocketAddr>,
     /// Syslog over TCP.
-    pub syslog_tcp: Vec<SocketAddr>,
+    pub(super) syslog_tcp: Vec<SocketAddr>,
     /// Traps.
-    pub snmp_udp: Vec<SocketAddr>,
+    pub(super) snmp_udp: Vec<SocketAddr>,
     /// Health and metrics, by service.
-    pub health: Vec<(&'static str, SocketAddr)>,
+    pub(super) health: Vec<(&'static str, SocketAddr)>,
     /// API and pages, with its scheme.
-    pub web_ui: Option<(&'static str, SocketAddr)>,
+    pub(super) web_ui: Option<(&'static str, SocketAddr)>,
     /// Where the admin token lies, when MUTT made it.
-    pub admin_token: Option<PathBuf>,
+    pub(super) admin_token: Option<PathBuf>,
     /// Where the ingest key lies, when MUTT made it.
-    pub ingest_key: Option<PathBuf>,
+    pub(super) ingest_key: Option<PathBuf>,
     /// Names of the sinks.
-    pub sinks: Vec<String>,
+    pub(super) sinks: Vec<String>,
     /// `data_dir`
-    pub data_dir: PathBuf,
+    pub(super) data_dir: PathBuf,
 }
 
 impl Summary {
@@ -41,11 +41,12 @@ impl Summary {
     /// # Errors
     ///
     /// When the file cannot be written.
-    pub fn publish(&self, data_dir: &Path) -> std::io::Result<()> {
+    pub(super) fn publish(&self, data_dir: &Path) -> std::io::Result<()> {
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(self.text().as_bytes());
         let _ = out.flush();
-        let url = |listener: Option<(&str, SocketAddr)>| listener.map(|(s, a)| format!("{s}://{a}"));
+        let url =
+            |listener: Option<(&str, SocketAddr)>| listener.map(|(s, a)| format!("{s}://{a}"));
         let json = json!({
             "pid": std::process::id(),
             "web_ui": url(self.web_ui), "http": url(self.ingest_http),
@@ -88,7 +89,14 @@ impl Summary {
         if let Some(path) = &self.ingest_key {
             row("ingest key", path.display().to_string());
         }
-        row("sinks", if self.sinks.is_empty() { "none: alerts are kept, nothing is delivered".to_owned() } else { self.sinks.join(", ") });
+        row(
+            "sinks",
+            if self.sinks.is_empty() {
+                "none: alerts are kept, nothing is delivered".to_owned()
+            } else {
+                self.sinks.join(", ")
+            },
+        );
         self.try_it(&mut text);
         text
     }

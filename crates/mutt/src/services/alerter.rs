@@ -234,7 +234,9 @@ impl Alerter {
                 Transition::Repeated | Transition::Nothing => continue,
             };
             tracing::debug!(key = alert.key, alert = %alert.id, state = ?alert.state, correlation_id = alert.correlation_id, "alert {what}");
-            debug_assert!(alert.state == AlertState::Open || matches!(transition, Transition::Cleared(_)));
+            debug_assert!(
+                alert.state == AlertState::Open || matches!(transition, Transition::Cleared(_))
+            );
         }
     }
 }
@@ -290,7 +292,11 @@ pub async fn watch_queue(alerter: Arc<Alerter>, stop: CancellationToken) -> Resu
             let message = format!(
                 "the event queue has lost {} events; set aside: {}",
                 stats.lost_events,
-                if stats.set_aside.is_empty() { "nothing".to_owned() } else { stats.set_aside.join(", ") }
+                if stats.set_aside.is_empty() {
+                    "nothing".to_owned()
+                } else {
+                    stats.set_aside.join(", ")
+                }
             );
             tracing::error!(code = %codes::ALERTER_QUEUE_DAMAGED, lost = stats.lost_events, "{message}");
             let change = own_alert(

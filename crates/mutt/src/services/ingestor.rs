@@ -152,7 +152,9 @@ impl Ingest {
                 let code = code_of(error);
                 tracing::warn!(%code, %error, "the event queue does not take events; senders are held back");
             }
-            None if self.full.load(Ordering::Relaxed) && self.full.swap(false, Ordering::Relaxed) => {
+            None if self.full.load(Ordering::Relaxed)
+                && self.full.swap(false, Ordering::Relaxed) =>
+            {
                 tracing::info!("the event queue takes events again");
             }
             _ => {}

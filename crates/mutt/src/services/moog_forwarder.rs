@@ -214,7 +214,11 @@ impl Run<'_> {
             _ => {}
         }
         let labels = vec![("sink", name.clone())];
-        self.lane.metrics.held.get_or_create(&labels).set(if lane.held_by.is_some() { 1.0 } else { 0.0 });
+        self.lane.metrics.held.get_or_create(&labels).set(if lane.held_by.is_some() {
+            1.0
+        } else {
+            0.0
+        });
         self.show_breaker();
         Ok(())
     }
@@ -238,7 +242,7 @@ impl Run<'_> {
             }
             store.ask_probe(&self.lane.name).await?;
         }
-        let coalesce = room < self.lane.config.max_in_flight;
+        let coalesce = self.scheduler.limited(now);
         let due = store.take_due(&self.lease, room, coalesce, self.lane.clock.wall()).await?;
         self.more_waits = due.len() == room;
         let back: Vec<Id> =
@@ -297,7 +301,10 @@ impl Run<'_> {
                 tracing::error!(code = %codes::LANE_HELD, sink = self.lane.name, reason, "the lane is held; it is probed with a real delivery");
             }
             if end.changed.released {
-                tracing::info!(sink = self.lane.name, "the sink takes deliveries again; the lane runs");
+                tracing::info!(
+                    sink = self.lane.name,
+                    "the sink takes deliveries again; the lane runs"
+                );
             }
             if let Some(state) = end.changed.breaker {
                 self.breaker_changed(state);

@@ -195,7 +195,13 @@ impl Remediation {
                 let by = if lane.held_by == Some(HeldBy::Hand) { "by hand" } else { "by a fault" };
                 let why = lane.held_reason.as_deref().unwrap_or("no reason given");
                 let waiting = lane.held + lane.pending;
-                (RuleAction::Problem, format!("lane {} is held {by} since {since}: {why}; {waiting} deliveries wait", lane.sink))
+                (
+                    RuleAction::Problem,
+                    format!(
+                        "lane {} is held {by} since {since}: {why}; {waiting} deliveries wait",
+                        lane.sink
+                    ),
+                )
             }
             Some(_) => return Ok(()),
             None => match memory.told.remove(&lane.sink) {
@@ -203,7 +209,15 @@ impl Remediation {
                 None => return Ok(()),
             },
         };
-        let change = own_alert("mutt-lane-held", &lane.sink, Severity::CRITICAL, action, message, &self.policy, &self.clock);
+        let change = own_alert(
+            "mutt-lane-held",
+            &lane.sink,
+            Severity::CRITICAL,
+            action,
+            message,
+            &self.policy,
+            &self.clock,
+        );
         self.store.raise(change, Arc::clone(&self.policy), Some(&lane.sink), now).await?;
         self.deliveries.notify_waiters();
         Ok(())
@@ -213,9 +227,11 @@ impl Remediation {
         let dead: u64 = lanes.iter().map(|lane| lane.dead).sum();
         let mut expired = 0;
         if dead > 0 {
-            let query = DeliveryQuery { state: Some(DeliveryState::Dead), ..DeliveryQuery::default() };
+            let query =
+                DeliveryQuery { state: Some(DeliveryState::Dead), ..DeliveryQuery::default() };
             let page = self.store.deliveries(&query, mutt_store::store::PAGE_MAX, None).await?;
-            let is_expired = |reason: &Option<String>| reason.as_deref() == Some(DeadReason::Expired.name());
+            let is_expired =
+                |reason: &Option<String>| reason.as_deref() == Some(DeadReason::Expired.name());
             expired = page.items.iter().filter(|d| is_expired(&d.reason)).count() as u64;
         }
         let refused = dead.saturating_sub(expired);

@@ -119,13 +119,16 @@ impl Program for Running {
     }
 
     fn services(&self) -> Vec<ServiceHealth> {
-        let service = |(service, condition): (crate::services::Service, crate::health::Condition)| ServiceHealth {
-            name: service.name().to_owned(),
-            ready: condition.ready,
-            state: condition.state,
-            since: Some(condition.since),
-            detail: None,
-        };
+        let service =
+            |(service, condition): (crate::services::Service, crate::health::Condition)| {
+                ServiceHealth {
+                    name: service.name().to_owned(),
+                    ready: condition.ready,
+                    state: condition.state,
+                    since: Some(condition.since),
+                    detail: None,
+                }
+            };
         self.board.all().into_iter().map(service).collect()
     }
 

@@ -5,26 +5,7 @@ use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text on a terminal, JSON elsewhere.
-    #[default]
-    Auto,
-    /// Text.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-impl From<crate::config::LogFormat> for LogFormat {
-    fn from(format: crate::config::LogFormat) -> Self {
-        match format {
-            crate::config::LogFormat::Text => Self::Text,
-            crate::config::LogFormat::Json => Self::Json,
-        }
-    }
-}
+use crate::config::LogFormat;
 
 /// Starts logging once for the process. `level` is `error`, `warn`, `info`, `debug` or a filter as
 /// `info,mutt::services=debug`. A second call changes nothing.

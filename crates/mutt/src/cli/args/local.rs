@@ -67,15 +67,6 @@ pub enum SendWhat {
     Http(SendHttp),
 }
 
-/// How a syslog message travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Transport {
-    /// One datagram each.
-    Udp,
-    /// One connection, octet counted.
-    Tcp,
-}
-
 /// How a syslog message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SyslogFormat {
@@ -222,7 +213,9 @@ pub enum QueueVerb {
 
 /// `muttctl backup`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  muttctl backup mutt-2026-11-23.db\n\nThe running program writes the file: the path is on its host.")]
+#[command(
+    after_help = "Examples:\n  muttctl backup mutt-2026-11-23.db\n\nThe running program writes the file: the path is on its host."
+)]
 pub struct BackupArgs {
     /// Where to write it, on the host of the running program
     pub file: PathBuf,
@@ -233,7 +226,9 @@ pub struct BackupArgs {
 
 /// `muttctl restore`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  systemctl stop mutt\n  muttctl restore mutt-2026-11-23.db --data-dir /var/lib/mutt\n  systemctl start mutt")]
+#[command(
+    after_help = "Examples:\n  systemctl stop mutt\n  muttctl restore mutt-2026-11-23.db --data-dir /var/lib/mutt\n  systemctl start mutt"
+)]
 pub struct RestoreArgs {
     /// The backup
     pub file: PathBuf,
@@ -262,7 +257,9 @@ pub struct DoctorArgs {
 
 /// `muttctl explain`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  muttctl explain MUTT-I004\n  muttctl explain 01980f5e-7c1a-7000-8000-000000000000")]
+#[command(
+    after_help = "Examples:\n  muttctl explain MUTT-I004\n  muttctl explain 01980f5e-7c1a-7000-8000-000000000000"
+)]
 pub struct ExplainArgs {
     /// An error code, or an event's id
     #[arg(value_name = "CODE|EVENT_ID")]
@@ -274,7 +271,9 @@ pub struct ExplainArgs {
 
 /// `muttctl completions`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  muttctl completions bash > /usr/share/bash-completion/completions/muttctl")]
+#[command(
+    after_help = "Examples:\n  muttctl completions bash > /usr/share/bash-completion/completions/muttctl"
+)]
 pub struct CompletionsArgs {
     /// bash, zsh, fish, elvish or powershell
     pub shell: clap_complete::Shell,

@@ -191,7 +191,9 @@ pub enum AlertsVerb {
 #[derive(Debug, Subcommand)]
 pub enum DeliveriesVerb {
     /// Deliveries, newest first; --state dead lists the dead letters
-    #[command(after_help = "Examples:\n  muttctl deliveries list --state dead\n  muttctl deliveries list --sink moog --state held")]
+    #[command(
+        after_help = "Examples:\n  muttctl deliveries list --state dead\n  muttctl deliveries list --sink moog --state held"
+    )]
     List {
         /// pending, leased, held, delivered, suppressed or dead
         #[arg(long)]
@@ -215,7 +217,9 @@ pub enum DeliveriesVerb {
         id: String,
     },
     /// Make dead or held deliveries pending again: one by id, or all of a filter
-    #[command(after_help = "Examples:\n  muttctl deliveries replay 01980f5e-7c1a-7000-8000-000000000000 --reason \"sink mended\"\n  muttctl deliveries replay --sink moog --dead-reason refused --reason \"payload mended\"")]
+    #[command(
+        after_help = "Examples:\n  muttctl deliveries replay 01980f5e-7c1a-7000-8000-000000000000 --reason \"sink mended\"\n  muttctl deliveries replay --sink moog --dead-reason refused --reason \"payload mended\""
+    )]
     Replay {
         /// The delivery; without it the filter decides
         id: Option<String>,
@@ -292,7 +296,9 @@ pub enum RulesVerb {
         id: i64,
     },
     /// Create a rule
-    #[command(after_help = "Examples:\n  muttctl rules add '{\"match_string\":\"LINK-3-UPDOWN\",\"prod_handling\":\"Page_and_ticket\",\"dev_handling\":\"Ignore\"}' --reason \"uplinks\"\n  muttctl rules add @rule.json")]
+    #[command(
+        after_help = "Examples:\n  muttctl rules add '{\"match_string\":\"LINK-3-UPDOWN\",\"prod_handling\":\"Page_and_ticket\",\"dev_handling\":\"Ignore\"}' --reason \"uplinks\"\n  muttctl rules add @rule.json"
+    )]
     Add {
         /// The rule.
         #[command(flatten)]
@@ -302,7 +308,9 @@ pub enum RulesVerb {
         reason: Reason,
     },
     /// Change fields of a rule; null sets a default
-    #[command(after_help = "Examples:\n  muttctl rules update 7 '{\"priority\":10}' --reason \"before the general rule\"")]
+    #[command(
+        after_help = "Examples:\n  muttctl rules update 7 '{\"priority\":10}' --reason \"before the general rule\""
+    )]
     Update {
         /// The rule
         id: i64,
@@ -322,7 +330,9 @@ pub enum RulesVerb {
         reason: Reason,
     },
     /// What would match a message, and why; nothing is sent
-    #[command(after_help = "Examples:\n  muttctl rules test --message \"%LINK-3-UPDOWN: down\" --host edge-r1 --severity 3\n  muttctl rules test --event @event.json --rule @rule.json")]
+    #[command(
+        after_help = "Examples:\n  muttctl rules test --message \"%LINK-3-UPDOWN: down\" --host edge-r1 --severity 3\n  muttctl rules test --event @event.json --rule @rule.json"
+    )]
     Test {
         /// The message
         #[arg(long)]
@@ -350,7 +360,9 @@ pub enum RulesVerb {
         file: Option<PathBuf>,
     },
     /// Create the rules of a file; a rule with the name of an existing one replaces it
-    #[command(after_help = "Examples:\n  muttctl rules import rules.toml --dry-run\n  muttctl rules import rules.toml --reason \"weekly review\"")]
+    #[command(
+        after_help = "Examples:\n  muttctl rules import rules.toml --dry-run\n  muttctl rules import rules.toml --reason \"weekly review\""
+    )]
     Import {
         /// Rule file (TOML or JSON)
         file: PathBuf,

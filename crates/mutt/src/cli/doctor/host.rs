@@ -20,7 +20,10 @@ pub(super) fn data_dir(context: &Context) -> Vec<Finding> {
     let shown = dir.display();
     if !dir.exists() {
         let fix = format!("muttctl serve --data-dir {shown}");
-        return vec![Finding::warn(format!("{shown} is not there yet; the first start makes it"), fix)];
+        return vec![Finding::warn(
+            format!("{shown} is not there yet; the first start makes it"),
+            fix,
+        )];
     }
     let mut findings = Vec::new();
     let probe = dir.join(format!(".doctor-{}", std::process::id()));
@@ -65,15 +68,20 @@ pub(super) fn secrets(context: &Context) -> Vec<Finding> {
     missing
         .into_iter()
         .map(|error| {
-            Finding::bad(error.message, "provide it there; muttctl check asks again (run as the service's user)")
+            Finding::bad(
+                error.message,
+                "provide it there; muttctl check asks again (run as the service's user)",
+            )
         })
         .collect()
 }
 
 /// First-start secrets and named files are private.
 pub(super) fn secret_files(context: &Context) -> Vec<Finding> {
-    let mut files: Vec<_> =
-        [ADMIN_TOKEN_FILE, INGEST_KEY_FILE].iter().map(|name| context.data_dir.join(name)).collect();
+    let mut files: Vec<_> = [ADMIN_TOKEN_FILE, INGEST_KEY_FILE]
+        .iter()
+        .map(|name| context.data_dir.join(name))
+        .collect();
     files.extend(context.config.secret_refs().into_iter().filter_map(|(_, secret)| match secret {
         crate::secrets::SecretRef::File(path) => Some(path.clone()),
         _ => None,

@@ -56,7 +56,11 @@ pub(super) fn services(context: &Context) -> Vec<Finding> {
         .collect();
     for notice in health["notices"].as_array().into_iter().flatten() {
         let code = cell(notice, "/code");
-        let fix = if code.is_empty() { "muttctl status".into() } else { format!("muttctl explain {code}") };
+        let fix = if code.is_empty() {
+            "muttctl status".into()
+        } else {
+            format!("muttctl explain {code}")
+        };
         findings.push(Finding::warn(cell(notice, "/text"), fix));
     }
     findings
@@ -78,7 +82,10 @@ pub(super) fn backlog(context: &Context) -> Vec<Finding> {
     }];
     for file in queue["set_aside"].as_array().into_iter().flatten() {
         let text = format!("damaged and set aside: {}", file.as_str().unwrap_or_default());
-        findings.push(Finding::bad(text, "muttctl queue check; look at the disk, then move the file away"));
+        findings.push(Finding::bad(
+            text,
+            "muttctl queue check; look at the disk, then move the file away",
+        ));
     }
     findings
 }
@@ -90,7 +97,8 @@ pub(super) fn ledger(context: &Context) -> Vec<Finding> {
     let mut findings = Vec::new();
     let lost = events["lost"].as_u64().unwrap_or(0);
     if lost > 0 {
-        findings.push(Finding::bad(format!("{lost} events were lost"), "muttctl explain MUTT-A005"));
+        findings
+            .push(Finding::bad(format!("{lost} events were lost"), "muttctl explain MUTT-A005"));
     }
     let queue = ask(context, "queue");
     let at_rest = queue.is_some_and(|queue| queue["pending_events"] == 0);
@@ -110,7 +118,10 @@ pub(super) fn ledger(context: &Context) -> Vec<Finding> {
         findings.push(Finding::warn(text, "muttctl deliveries list --state dead"));
     }
     if findings.is_empty() {
-        findings.push(Finding::ok(format!("{} events received, all accounted for", cell(events, "/received"))));
+        findings.push(Finding::ok(format!(
+            "{} events received, all accounted for",
+            cell(events, "/received")
+        )));
     }
     findings
 }
@@ -119,9 +130,8 @@ pub(super) fn ledger(context: &Context) -> Vec<Finding> {
 pub(super) fn silence(context: &Context) -> Vec<Finding> {
     let Some(api) = &context.api else { return Vec::new() };
     let Ok((items, _)) = block_on(api.list(&["events"], &[], 1)) else { return Vec::new() };
-    let newest = items
-        .first()
-        .and_then(|event| Timestamp::parse_rfc3339(event["received_at"].as_str()?));
+    let newest =
+        items.first().and_then(|event| Timestamp::parse_rfc3339(event["received_at"].as_str()?));
     let fix = "muttctl send syslog test; then look at the senders and the firewall";
     match newest {
         None => vec![Finding::warn("no event was ever heard", fix)],
@@ -142,7 +152,8 @@ pub(super) fn lanes(context: &Context) -> Vec<Finding> {
         .iter()
         .map(|lane| {
             let name = cell(lane, "/name");
-            let waiting = format!("{} pending, {} held", cell(lane, "/pending"), cell(lane, "/held"));
+            let waiting =
+                format!("{} pending, {} held", cell(lane, "/pending"), cell(lane, "/held"));
             match lane["held_by"].as_str() {
                 Some("hand") => Finding::warn(
                     format!("{name} is held by hand, {waiting}"),
@@ -150,10 +161,15 @@ pub(super) fn lanes(context: &Context) -> Vec<Finding> {
                 ),
                 Some(_) => Finding::bad(
                     format!("{name} is held: {}, {waiting}", cell(lane, "/held_reason")),
-                    format!("mend it, then: muttctl sinks test {name}; muttctl sinks release {name}"),
+                    format!(
+                        "mend it, then: muttctl sinks test {name}; muttctl sinks release {name}"
+                    ),
                 ),
                 None if lane["breaker"] == "open" => Finding::bad(
-                    format!("{name} does not answer (MUTT-F005), {waiting}: {}", cell(lane, "/last_error")),
+                    format!(
+                        "{name} does not answer (MUTT-F005), {waiting}: {}",
+                        cell(lane, "/last_error")
+                    ),
                     format!("muttctl sinks test {name}"),
                 ),
                 None => Finding::ok(format!("{name}: {waiting}")),
@@ -175,7 +191,11 @@ pub(super) fn rules(context: &Context) -> Vec<Finding> {
         .map(|finding| {
             let text = format!("rule {}: {}", finding.rule_id, finding.message);
             let fix = format!("muttctl rules show {}", finding.rule_id);
-            if finding.kind == FindingKind::Invalid { Finding::bad(text, fix) } else { Finding::warn(text, fix) }
+            if finding.kind == FindingKind::Invalid {
+                Finding::bad(text, fix)
+            } else {
+                Finding::warn(text, fix)
+            }
         })
         .collect();
     if findings.is_empty() {

@@ -42,8 +42,7 @@ pub(super) fn run(args: &SendHttp) -> Result<(), Failure> {
             request = request.header("idempotency-key", key);
         }
         let (status, answer) = block_on(async {
-            let response =
-                request.send().await.map_err(|why| failed(&to, root_cause(&why)))?;
+            let response = request.send().await.map_err(|why| failed(&to, root_cause(&why)))?;
             let status = response.status();
             Ok((status, read_body(response, 1 << 20).await?))
         })?;

@@ -75,14 +75,15 @@ fn facility(text: &str) -> Option<u16> {
 fn render(args: &SendSyslog, priority: u16, now: Timestamp, text: &str) -> String {
     let (host, app) = (&args.hostname, &args.app);
     match args.format {
-        SyslogFormat::Rfc5424 => format!(
-            "<{priority}>1 {now} {host} {app} {} - - {text}",
-            std::process::id()
-        ),
+        SyslogFormat::Rfc5424 => {
+            format!("<{priority}>1 {now} {host} {app} {} - - {text}", std::process::id())
+        }
         SyslogFormat::Rfc3164 => {
             // The old form has the host's own wall time, without a zone.
             let stamp = jiff::Timestamp::from_microsecond(now.micros())
-                .map(|at| at.to_zoned(jiff::tz::TimeZone::system()).strftime("%b %e %H:%M:%S").to_string())
+                .map(|at| {
+                    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%b %e %H:%M:%S").to_string()
+                })
                 .unwrap_or_default();
             format!("<{priority}>{stamp} {host} {app}[{}]: {text}", std::process::id())
         }

@@ -56,9 +56,7 @@ fn packet(
     let uptime = uptime();
     match (args.inform, args.snmp_version) {
         (true, _) => encode::inform_v2c(community, request, uptime, &args.oid, pairs),
-        (false, TrapVersion::V2c) => {
-            encode::trap_v2c(community, request, uptime, &args.oid, pairs)
-        }
+        (false, TrapVersion::V2c) => encode::trap_v2c(community, request, uptime, &args.oid, pairs),
         (false, TrapVersion::V1) => {
             let agent = match socket.local_addr().map(|address| address.ip()) {
                 Ok(IpAddr::V4(address)) => address.octets(),
@@ -93,7 +91,8 @@ fn answers(packet: &[u8], request: i32) -> bool {
 
 /// `OID=TYPE:VALUE`
 fn varbind(text: &str) -> Result<(String, Value), String> {
-    let wrong = || format!("`{text}` is no varbind: write OID=TYPE:VALUE, as 1.3.6.1.2.1.1.3.0=t:42");
+    let wrong =
+        || format!("`{text}` is no varbind: write OID=TYPE:VALUE, as 1.3.6.1.2.1.1.3.0=t:42");
     let (oid, value) = text.split_once('=').ok_or_else(wrong)?;
     let (letter, value) = value.split_once(':').ok_or_else(wrong)?;
     let mut letters = letter.chars();

@@ -105,9 +105,9 @@ pub(super) const KEYS: &[Key] = &[
     .reloaded(),
     key(
         "log.format",
-        Kind::Choice(&["text", "json"]),
-        "text",
-        "Log lines for people, or one JSON object a line.",
+        Kind::Choice(&["auto", "text", "json"]),
+        "auto",
+        "Log lines for people, or one JSON object a line; `auto` is text on a terminal, else JSON.",
         "",
     ),
 ];

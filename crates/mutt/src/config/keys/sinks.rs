@@ -78,5 +78,12 @@ pub(super) const KEYS: &[Key] = &[
         "Attempts at one time, of different alert keys.",
         "Too high: the sink is crowded. Too low: a slow sink limits the rate.",
     ),
+    key(
+        "sinks.*.probe_interval",
+        Kind::Duration { min: "100ms", max: "1h" },
+        "30s",
+        "Time between probes of an open breaker or a held lane; a probe is a real delivery.",
+        "Too low: a sink in trouble is asked often. Too high: alerts arrive late after the trouble.",
+    ),
     key("sinks.*.ca", Kind::Path, "", "PEM file; trust this CA instead of the host's.", ""),
 ];

@@ -74,7 +74,11 @@ impl LiveRules {
     /// # Errors
     ///
     /// Never: a failure is logged, counted and tried again.
-    pub async fn follow(&self, store: Arc<dyn Store>, stop: CancellationToken) -> Result<(), String> {
+    pub async fn follow(
+        &self,
+        store: Arc<dyn Store>,
+        stop: CancellationToken,
+    ) -> Result<(), String> {
         let mut failed_at = None;
         while !stop.is_cancelled() {
             rest(&stop, RELOAD_PERIOD).await;
@@ -84,7 +88,9 @@ impl LiveRules {
             };
             let start = self.clock.monotonic();
             let loaded = match store.rule_set(None).await {
-                Ok(set) => tokio::task::block_in_place(|| compile(&set, &self.options)).map(|c| (set, c)),
+                Ok(set) => {
+                    tokio::task::block_in_place(|| compile(&set, &self.options)).map(|c| (set, c))
+                }
                 Err(error) => Err(error.to_string()),
             };
             match loaded {
@@ -92,7 +98,11 @@ impl LiveRules {
                     self.current.store(Arc::new(compiled));
                     self.show(&set);
                     self.reload.observe(self.clock.monotonic().saturating_sub(start).as_secs_f64());
-                    tracing::info!(version = set.version, rules = set.rules.len(), "a new rule set is in force");
+                    tracing::info!(
+                        version = set.version,
+                        rules = set.rules.len(),
+                        "a new rule set is in force"
+                    );
                     failed_at = None;
                 }
                 Err(why) => {
@@ -116,7 +126,6 @@ impl LiveRules {
 }
 
 fn compile(set: &RuleSet, options: &CompileOptions) -> Result<CompiledRules, String> {
-    CompiledRules::compile(set, options).map_err(|errors| {
-        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-    })
+    CompiledRules::compile(set, options)
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }

@@ -166,7 +166,9 @@ async fn body_of(door: &HttpDoor, headers: &HeaderMap, body: Body) -> Result<Vec
         Some(name) if name.eq_ignore_ascii_case("gzip") => {
             let mut unpacked = Vec::new();
             let limit = door.max_body as u64 + 1;
-            let read = flate2::read::MultiGzDecoder::new(&bytes[..]).take(limit).read_to_end(&mut unpacked);
+            let read = flate2::read::MultiGzDecoder::new(&bytes[..])
+                .take(limit)
+                .read_to_end(&mut unpacked);
             match read {
                 Ok(_) if unpacked.len() > door.max_body => Err(too_large()),
                 Ok(_) => Ok(unpacked),
@@ -218,7 +220,10 @@ async fn take(
         Refusal(
             StatusCode::PAYLOAD_TOO_LARGE,
             codes::INGEST_TOO_LARGE,
-            format!("the request holds more records than ingestor.http.max_records = {}", door.max_records.min(RECORDS_MAX)),
+            format!(
+                "the request holds more records than ingestor.http.max_records = {}",
+                door.max_records.min(RECORDS_MAX)
+            ),
             "too_large",
         )
     };
@@ -232,9 +237,8 @@ async fn take(
         return Err(too_many());
     }
     let request_key = headers.get("idempotency-key").map(HeaderValue::as_bytes);
-    let collected = tokio::task::block_in_place(|| {
-        decode(door, peer, request_key, correlation_id, &records)
-    });
+    let collected =
+        tokio::task::block_in_place(|| decode(door, peer, request_key, correlation_id, &records));
     let flagged = collected.iter().map(|c| c.parse[1] + c.parse[2]).sum::<u64>();
     append(door, &collected).await?;
     let depth = door.ingest.queue.stats().pending_events;

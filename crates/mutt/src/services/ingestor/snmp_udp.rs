@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mutt_model::{DedupKey, Secret, codes};
-use mutt_wire::snmp::{self, InformReply};
 use mutt_wire::Frame;
+use mutt_wire::snmp::{self, InformReply};
 use tokio_util::sync::CancellationToken;
 
 use super::batcher::Batcher;
@@ -114,7 +114,9 @@ fn decoder(
         let frame = Frame { id, received_at, listener: NAME, peer: &peer_text, raw: bytes };
         let mut decoded = snmp::decode(frame);
         let known = door.communities.is_empty()
-            || decoded.community.is_some_and(|c| door.communities.iter().any(|known| c.matches(known)));
+            || decoded
+                .community
+                .is_some_and(|c| door.communities.iter().any(|known| c.matches(known)));
         if !known {
             tracing::warn!(code = %codes::INGEST_COMMUNITY, %peer, "a datagram with an unknown community was dropped");
             ingest.dropped(metrics, "community", 1);

@@ -52,7 +52,8 @@ pub async fn run(
 ) -> Result<(), String> {
     let metrics = ingest.listener(NAME);
     let open = Arc::new(AtomicUsize::new(0));
-    let gauge = ingest.metrics.connections.get_or_create(&vec![("listener", NAME.to_owned())]).clone();
+    let gauge =
+        ingest.metrics.connections.get_or_create(&vec![("listener", NAME.to_owned())]).clone();
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -110,7 +111,12 @@ impl std::fmt::Debug for Connection {
 impl Connection {
     /// A connection from `peer` that has sent nothing yet.
     #[must_use]
-    pub fn new(ingest: Arc<Ingest>, metrics: ListenerMetrics, limits: Limits, peer: SocketAddr) -> Self {
+    pub fn new(
+        ingest: Arc<Ingest>,
+        metrics: ListenerMetrics,
+        limits: Limits,
+        peer: SocketAddr,
+    ) -> Self {
         let framer = Framer::new(limits.max_message);
         let buffer = vec![0; READ_BUFFER.max(framer.buffer_needed())];
         Self {

@@ -15,9 +15,9 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// syslog-ng's load generator: installed, named by MUTT_LOGGEN, or unpacked by scripts/tools.
+/// syslog-ng's load generator: installed, named by MUTT_LOGGEN, or unpacked by scripts/install-tools.
 pub(crate) fn loggen() -> Option<Command> {
-    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/loggen/run");
+    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/bin/loggen");
     let named = env("MUTT_LOGGEN").map(PathBuf::from);
     let file = named.or_else(|| unpacked.is_file().then_some(unpacked)).or_else(|| find("loggen"))?;
     Some(Command::new(file))

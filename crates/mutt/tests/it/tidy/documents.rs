@@ -168,6 +168,39 @@ fn dead(root: &Path, pointer: &str) -> Option<String> {
     (!is_declared).then(|| format!("`{path}` declares no `{name}`: point at where it went"))
 }
 
+/// The architecture is read whole by everybody who begins.
+const ARCHITECTURE_LINES_MAX: usize = 300;
+
+#[test]
+fn the_architecture_stays_readable_at_once() {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let lines = text.lines().count();
+    assert!(
+        lines <= ARCHITECTURE_LINES_MAX,
+        "ARCHITECTURE.md has {lines} lines (limit {ARCHITECTURE_LINES_MAX}): move what explains one decision to docs/adr"
+    );
+}
+
+#[test]
+fn every_decision_stands_in_the_index() {
+    let index = std::fs::read_to_string(root().join("docs/adr/README.md")).unwrap();
+    let mut faults = Vec::new();
+    for file in super::files("docs/adr", |name| name != "README.md") {
+        let name = file.path.rsplit('/').next().unwrap();
+        let number = &name[..4];
+        let title = file.text.lines().next().unwrap_or_default();
+        let Some(title) = title.strip_prefix(&format!("# ADR {number}: ")) else {
+            faults.push(format!("{}: begin with `# ADR {number}: ` and the decision", file.path));
+            continue;
+        };
+        let row = format!("| [{number}]({name}) | {title} |");
+        if !index.contains(&row) {
+            faults.push(format!("docs/adr/README.md: add `{row} ... |`"));
+        }
+    }
+    none(&faults);
+}
+
 #[test]
 fn the_reading_of_documents() {
     let text = "# A b: `c`\n\n## A b c\n```\n# no\n[x](y)\n```\n## A b c\n";

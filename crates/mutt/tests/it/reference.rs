@@ -1,0 +1,54 @@
+//! The generated references are what the registries say, and every code has been provoked.
+
+use std::path::PathBuf;
+
+use mutt::reference::{pages, undated};
+use mutt_model::codes;
+
+use crate::provoked::folder;
+
+fn documents() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/operations/reference")
+}
+
+#[test]
+fn the_committed_references_are_what_the_registries_say() {
+    for page in pages(&folder(), "2026-11-23") {
+        let committed = std::fs::read_to_string(documents().join(page.file)).unwrap_or_default();
+        let (old, new) = (undated(&committed), undated(&page.text));
+        let line = old.lines().zip(new.lines()).position(|(old, new)| old != new);
+        assert!(
+            old == new,
+            "docs/operations/reference/{} is not what the registries say (line {:?}); run scripts/gen-reference",
+            page.file,
+            line.map(|line| line + 1)
+        );
+    }
+}
+
+/// Codes that no test provokes yet. A code leaves this list with the test that provokes it.
+const NOT_YET: &[&str] = &[];
+
+#[test]
+fn every_code_is_provoked_by_a_test() {
+    let missing: Vec<&str> = codes::all()
+        .map(|code| code.id)
+        .filter(|id| !folder().join(format!("{id}.txt")).is_file())
+        .collect();
+    assert_eq!(
+        missing, NOT_YET,
+        "provoke the code in a test: crate::provoked::provoked(CODE, seen)"
+    );
+}
+
+#[test]
+fn commands_named_on_code_pages_are_understood() {
+    for code in codes::all() {
+        let lines = code.check.iter().chain(code.fix);
+        for line in lines.filter(|line| line.starts_with("muttctl ") && !line.contains(": ")) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let known = mutt::cli::command().try_get_matches_from(&words);
+            assert!(known.is_ok(), "{}: `{line}`: {}", code.id, known.unwrap_err());
+        }
+    }
+}
