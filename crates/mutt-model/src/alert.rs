@@ -82,7 +82,7 @@ pub struct Alert {
     pub acknowledged_by: Option<String>,
     /// When.
     pub acknowledged_at: Option<Timestamp>,
-    /// When each sink with `repeat = "changes"` was last told.
+    /// The sinks that were told of this alert, and when last (a plain repeat does not move it).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub told: BTreeMap<String, Timestamp>,
 }
@@ -226,28 +226,28 @@ impl SinkRoute {
             && (self.environments.is_empty() || self.environments.contains(&alert.environment))
     }
 
-    /// What this sink is told of a transition, if anything; notes in the alert when it was told.
+    /// What this sink is told of a transition, if anything; notes in the alert that it was told. The
+    /// first notice of an alert to a sink is `opened`, also when the alert came to it by a change of
+    /// team or decision; and whoever was told hears the end, also when the alert has left it since.
     pub fn notice(&self, alert: &mut Alert, transition: &Transition) -> Option<NoticeKind> {
-        if !self.takes(alert) {
-            return None;
-        }
-        let kind = match (transition, self.repeat) {
-            (Transition::Nothing, _) => return None,
-            (Transition::Opened, _) => NoticeKind::Opened,
-            (Transition::SeverityChanged { .. }, _) => NoticeKind::SeverityChanged,
-            (Transition::Cleared(_), _) => NoticeKind::Cleared,
-            (Transition::Repeated, Repeat::Every) => NoticeKind::Repeated,
-            (Transition::Repeated, Repeat::Changes { interval }) => {
-                let last = alert.told.get(&self.name).copied().unwrap_or(alert.first_seen);
-                if interval.is_zero() || alert.last_seen < last.plus(interval) {
-                    return None;
+        let told = alert.told.get(&self.name).copied();
+        let kind = match (transition, told) {
+            (Transition::Nothing, _) | (Transition::Cleared(_), None) => return None,
+            (Transition::Cleared(_), Some(_)) => return Some(NoticeKind::Cleared),
+            _ if !self.takes(alert) => return None,
+            (_, None) => NoticeKind::Opened,
+            (Transition::SeverityChanged { .. }, Some(_)) => NoticeKind::SeverityChanged,
+            (Transition::Opened | Transition::Repeated, Some(last)) => match self.repeat {
+                Repeat::Every => return Some(NoticeKind::Repeated),
+                Repeat::Changes { interval } => {
+                    if interval.is_zero() || alert.last_seen < last.plus(interval) {
+                        return None;
+                    }
+                    NoticeKind::Reminder
                 }
-                NoticeKind::Reminder
-            }
+            },
         };
-        if matches!(self.repeat, Repeat::Changes { .. }) {
-            alert.told.insert(self.name.clone(), alert.last_seen);
-        }
+        alert.told.insert(self.name.clone(), alert.last_seen);
         Some(kind)
     }
 }
@@ -314,9 +314,34 @@ mod tests {
         assert_eq!(changes.notice(&mut alert, &Transition::Repeated), None);
         alert.last_seen = Timestamp::from_secs(100);
         assert_eq!(changes.notice(&mut alert, &Transition::Repeated), Some(NoticeKind::Reminder));
-        let every = route(Repeat::Every);
+        let every = SinkRoute { name: "every".to_owned(), ..route(Repeat::Every) };
+        assert_eq!(every.notice(&mut alert, &Transition::Repeated), Some(NoticeKind::Opened));
         assert_eq!(every.notice(&mut alert, &Transition::Repeated), Some(NoticeKind::Repeated));
-        alert.team = "Other".to_owned();
-        assert_eq!(every.notice(&mut alert, &Transition::Opened), None, "another team");
+    }
+
+    #[test]
+    fn an_alert_that_moves_between_sinks_is_opened_at_the_new_one_and_cleared_at_both() {
+        let mut alert =
+            Alert::open(Id::default(), &change(RuleAction::Problem, 0, Severity::ERROR));
+        let first = route(Repeat::Every);
+        let second = SinkRoute {
+            name: "second".to_owned(),
+            teams: vec!["Core".to_owned()],
+            ..route(Repeat::Every)
+        };
+        let told = |alert: &mut Alert, transition: &Transition| {
+            (first.notice(alert, transition), second.notice(alert, transition))
+        };
+        assert_eq!(told(&mut alert, &Transition::Opened), (Some(NoticeKind::Opened), None));
+        alert.team = "Core".to_owned();
+        let changed = Transition::SeverityChanged { from: Severity::ERROR };
+        assert_eq!(told(&mut alert, &changed), (None, Some(NoticeKind::Opened)));
+        let cleared = Transition::Cleared(ClearedBy::Age);
+        assert_eq!(
+            told(&mut alert, &cleared),
+            (Some(NoticeKind::Cleared), Some(NoticeKind::Cleared))
+        );
+        let mut other = Alert::open(Id::default(), &change(RuleAction::Problem, 0, Severity::INFO));
+        assert_eq!(first.notice(&mut other, &cleared), None, "never told, nothing to clear");
     }
 }

@@ -27,8 +27,7 @@ impl Id {
         Self(bytes)
     }
 
-    /// The moment in the id, to the precision that a UUIDv7 keeps (about a quarter microsecond less
-    /// than a microsecond is lost; the millisecond is exact).
+    /// The millisecond of the moment that the id was made for.
     #[must_use]
     pub fn millis(self) -> u64 {
         let mut eight = [0u8; 8];

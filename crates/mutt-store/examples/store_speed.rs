@@ -1,6 +1,6 @@
 //! How many events each second the embedded store commits into an audit that is large already.
 //!
-//! `cargo run --release -p mutt-store --example store_speed -- DIR [ROWS] [SECONDS] [ALERTING %]`:
+//! `cargo run --release -p mutt-store --example store_speed -- DIR [ROWS] [SECONDS] [ALERTING %] [CAP MiB]`:
 //! ROWS stand before (written past the store, without syncs), then batches are committed for SECONDS,
 //! 16 of 1,000 events in a transaction, 1,000 hosts, 30 % handled, of these ALERTING % with a delivery.
 
@@ -32,9 +32,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let dir = args.next().ok_or("give a directory")?;
     let mut number = |or: u64| args.next().map_or(Ok(or), |a| a.parse());
     let (rows, seconds, alerting) = (number(5_000_000)?, number(20)?, number(0)?);
+    let max_bytes = number(1 << 20)? << 20;
     let path = Path::new(&dir).join("speed.db");
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let options = || SqliteOptions { max_bytes: u64::MAX, ..SqliteOptions::default() };
+    let options = || SqliteOptions { max_bytes, ..SqliteOptions::default() };
     runtime.block_on(SqliteStore::open(&path, options())?.close());
     let started = Instant::now();
     prefill(&path, rows)?;

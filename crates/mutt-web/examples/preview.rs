@@ -1,5 +1,11 @@
 //! Serves the pages with made-up data on a loopback port, for looking at them.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a tool for the people who write the pages"
+)]
+
 #[path = "../tests/it/support.rs"]
 #[expect(dead_code, reason = "shared with the tests, which use all of it")]
 mod support;
@@ -11,14 +17,26 @@ use mutt_store::store::{Actor, AlertAct, DeliveryStore as _, ReadStore as _};
 use mutt_web::Program as _;
 
 const SHOUTS: [(&str, &str, Severity); 9] = [
-    ("edge-r1", "%LINK-3-UPDOWN: Interface GigabitEthernet0/1, changed state to down", Severity::ERROR),
-    ("edge-r2", "rpd[1234]: bgp_hold_timeout: NOTIFICATION sent to 192.0.2.9, peer down", Severity::WARNING),
+    (
+        "edge-r1",
+        "%LINK-3-UPDOWN: Interface GigabitEthernet0/1, changed state to down",
+        Severity::ERROR,
+    ),
+    (
+        "edge-r2",
+        "rpd[1234]: bgp_hold_timeout: NOTIFICATION sent to 192.0.2.9, peer down",
+        Severity::WARNING,
+    ),
     ("core-s3", "%SYS-5-CONFIG_I: Configured from console by admin on vty0", Severity::NOTICE),
     ("fw-a", "session closed by policy 17 for 10.0.0.8", Severity::INFO),
     ("fw-a", "<script>alert(1)</script> \u{1b}[31mred\u{1b}[0m \u{202e}gnp.exe", Severity::DEBUG),
     ("dc-ups-1", "upsOnBattery: battery 81 %, mains down", Severity::CRITICAL),
     ("acc-sw-17", "port 12 is flapping, 6 changes in 10 s", Severity::WARNING),
-    ("edge-r1", "\u{5de}\u{5de}\u{5e9}\u{5e7} 3 \u{5dc}\u{5d0} \u{5d6}\u{5de}\u{5d9}\u{5df}", Severity::NOTICE),
+    (
+        "edge-r1",
+        "\u{5de}\u{5de}\u{5e9}\u{5e7} 3 \u{5dc}\u{5d0} \u{5d6}\u{5de}\u{5d9}\u{5df}",
+        Severity::NOTICE,
+    ),
     ("core-s3", "fan tray 2 failed, chassis alarm", Severity::ALERT),
 ];
 

@@ -274,7 +274,7 @@ pub(crate) fn sign_in(
     if state.auth.held_back(peer.0, now) {
         let mut problem = Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
-            codes::API_TOO_MANY,
+            &codes::API_TOO_MANY,
             "Too many failed sign-ins from this address. Wait a minute, then use the right token.",
         );
         problem.retry_after = Some(FAILURES_WINDOW.as_secs());
@@ -286,7 +286,7 @@ pub(crate) fn sign_in(
         tracing::warn!(code = %codes::API_UNAUTHORIZED, peer = %peer.0, "a sign-in failed");
         return Err(Problem::new(
             StatusCode::UNAUTHORIZED,
-            codes::API_UNAUTHORIZED,
+            &codes::API_UNAUTHORIZED,
             "This token is not known.",
         ));
     };

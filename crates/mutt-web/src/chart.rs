@@ -6,7 +6,7 @@ use mutt_store::store::MinuteRate;
 
 /// Width and height of the chart's own coordinates.
 const WIDTH: i64 = 960;
-const HEIGHT: i64 = 160;
+const HEIGHT: i64 = 120;
 
 /// Bars for each of the last `minutes` whole minutes, with summary numbers (events per minute).
 pub(crate) fn rates(rates: &[MinuteRate], now: Timestamp, minutes: i64) -> Value {
@@ -50,7 +50,7 @@ pub(crate) fn rates(rates: &[MinuteRate], now: Timestamp, minutes: i64) -> Value
 }
 
 fn scaled(value: u64, top: u64) -> i64 {
-    let height = u128::from(value) * 160 / u128::from(top.max(1));
+    let height = u128::from(value) * u128::from(HEIGHT.unsigned_abs()) / u128::from(top.max(1));
     // A minute with one event is seen beside one with a million.
     i64::try_from(height).unwrap_or(HEIGHT).max(i64::from(value > 0) * 2)
 }

@@ -55,11 +55,7 @@ fn has_key(query: &str) -> bool {
 }
 
 /// The outermost layer.
-pub(crate) async fn edge(
-    State(state): State<WebState>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(crate) async fn edge(State(state): State<WebState>, request: Request, next: Next) -> Response {
     let began = state.clock.monotonic();
     let correlation = correlation_of(request.headers(), &state);
     let path = request.uri().path().to_owned();
@@ -72,7 +68,7 @@ pub(crate) async fn edge(
     let mut response = if request.uri().query().is_some_and(has_key) {
         Problem::new(
             StatusCode::BAD_REQUEST,
-            codes::API_KEY_IN_URL,
+            &codes::API_KEY_IN_URL,
             "A key in the URL is refused: send it as Authorization: Bearer or X-API-KEY, and change it.",
         )
         .into_response()
@@ -161,5 +157,5 @@ pub(crate) async fn no_such_path(request: Request<Body>) -> Problem {
 /// The path exists, the method does not.
 pub(crate) async fn no_such_method(request: Request<Body>) -> Problem {
     let detail = format!("{} is not allowed on {}", request.method(), request.uri().path());
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, codes::API_NOT_FOUND, detail)
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, &codes::API_NOT_FOUND, detail)
 }

@@ -12,13 +12,16 @@ fn acts(c: char) -> bool {
         || ('\u{80}'..='\u{9f}').contains(&c)
 }
 
+/// The names of the C0 control characters. Names, not control pictures: few fonts have those.
+const CONTROLS: [&str; 32] = [
+    "NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "TAB", "LF", "VT", "FF", "CR",
+    "SO", "SI", "DLE", "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC",
+    "FS", "GS", "RS", "US",
+];
+
 /// The sign for a C0 control character or DEL.
-fn picture(c: char) -> Option<char> {
-    match c {
-        '\0'..='\x1f' => char::from_u32(0x2400 + u32::from(c)),
-        '\x7f' => Some('\u{2421}'),
-        _ => None,
-    }
+fn sign(c: char) -> Option<&'static str> {
+    if c == '\x7f' { Some("DEL") } else { CONTROLS.get(c as usize).copied() }
 }
 
 /// HTML of a text: escaped, with acting characters as marked signs.
@@ -31,8 +34,8 @@ pub(crate) fn html(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            c => match picture(c) {
-                Some(sign) => mark(&mut out, c, &sign.to_string()),
+            c => match sign(c) {
+                Some(sign) => mark(&mut out, c, sign),
                 None if acts(c) => mark(&mut out, c, &format!("U+{:04X}", u32::from(c))),
                 None => out.push(c),
             },
@@ -56,7 +59,7 @@ mod tests {
         let check = |text: &str, expected: &str| assert_eq!(html(text), expected);
         check("plain \u{e9}\u{4e2d}", "plain \u{e9}\u{4e2d}");
         check("<script>", "&lt;script&gt;");
-        check("\x1b[0m", "<span class=\"ctl\" title=\"U+001B\">\u{241b}</span>[0m");
+        check("\x1b[0m", "<span class=\"ctl\" title=\"U+001B\">ESC</span>[0m");
         check("a\u{202e}b", "a<span class=\"ctl\" title=\"U+202E\">U+202E</span>b");
         check("\u{85}", "<span class=\"ctl\" title=\"U+0085\">U+0085</span>");
     }

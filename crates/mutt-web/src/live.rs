@@ -176,6 +176,8 @@ struct Listener {
     who: Principal,
     filter: Filter,
     place: Option<i64>,
+    /// Where the reader left off, until it was caught up.
+    resume: Option<i64>,
     waiting: VecDeque<Sent>,
     troubled: bool,
     _seat: Seat,
@@ -199,7 +201,7 @@ pub(crate) fn listen(
     let waiting = VecDeque::from([hello]);
     let state = state.clone();
     let first =
-        Listener { state, who, filter, place: resume, waiting, troubled: false, _seat: seat };
+        Listener { state, who, filter, place: None, resume, waiting, troubled: false, _seat: seat };
     Ok(unfold(first, |mut listener| async move {
         loop {
             if let Some(sent) = listener.waiting.pop_front() {
@@ -215,12 +217,45 @@ pub(crate) fn listen(
                     _ = stop.wait_for(|stop| *stop) => return None,
                 }
             }
-            listener.look().await;
+            match listener.resume.take() {
+                Some(place) => listener.catch_up(place).await,
+                None => listener.look().await,
+            }
         }
     }))
 }
 
 impl Listener {
+    /// Reads what came since the reader left off, when that is little; else says that rows are missing.
+    async fn catch_up(&mut self, place: i64) {
+        let store = &self.state.store;
+        let read = async {
+            let (_, newest) = store.tail(None, 0).await?;
+            store.tail(Some(place.min(newest)), TAIL_ROWS).await
+        };
+        match read.await {
+            Ok((rows, next)) if rows.len() < TAIL_ROWS => {
+                self.place = Some(next);
+                let rows: Vec<Row> = rows.iter().map(Row::new).collect();
+                rows.iter().for_each(|row| self.push(row));
+            }
+            // Too much, or the store is away: the next look goes on from the newest place.
+            Ok(_) | Err(_) => self.gap(),
+        }
+    }
+
+    fn push(&mut self, row: &Row) {
+        if self.filter.wants(row) {
+            let sent = Sent::default().event("event").id(row.seq.to_string());
+            self.waiting.push_back(sent.data(&row.json));
+        }
+    }
+
+    fn gap(&mut self) {
+        let words = json!({"why": "more events arrived than are shown live"});
+        self.waiting.push_back(Sent::default().event("gap").data(words.to_string()));
+    }
+
     async fn look(&mut self) {
         let now = self.state.clock.monotonic();
         match self.state.live.turn(self.state.store.as_ref(), now, self.place).await {
@@ -230,14 +265,10 @@ impl Listener {
                     self.waiting.push_back(status("connected"));
                 }
                 if turn.gap && self.place.is_some() {
-                    let words = json!({"why": "more events arrived than are shown live"});
-                    self.waiting.push_back(Sent::default().event("gap").data(words.to_string()));
+                    self.gap();
                 }
                 self.place = Some(turn.place);
-                for row in turn.rows.iter().filter(|row| self.filter.wants(row)) {
-                    let sent = Sent::default().event("event").id(row.seq.to_string());
-                    self.waiting.push_back(sent.data(&row.json));
-                }
+                turn.rows.iter().for_each(|row| self.push(row));
             }
             Err(err) => {
                 if !self.troubled {

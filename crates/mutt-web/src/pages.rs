@@ -86,7 +86,7 @@ fn render(
                 "a page could not be made");
             Err(Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                mutt_model::codes::API_INTERNAL,
+                &mutt_model::codes::API_INTERNAL,
                 "The page could not be made; the log has the details.",
             ))
         }

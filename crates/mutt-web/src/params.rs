@@ -154,7 +154,7 @@ async fn bytes_of<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, 
     Bytes::from_request(request, state).await.map_err(|err| {
         if err.status() == StatusCode::PAYLOAD_TOO_LARGE {
             let detail = format!("the body is larger than {BODY_MAX} bytes");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, codes::API_BAD_REQUEST, detail)
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, &codes::API_BAD_REQUEST, detail)
         } else {
             Problem::bad("the body could not be read")
         }

@@ -12,7 +12,7 @@ use crate::state::HookError;
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
-    pub(crate) code: Code,
+    pub(crate) code: &'static Code,
     pub(crate) detail: String,
     pub(crate) retry_after: Option<u64>,
 }
@@ -21,36 +21,36 @@ pub(crate) struct Problem {
 pub(crate) type Answer<T = Response> = Result<T, Problem>;
 
 impl Problem {
-    pub(crate) fn new(status: StatusCode, code: Code, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, code: &'static Code, detail: impl Into<String>) -> Self {
         Self { status, code, detail: detail.into(), retry_after: None }
     }
 
     pub(crate) fn bad(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, codes::API_BAD_REQUEST, detail)
+        Self::new(StatusCode::BAD_REQUEST, &codes::API_BAD_REQUEST, detail)
     }
 
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, codes::API_NOT_FOUND, detail)
+        Self::new(StatusCode::NOT_FOUND, &codes::API_NOT_FOUND, detail)
     }
 
     pub(crate) fn conflict(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, codes::API_CONFLICT, detail)
+        Self::new(StatusCode::CONFLICT, &codes::API_CONFLICT, detail)
     }
 
     pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, codes::API_FORBIDDEN, detail)
+        Self::new(StatusCode::FORBIDDEN, &codes::API_FORBIDDEN, detail)
     }
 
     pub(crate) fn unauthorized() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
-            codes::API_UNAUTHORIZED,
+            &codes::API_UNAUTHORIZED,
             "Send a token: Authorization: Bearer TOKEN, or X-API-KEY: TOKEN.",
         )
     }
 
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
-        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, codes::API_INTERNAL, detail);
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, &codes::API_INTERNAL, detail);
         problem.retry_after = Some(RETRY_AFTER_SECS);
         problem
     }

@@ -12,11 +12,10 @@
   if (!body || !window.EventSource) return;
 
   const hex = (c) => "U+" + c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
-  const sign = (c) => {
-    const n = c.codePointAt(0);
-    if (n < 0x20) return String.fromCodePoint(0x2400 + n);
-    return n === 0x7f ? "\u2421" : hex(c);
-  };
+  // Names, not control pictures: few fonts have those.
+  const CONTROLS = ["NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "TAB", "LF", "VT", "FF", "CR",
+    "SO", "SI", "DLE", "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS", "RS", "US"];
+  const sign = (c) => (c === "\u007f" ? "DEL" : CONTROLS[c.codePointAt(0)] || hex(c));
   const element = (tag, className, text) => {
     const made = document.createElement(tag);
     if (className) made.className = className;
@@ -101,7 +100,10 @@
   };
   document.addEventListener("visibilitychange", () => { if (!document.hidden) soon(); });
 
-  const source = new EventSource("/api/v2/events/stream" + location.search);
+  tell();
+  const query = new URLSearchParams(location.search);
+  if (body.dataset.place) query.set("after", body.dataset.place);
+  const source = new EventSource("/api/v2/events/stream?" + query);
   source.addEventListener("hello", () => { words = "Connected"; document.body.dataset.live = "connected"; tell(); });
   source.addEventListener("event", (message) => {
     waiting.push(JSON.parse(message.data));

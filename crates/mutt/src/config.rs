@@ -408,14 +408,8 @@ pub struct WebUiConfig {
     pub behind_proxy: bool,
     /// Who may use API and UI. Empty: the first-start token in `<data_dir>/admin-token`.
     pub tokens: Vec<ApiToken>,
-    /// How long a browser session lasts.
-    #[serde(with = "amount::duration_text")]
-    pub session_lifetime: Duration,
     /// Most connections at one time.
     pub max_connections: usize,
-    /// How long one request may take to arrive.
-    #[serde(with = "amount::duration_text")]
-    pub request_timeout: Duration,
 }
 
 /// `[[web_ui.tokens]]`

@@ -1,6 +1,7 @@
 //! `muttctl serve`: the composition root. Everything is bound and opened before anything runs; then
 //! the supervisor runs the stages until it is told to end.
 
+pub mod clock_watch;
 mod demo;
 mod engines;
 mod listeners;
@@ -16,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::{Config, ConfigError};
 use crate::health::HealthBoard;
 use crate::services::Service;
-use crate::supervise::Supervisor;
+use crate::supervise::{Phase, Supervisor};
 use crate::telemetry::logs;
 
 /// Worker threads of the runtime at least, so that a blocking commit never stops the listeners.
@@ -106,8 +107,12 @@ async fn serve(config: Config, options: ServeOptions) -> Result<(), ServeError> 
             return Err(error);
         }
     };
+    let (watched, token) = (clock.clone(), supervisor.stop().serving);
+    supervisor.start(Phase::Serving, "clock watch", move || {
+        Box::pin(crate::health::watch_clock(watched.clone(), token.clone()))
+    });
     if let Err(error) = live.summary.publish(&config.data_dir) {
-        tracing::warn!(%error, "the list of listeners could not be written");
+        tracing::warn!(code = %codes::OUTPUT, %error, "listeners.json could not be written: muttctl will not find this program by itself, name it with --url");
     }
     notify_systemd(&[sd_notify::NotifyState::Ready]);
     let failed = wait(&supervisor, &live, &options, &config).await?;

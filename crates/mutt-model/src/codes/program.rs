@@ -11,11 +11,11 @@ super::codes! { PROGRAM:
         causes ["a sink or disk that does not answer"],
         check ["muttctl doctor"],
         fix ["Raise shutdown_timeout if it happens often."];
-    CLOCK_STEP = "MUTT-P003", "The clock of this host was set back",
-        means "The wall clock went back. Times of receipt do not step back; they stand still until the clock has caught up.",
+    CLOCK_STEP = "MUTT-P003", "The clock of this host was stepped",
+        means "The wall clock was set back or forward by more than 2 s. While it is behind, times of receipt do not step back; they stand still until the clock has caught up. No event is lost.",
         causes ["a manual change", "time synchronisation after a long break"],
-        check ["timedatectl status"],
-        fix ["Run time synchronisation (chronyd) on this host."];
+        check ["muttctl doctor", "timedatectl status"],
+        fix ["Let time synchronisation put the clock right: chronyc makestep", "Keep it running: systemctl enable --now chronyd"];
     UNREACHABLE = "MUTT-P004", "MUTT does not answer",
         means "The command line could not reach the REST API.",
         causes ["MUTT is not running", "another address: --url or MUTT_URL"],

@@ -1,3 +1,5 @@
+//! Shapes of messages as tables, and what must hold for any message.
+
 use super::*;
 
 fn shaped(message: &str) -> String {

@@ -220,7 +220,7 @@ mod tests {
         );
         check("SELECT body FROM alerts WHERE key = ?1 AND cleared = 0", "alerts_open");
         check(
-            "SELECT key FROM alerts WHERE cleared = 0 AND ages_out_at <= ?1 ORDER BY ages_out_at",
+            "SELECT key FROM alerts INDEXED BY alerts_age WHERE cleared = 0 AND ages_out_at <= ?1 ORDER BY ages_out_at",
             "alerts_age",
         );
         let audit = "SELECT body FROM audit_handled WHERE";

@@ -37,7 +37,7 @@ fn used_bytes(conn: &Connection) -> rusqlite::Result<u64> {
     Ok(unsigned(pages) * unsigned(pragma(conn, "page_size")?))
 }
 
-/// Between jobs: removes about twice what was written while the cap is passed.
+/// Between jobs: removes somewhat more than was written while the cap is passed.
 pub(super) fn keep_cap(writer: &mut Writer) -> Result<(), StoreError> {
     if writer.written < CAP_EVERY {
         return Ok(());
@@ -48,9 +48,16 @@ pub(super) fn keep_cap(writer: &mut Writer) -> Result<(), StoreError> {
         writer.since_evict = 0;
         counting::evict(&writer.conn)?;
     }
-    let mut left = signed(written.saturating_mul(2));
-    while left > 0 && used_bytes(&writer.conn)? > writer.max_bytes {
-        let removed = writer.transaction(|w| remove_oldest(&w.conn, CAP_CHUNK))?;
+    let mut left = signed(written.saturating_add(written / 4));
+    while left > 0 {
+        let over = used_bytes(&writer.conn)?.saturating_sub(writer.max_bytes);
+        if over == 0 {
+            return Ok(());
+        }
+        // Far above the cap large transactions save syncs; few rows are above 2 KiB, so that this
+        // does not remove more than is needed.
+        let rows = signed(over / 2_048).min(left).max(CAP_CHUNK);
+        let removed = writer.transaction(|w| remove_oldest(&w.conn, rows))?;
         if removed == 0 {
             return Ok(());
         }
@@ -132,7 +139,7 @@ fn clear_aged(
     let keys: Vec<String> = writer
         .conn
         .prepare_cached(
-            "SELECT key FROM alerts WHERE cleared = 0 AND ages_out_at <= ?1
+            "SELECT key FROM alerts INDEXED BY alerts_age WHERE cleared = 0 AND ages_out_at <= ?1
              ORDER BY ages_out_at LIMIT ?2",
         )?
         .query_map((now.0, signed(limit as u64)), |row| row.get(0))?
@@ -181,7 +188,10 @@ fn remove_ended(conn: &Connection, before: Timestamp) -> rusqlite::Result<u64> {
 /// Cleared alerts with their timelines.
 fn remove_alerts(conn: &Connection, before: Timestamp) -> rusqlite::Result<u64> {
     let ids: Vec<Id> = conn
-        .prepare_cached("SELECT id FROM alerts WHERE cleared = 1 AND cleared_at < ?1 LIMIT ?2")?
+        .prepare_cached(
+            "SELECT id FROM alerts INDEXED BY alerts_cleared_at
+             WHERE cleared = 1 AND cleared_at < ?1 LIMIT ?2",
+        )?
         .query_map((before.0, CHUNK), |row| audit::id(row, 0))?
         .collect::<rusqlite::Result<_>>()?;
     let mut timeline = conn.prepare_cached("DELETE FROM timeline WHERE alert_id = ?1")?;

@@ -101,8 +101,11 @@ pub(crate) async fn stream(
         severity_max: params.with("severity_max", "0 to 7 or a name", Severity::parse)?,
         handled: params.flag("handled")?,
     };
-    let resume =
-        headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+    let last = headers.get("last-event-id").and_then(|v| v.to_str().ok());
+    let resume = match last.and_then(|v| v.parse().ok()) {
+        Some(place) => Some(place),
+        None => params.number("after")?,
+    };
     let events = live::listen(&state, who, filter, resume)?;
     let events = futures_util::StreamExt::map(events, Ok::<_, Infallible>);
     let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();

@@ -35,7 +35,7 @@ pub(crate) async fn live(
     };
     let rows: Vec<Value> = first.iter().map(|row| value(row.to_json())).collect();
     let content = context! {
-        page => "live", rows => rows, filtered => filtered, form => filled(&params, &names),
+        page => "live", rows => rows, place => first.first().map(|row| row.seq), filtered => filtered, form => filled(&params, &names),
     };
     render(&state, Some(&who), "live.html", content)
 }
@@ -73,7 +73,7 @@ pub(crate) async fn one(
         event => value(&event),
         lineage => value(&lineage),
         unavailable => lineage["explanation"]["unavailable"].as_str(),
-        json => json,
+        json => json.lines().map(Value::from).collect::<Vec<_>>(),
         dump => dump(&raw),
         raw_bytes => raw.len(),
         raw_cut => raw.len() > DUMP_MAX,

@@ -31,6 +31,7 @@ const STREAM_PARAMS: &[Param] = &[
     ("q", "string", "Part of the message, case-insensitive."),
     ("severity_max", "string", "This severe or more: 0 to 7 or a name."),
     ("handled", "boolean", "Handled or unhandled only."),
+    ("after", "integer", "Go on after this place: the id of the last message seen."),
 ];
 const ALERT_PARAMS: &[Param] = &[
     ("state", "string", "open or cleared."),

@@ -29,7 +29,10 @@ async fn every_route_lets_in_exactly_the_roles_of_the_table() {
             let cell = format!("{} {} as {role:?}: {status}", route.method, route.path);
             match (route.access, role) {
                 (Access::Public, _) => {
-                    assert!(status != StatusCode::UNAUTHORIZED && status != StatusCode::FORBIDDEN, "{cell}");
+                    assert!(
+                        status != StatusCode::UNAUTHORIZED && status != StatusCode::FORBIDDEN,
+                        "{cell}"
+                    );
                 }
                 (Access::Needs(_), None) if route.path.starts_with("/api/") => {
                     assert_eq!(status, StatusCode::UNAUTHORIZED, "{cell}");
@@ -43,7 +46,10 @@ async fn every_route_lets_in_exactly_the_roles_of_the_table() {
                     assert_eq!(status, StatusCode::FORBIDDEN, "{cell}");
                 }
                 (Access::Needs(_), Some(_)) => {
-                    assert!(status != StatusCode::UNAUTHORIZED && status != StatusCode::FORBIDDEN, "{cell}");
+                    assert!(
+                        status != StatusCode::UNAUTHORIZED && status != StatusCode::FORBIDDEN,
+                        "{cell}"
+                    );
                     assert!(status != StatusCode::METHOD_NOT_ALLOWED, "{cell}");
                     assert!(!status.is_server_error(), "{cell}");
                 }

@@ -1,5 +1,7 @@
 //! The web service as its users meet it, in process over a real embedded store.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
+
 mod api;
 mod doors;
 mod live;

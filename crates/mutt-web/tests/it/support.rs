@@ -17,8 +17,8 @@ use mutt_rules::{CompileOptions, CompiledRules, Scratch, judge};
 use mutt_store::queue::QueueStats;
 use mutt_store::sqlite::{SqliteOptions, SqliteStore};
 use mutt_store::store::{
-    Actor, CommitPolicy, CommitStore as _, CommitWork, DeliveryStore as _, JudgedBatch,
-    LaneReport, RuleChange, RuleStore as _,
+    Actor, CommitPolicy, CommitStore as _, CommitWork, DeliveryStore as _, JudgedBatch, LaneReport,
+    RuleChange, RuleStore as _,
 };
 use mutt_web::{
     BackupDone, HookError, Notice, Program, Role, ServiceHealth, SinkTest, Token, WebParts,
@@ -28,17 +28,17 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 /// One request that was observed: endpoint, method, status.
-pub type Observed = (String, String, u16);
+pub(crate) type Observed = (String, String, u16);
 
 #[derive(Debug)]
-pub struct TestProgram {
-    pub tokens: Mutex<Arc<[Token]>>,
-    pub queue: Mutex<QueueStats>,
-    pub observed: Mutex<Vec<Observed>>,
-    pub changed: Mutex<Vec<i64>>,
+pub(crate) struct TestProgram {
+    pub(crate) tokens: Mutex<Arc<[Token]>>,
+    pub(crate) queue: Mutex<QueueStats>,
+    pub(crate) observed: Mutex<Vec<Observed>>,
+    pub(crate) changed: Mutex<Vec<i64>>,
 }
 
-pub fn token(role: Role) -> String {
+pub(crate) fn token(role: Role) -> String {
     format!("{}-token-0123456789", role.name())
 }
 
@@ -118,30 +118,27 @@ impl Program for TestProgram {
 }
 
 /// The service, and what a test needs to move it.
-pub struct World {
-    pub app: Router,
-    pub store: Arc<SqliteStore>,
-    pub program: Arc<TestProgram>,
-    pub clock: Clock,
-    pub stop: tokio::sync::watch::Sender<bool>,
+pub(crate) struct World {
+    pub(crate) app: Router,
+    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) program: Arc<TestProgram>,
+    pub(crate) clock: Clock,
+    pub(crate) stop: tokio::sync::watch::Sender<bool>,
     ids: Mutex<IdSource>,
     _dir: tempfile::TempDir,
 }
 
-pub const START: Timestamp = Timestamp::from_secs(1_780_000_000);
+pub(crate) const START: Timestamp = Timestamp::from_secs(1_780_000_000);
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Clock::manual(START))
     }
 
-    pub fn with(clock: Clock) -> Self {
+    pub(crate) fn with(clock: Clock) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let options = SqliteOptions {
-            clock: clock.clone(),
-            id_seed: Some(7),
-            ..SqliteOptions::default()
-        };
+        let options =
+            SqliteOptions { clock: clock.clone(), id_seed: Some(7), ..SqliteOptions::default() };
         let store = Arc::new(SqliteStore::open(&dir.path().join("store.db"), options).unwrap());
         let program = Arc::new(TestProgram {
             tokens: Mutex::new(tokens()),
@@ -165,7 +162,7 @@ impl World {
     }
 
     /// Stores rules: anything with `down` pages, `up` clears, `flap` makes a ticket.
-    pub async fn rules(&self) {
+    pub(crate) async fn rules(&self) {
         let mut down = Rule::contains("down", Handling::PageAndTicket);
         (down.name, down.problem) = (Some("link down".to_owned()), Some("link-down".to_owned()));
         let mut flap = Rule::contains("flap", Handling::TicketOnly);
@@ -176,12 +173,13 @@ impl World {
     }
 
     /// An event as it would come by syslog, now.
-    pub fn event(&self, host: &str, severity: Severity, message: &str) -> Event<'static> {
+    pub(crate) fn event(&self, host: &str, severity: Severity, message: &str) -> Event<'static> {
         let now = self.clock.wall();
         let id = self.ids.lock().unwrap().next(now);
         let raw = format!("<187>{host} {message}").into_bytes();
-        let mut event = Event::from_raw(id, now, Source::Syslog, "syslog-udp", "192.0.2.7:514", &raw)
-            .into_owned();
+        let mut event =
+            Event::from_raw(id, now, Source::Syslog, "syslog-udp", "192.0.2.7:514", &raw)
+                .into_owned();
         event.host = host.to_owned().into();
         event.severity = Some(severity);
         event.facility = Some(23);
@@ -192,7 +190,7 @@ impl World {
     }
 
     /// Judges and commits events as the Alerter does.
-    pub async fn commit(&self, events: &[Event<'static>]) {
+    pub(crate) async fn commit(&self, events: &[Event<'static>]) {
         let set = self.store.rule_set(None).await.unwrap();
         let options = CompileOptions { default_team: "NETO".to_owned() };
         let rules = CompiledRules::compile(&set, &options).unwrap();
@@ -227,7 +225,7 @@ impl World {
     }
 
     /// Lets a sink refuse its first waiting delivery for good.
-    pub async fn kill_one(&self, sink: &str) {
+    pub(crate) async fn kill_one(&self, sink: &str) {
         let now = self.clock.wall();
         let names = ["moog".to_owned(), "pager".to_owned()];
         self.store.declare_sinks(&names).await.unwrap();
@@ -248,12 +246,12 @@ impl World {
         self.store.finish(&lease, vec![finished], report).await.unwrap();
     }
 
-    pub async fn send(&self, request: Request<Body>) -> Response<Body> {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Response<Body> {
         self.app.clone().oneshot(request).await.unwrap()
     }
 
     /// A request with a role's token; the answer's status and JSON.
-    pub async fn call(
+    pub(crate) async fn call(
         &self,
         role: Role,
         method: &str,
@@ -275,7 +273,7 @@ impl World {
     }
 
     /// A page as a role sees it.
-    pub async fn page(&self, role: Role, path: &str) -> (StatusCode, String) {
+    pub(crate) async fn page(&self, role: Role, path: &str) -> (StatusCode, String) {
         let request = Request::builder()
             .uri(path)
             .header("authorization", format!("Bearer {}", token(role)))
@@ -285,14 +283,14 @@ impl World {
         (response.status(), text_of(response).await)
     }
 
-    pub async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let (status, body) = self.call(Role::Viewer, "GET", path, None).await;
         assert_eq!(status, StatusCode::OK, "{path}: {body}");
         body
     }
 }
 
-pub async fn text_of(response: Response<Body>) -> String {
+pub(crate) async fn text_of(response: Response<Body>) -> String {
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     String::from_utf8(bytes.to_vec()).unwrap()
 }

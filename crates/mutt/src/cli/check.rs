@@ -17,7 +17,12 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
         Ok(config) => {
             sinks = config.sinks.len();
             if !args.no_secrets {
-                errors.extend(config.unresolved(&ProcessEnv));
+                let written = config::written(args.config.as_deref(), &ProcessEnv, &mut Vec::new());
+                errors.extend(config.unresolved(&ProcessEnv).into_iter().map(|mut error| {
+                    let path: Vec<&str> = error.key.split('.').collect();
+                    error.origin = written.origin_of(&path).clone();
+                    error
+                }));
             }
         }
         Err(found) => errors.extend(found),

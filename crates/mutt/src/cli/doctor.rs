@@ -89,7 +89,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     if bad == 0 {
         return Ok(());
     }
-    Err(Failure::new(&codes::DOCTOR_FOUND, format!("{bad} bad findings")))
+    Err(Failure::new(&codes::DOCTOR_FOUND, output::counted(bad, "bad finding")))
 }
 
 /// Prints findings and counts the bad ones.

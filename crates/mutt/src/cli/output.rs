@@ -118,6 +118,11 @@ pub(super) fn table(headings: Vec<&str>, rows: Vec<Vec<String>>) -> io::Result<(
     line(&table.trim_fmt())
 }
 
+/// `1 finding`, `2 findings`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 /// The text of a value in a cell; control characters are made visible, so that a message from the
 /// network cannot drive the terminal.
 pub(super) fn cell(item: &Value, pointer: &str) -> String {

@@ -17,10 +17,14 @@ pub(super) fn run(args: &QueueArgs) -> Result<(), Failure> {
 }
 
 fn check(dir: &std::path::Path, json: bool) -> Result<(), Failure> {
-    let report = mutt_store::queue::check(dir).map_err(|why| {
+    let failed = |why: &dyn std::fmt::Display| {
         Failure::new(&codes::QUEUE_OPEN, format!("cannot check {}: {why}", dir.display()))
             .hint("name the data directory with --data-dir")
-    })?;
+    };
+    if !dir.is_dir() {
+        return Err(failed(&"there is no such folder"));
+    }
+    let report = mutt_store::queue::check(dir).map_err(|why| failed(&why))?;
     let value = serde_json::to_value(&report).unwrap_or_default();
     if json {
         output::line(&value.to_string())?;

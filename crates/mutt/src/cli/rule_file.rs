@@ -110,7 +110,10 @@ fn rule(node: &Node, at: usize) -> Result<Rule, Vec<ConfigError>> {
         .map(|error| {
             let origin = node.get(&[error.field]).map_or(&node.origin, |node| &node.origin);
             let key = format!("{shown}.{}", error.field);
-            let hint = error.suggestion.map(|hint| format!("; did you mean `{hint}`?"));
+            let hint = error.suggestion.map(|hint| match hint.contains(' ') {
+                true => format!("; {hint}"),
+                false => format!("; did you mean `{hint}`?"),
+            });
             let message = format!("`{key}`: {}{}", error.message, hint.unwrap_or_default());
             wrong(origin, &key, message)
         })

@@ -137,9 +137,11 @@ pub(super) fn explanation(value: &Value) -> Result<(), Failure> {
     let verdict = &value["verdict"];
     if !verdict.is_null() {
         let rule = output::cell(verdict, "/rule_id");
-        let by = if rule.is_empty() { "no rule".to_owned() } else { format!("rule {rule}") };
+        if rule.is_empty() {
+            return Ok(output::heading("no rule matches: unhandled, audited only")?);
+        }
         output::heading(&format!(
-            "decided by {by}: {} for {} ({})",
+            "decided by rule {rule}: {} for {} ({})",
             output::cell(verdict, "/decision"),
             output::cell(verdict, "/team"),
             output::cell(verdict, "/environment"),
@@ -200,7 +202,8 @@ fn report(findings: &[Finding], rules: usize, json: bool) -> Result<(), Failure>
         output::note(&format!("{rules} rules, nothing odd"));
         return Ok(());
     }
-    Err(Failure::new(&codes::FOUND, format!("{} findings in {rules} rules", findings.len())))
+    let found = output::counted(findings.len(), "finding");
+    Err(Failure::new(&codes::FOUND, format!("{found} in {rules} rules")))
 }
 
 fn import(target: &Target, file: &Path, dry_run: bool, why: &Reason) -> Result<(), Failure> {

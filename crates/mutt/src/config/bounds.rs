@@ -74,4 +74,84 @@ pub const BOUNDS: &[Bound] = &[
         what: "Length of a secret's file.",
         met: "The secret is refused (MUTT-C004).",
     },
+    Bound {
+        name: "RECORDS_MAX",
+        value: || mutt_wire::http::RECORDS_MAX.to_string(),
+        what: "Records in one HTTP request, whatever ingestor.http.max_records says.",
+        met: "413 (MUTT-I003).",
+    },
+    Bound {
+        name: "DATAGRAM_MAX",
+        value: || size(crate::net::udp::DATAGRAM_MAX),
+        what: "Bytes of one datagram.",
+        met: "No larger datagram exists.",
+    },
+    Bound {
+        name: "HEADER_TIMEOUT",
+        value: || duration(crate::net::http::HEADER_TIMEOUT),
+        what: "How long the head of an HTTP request may take to arrive.",
+        met: "The connection is closed.",
+    },
+    Bound {
+        name: "HANDSHAKE_TIMEOUT",
+        value: || duration(crate::net::http::HANDSHAKE_TIMEOUT),
+        what: "How long a TLS handshake may take.",
+        met: "The connection is closed.",
+    },
+    Bound {
+        name: "IDEMPOTENCY_KEY_MAX",
+        value: || size(crate::services::ingestor::http::IDEMPOTENCY_KEY_MAX),
+        what: "Length of an Idempotency-Key.",
+        met: "The key is not taken.",
+    },
+    Bound {
+        name: "CORRELATION_ID_MAX",
+        value: || size(crate::services::ingestor::http::CORRELATION_ID_MAX),
+        what: "Length of a client's X-Correlation-ID.",
+        met: "A new one is given instead.",
+    },
+    Bound {
+        name: "MATCH_STRING_BYTES_MAX",
+        value: || size(mutt_rules::validate::MATCH_STRING_BYTES_MAX),
+        what: "Length of a rule's match_string.",
+        met: "The rule is refused.",
+    },
+    Bound {
+        name: "REGEX_SIZE_LIMIT",
+        value: || size(mutt_rules::validate::REGEX_SIZE_LIMIT),
+        what: "Size of a compiled regex.",
+        met: "The rule is refused.",
+    },
+    Bound {
+        name: "REGEX_NEST_LIMIT",
+        value: || mutt_rules::validate::REGEX_NEST_LIMIT.to_string(),
+        what: "Nesting of a regex.",
+        met: "The rule is refused.",
+    },
+    Bound {
+        name: "TEMPLATE_BYTES_MAX",
+        value: || size(mutt_rules::template::TEMPLATE_BYTES_MAX),
+        what: "Length of the template of an unhandled message.",
+        met: "The template is cut there.",
+    },
+    Bound {
+        name: "COMMIT_PAUSE_MAX",
+        value: || duration(crate::services::alerter::COMMIT_PAUSE_MAX),
+        what: "Longest pause between tries of a failed commit.",
+        met: "The commit is tried again at this pace.",
+    },
+    Bound {
+        name: "FAILURES_MAX",
+        value: || crate::supervise::FAILURES_MAX.to_string(),
+        what: "Failures of one stage within a minute.",
+        met: "The process ends with exit code 1 (MUTT-P001).",
+    },
 ];
+
+fn size(bytes: usize) -> String {
+    mutt_model::amount::format_size(u64::try_from(bytes).unwrap_or(u64::MAX))
+}
+
+fn duration(time: std::time::Duration) -> String {
+    mutt_model::amount::format_duration(time)
+}

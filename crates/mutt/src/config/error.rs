@@ -27,6 +27,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::File { path, line: 0 } => f.write_str(path),
             Self::File { path, line } => write!(f, "{path}:{line}"),
             Self::Env(name) => write!(f, "environment {name}"),
             Self::CommandLine(flag) => f.write_str(flag),
@@ -36,7 +37,7 @@ impl fmt::Display for Origin {
 
 /// One error of a configuration. Prints as one line: code, place, key, what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{origin}: {message}")]
+#[error("{}{message}", self.place())]
 pub struct ConfigError {
     /// MUTT-C...
     pub code: &'static Code,
@@ -49,6 +50,13 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    fn place(&self) -> String {
+        match &self.origin {
+            Origin::Default => String::new(),
+            origin => format!("{origin}: "),
+        }
+    }
+
     /// A value that is not allowed.
     #[must_use]
     pub fn value(origin: &Origin, key: &str, message: String) -> Self {

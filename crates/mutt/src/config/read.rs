@@ -384,9 +384,7 @@ fn web_ui(r: &mut Reader<'_>, table: &Table<'_>) -> WebUiConfig {
         tls: r.tls(table),
         behind_proxy: r.flag(table, "behind_proxy"),
         tokens,
-        session_lifetime: r.duration(table, "session_lifetime"),
         max_connections: r.small(table, "max_connections"),
-        request_timeout: r.duration(table, "request_timeout"),
     }
 }
 

@@ -75,6 +75,18 @@ impl Node {
         }
     }
 
+    /// Where the path, or as much of it as was written, stands.
+    #[must_use]
+    pub fn origin_of(&self, path: &[&str]) -> &Origin {
+        let inner = path.split_first().and_then(|(first, rest)| match &self.value {
+            Value::Table(table) => table.get(*first).map(|node| (node, rest)),
+            // A list of tables is one place: its first.
+            Value::List(items) => items.first().map(|node| (node, path)),
+            _ => None,
+        });
+        inner.map_or(&self.origin, |(node, rest)| node.origin_of(rest))
+    }
+
     /// Sets the node at a path, making tables on the way; what is no table there is replaced.
     pub fn set(&mut self, path: &[&str], node: Self) {
         let Some((first, rest)) = path.split_first() else {
@@ -176,6 +188,7 @@ pub fn read_file(path: &Path, errors: &mut Vec<ConfigError>) -> Node {
 /// Parses the text of a file; every syntax error is reported.
 pub fn parse(text: &str, name: &str, errors: &mut Vec<ConfigError>) -> Node {
     let (table, wrong) = DeTable::parse_recoverable(text);
+    let whole = wrong.is_empty();
     for error in wrong {
         let line = error.span().map_or(1, |span| line_of(text, span.start));
         errors.push(ConfigError {
@@ -184,6 +197,10 @@ pub fn parse(text: &str, name: &str, errors: &mut Vec<ConfigError>) -> Node {
             key: String::new(),
             message: format!("not TOML: {}", error.message()),
         });
+    }
+    if !whole {
+        // What was recovered from a broken file would only make errors that are none.
+        return Node::empty();
     }
     let origin =
         |offset: usize| Origin::File { path: name.to_owned(), line: line_of(text, offset) };

@@ -22,43 +22,43 @@ const GONE: &[(&str, &str)] = &[
     ("flask_http_request_total", "gone: mutt_ingest_requests_total, mutt_webui_api_requests_total"),
     (
         "mutt_alerter_cache_dev_hosts_count",
-        "gone unless listed above: development hosts are part of the rule set",
+        "gone: development hosts are part of the rule set",
     ),
-    ("mutt_alerter_cache_reload_failures_total", "gone unless listed above: see MUTT-A003"),
+    ("mutt_alerter_cache_reload_failures_total", "gone: see MUTT-A003"),
     ("mutt_alerter_cache_reload_latency_seconds", "gone: rules are live within a second"),
-    ("mutt_alerter_cache_rules_count", "gone unless listed above: rules are part of the rule set"),
-    ("mutt_alerter_cache_teams_count", "gone unless listed above: teams are part of the rule set"),
+    ("mutt_alerter_cache_rules_count", "gone: rules are part of the rule set"),
+    ("mutt_alerter_cache_teams_count", "gone: teams are part of the rule set"),
     ("mutt_alerter_dlq_depth", "gone: no event is given up before the store"),
-    ("mutt_alerter_processing_latency_seconds", "gone unless listed above"),
+    ("mutt_alerter_processing_latency_seconds", "gone"),
     ("mutt_alerter_processing_list_depth", "gone: there is no processing list"),
     ("mutt_alerter_queue_depth", "gone: deliveries that wait are rows of the store"),
     ("mutt_alerter_shed_events_total", "gone: nothing is shed"),
-    ("mutt_circuit_breaker_failures", "gone unless listed above"),
-    ("mutt_circuit_breaker_state", "gone unless listed above"),
-    ("mutt_circuit_breaker_state_changes_total", "gone unless listed above"),
-    ("mutt_db_write_latency_ms", "gone unless listed above"),
+    ("mutt_circuit_breaker_failures", "gone"),
+    ("mutt_circuit_breaker_state", "gone"),
+    ("mutt_circuit_breaker_state_changes_total", "gone"),
+    ("mutt_db_write_latency_ms", "gone"),
     ("mutt_ingest_rate_limit_hits_total", "gone: there is no ingest limiter"),
-    ("mutt_moog_alerts_processed_total", "gone unless listed above"),
+    ("mutt_moog_alerts_processed_total", "gone"),
     ("mutt_moog_dlq_depth", "gone: dead is a state of a delivery"),
     ("mutt_moog_processing_list_depth", "gone: there is no processing list"),
-    ("mutt_moog_rate_limit_hits_total", "gone unless listed above"),
-    ("mutt_moog_request_latency_seconds", "gone unless listed above"),
-    ("mutt_moog_requests_total", "gone unless listed above"),
+    ("mutt_moog_rate_limit_hits_total", "gone"),
+    ("mutt_moog_request_latency_seconds", "gone"),
+    ("mutt_moog_requests_total", "gone"),
     ("mutt_remediation_dlq_depth", "gone: dead is a state of a delivery"),
-    ("mutt_remediation_loop_duration_seconds", "gone unless listed above"),
-    ("mutt_remediation_loops_total", "gone unless listed above"),
+    ("mutt_remediation_loop_duration_seconds", "gone"),
+    ("mutt_remediation_loops_total", "gone"),
     (
         "mutt_remediation_moog_health",
         "gone: a held lane says so, see mutt_remediation_* and the sinks' lanes",
     ),
     ("mutt_remediation_poison_messages_total", "gone: a refused delivery is replayed by hand"),
-    ("mutt_remediation_replay_fail_total", "gone unless listed above"),
-    ("mutt_remediation_replay_success_total", "gone unless listed above"),
+    ("mutt_remediation_replay_fail_total", "gone"),
+    ("mutt_remediation_replay_success_total", "gone"),
     (
         "mutt_retention_cleanup_last_run_timestamp_seconds",
         "gone: Remediation applies retention in each round",
     ),
-    ("mutt_retention_cleanup_records_deleted_total", "gone unless listed above"),
+    ("mutt_retention_cleanup_records_deleted_total", "gone"),
     (
         "mutt_retention_config_audits_deleted_total",
         "gone: Remediation applies retention in each round",
@@ -72,9 +72,9 @@ const GONE: &[(&str, &str)] = &[
     ("mutt_retention_events_deleted_total", "gone: Remediation applies retention in each round"),
     ("mutt_retention_last_run_timestamp", "gone: Remediation applies retention in each round"),
     ("mutt_retention_policy_days", "gone: see store.retention"),
-    ("mutt_webui_api_latency_seconds", "gone unless listed above"),
-    ("mutt_webui_api_requests_total", "gone unless listed above"),
-    ("mutt_webui_db_query_latency_ms", "gone unless listed above"),
+    ("mutt_webui_api_latency_seconds", "gone"),
+    ("mutt_webui_api_requests_total", "gone"),
+    ("mutt_webui_db_query_latency_ms", "gone"),
     ("mutt_webui_redis_scan_latency_seconds", "gone: there is no Redis scan"),
 ];
 
@@ -94,11 +94,6 @@ pub(super) fn page(date: &str) -> String {
         .iter()
         .copied()
         .filter(|(name, _)| ALL.iter().all(|metric| metric.name != *name))
-        .map(|(name, now)| (name, now.strip_suffix(" unless listed above").unwrap_or(now)))
-        .map(|(name, now)| match now.split_once(" unless listed above: ") {
-            Some((_, rest)) => (name, rest),
-            None => (name, now),
-        })
         .collect();
     names.extend(ALL.iter().filter(|m| !m.v2.is_empty()).map(|m| (m.name, m.v2)));
     names.sort_unstable();

@@ -13,13 +13,13 @@ use mutt_notify::{Auth, LaneConfig, SinkConfig as NotifyConfig, SinkKind as Noti
 use mutt_rules::CompileOptions;
 use mutt_store::queue::EventQueue;
 use mutt_store::store::{CommitPolicy, RetentionPolicy, Store};
-use mutt_web::{Token, WebParts, WebState};
+use mutt_web::{Notice, Token, WebParts, WebState};
 use tokio::sync::Notify;
 
 use super::engines::Engines;
 use super::listeners::Bound;
 use super::summary::Summary;
-use super::{ServeError, ServeOptions, demo};
+use super::{ServeError, ServeOptions, clock_watch, demo};
 use crate::config::{Config, ConfigError, Role, SinkAuth, SinkConfig};
 use crate::health::{HealthBoard, Port};
 use crate::net::http::HttpListener;
@@ -123,6 +123,7 @@ pub(super) async fn start(
             running = Some(wiring.web_ui(store, engines.queue.as_ref(), &bound)?);
         }
     }
+    wiring.clock_watch();
     if options.demo {
         demo::traffic(wiring.supervisor, &wiring.summary);
     }
@@ -186,6 +187,13 @@ impl Wiring<'_> {
             }
             self.serve(service, listener, metrics, Router::new());
         }
+    }
+
+    fn clock_watch(&mut self) {
+        let (clock, stop) = (self.clock.clone(), self.supervisor.stop().working);
+        self.supervisor.start(Phase::Working, "clock watch", move || {
+            Box::pin(clock_watch::run(clock.clone(), stop.clone()))
+        });
     }
 
     fn ingestor(&mut self, queue: &Arc<dyn EventQueue>, bound: &Bound) -> Result<(), ServeError> {
@@ -424,7 +432,7 @@ impl Wiring<'_> {
             queue: queue.cloned(),
             store: Arc::clone(store),
             board: Arc::clone(self.board),
-            notices: ArcSwap::default(),
+            notices: ArcSwap::from_pointee(small_buffers(bound)),
             data_dir: self.config.data_dir.clone(),
             clock: self.clock.clone(),
             metrics: WebMetrics::new(&metrics),
@@ -484,6 +492,24 @@ async fn tell_peer(mut request: axum::extract::Request) -> axum::extract::Reques
         request.extensions_mut().insert(mutt_web::Peer(peer));
     }
     request
+}
+
+/// What everybody should know about receive buffers that the kernel refused.
+fn small_buffers(bound: &Bound) -> Vec<Notice> {
+    let sockets = bound.syslog_udp.iter().chain(&bound.snmp_udp);
+    sockets
+        .filter(|socket| socket.granted < socket.asked)
+        .map(|socket| Notice {
+            level: "warning".to_owned(),
+            code: Some(codes::INGEST_RCVBUF.id.to_owned()),
+            text: format!(
+                "The kernel granted {} a receive buffer of {} bytes instead of {}: a burst may be dropped.",
+                socket.local(),
+                socket.granted,
+                socket.asked
+            ),
+        })
+        .collect()
 }
 
 fn configured_tokens(config: &Config) -> Result<Vec<Token>, ServeError> {

@@ -116,7 +116,7 @@ impl Summary {
         }
         if let (Some((scheme, a)), Some(key)) = (self.ingest_http, &self.ingest_key) {
             lines.push(format!(
-                "curl -H \"X-API-KEY: $(cat {})\" -d '{{\"hostname\":\"edge-r1\",\"message\":\"BGP peer 192.0.2.1 down\",\"severity\":\"error\"}}' {scheme}://{a}/ingest",
+                "curl -H \"X-API-KEY: $(cat {})\" -d '{{\"hostname\":\"edge-r1\",\"message\":\"%BGP-5-ADJCHANGE: neighbor 192.0.2.1 Down\",\"severity\":\"error\"}}' {scheme}://{a}/ingest",
                 key.display()
             ));
         }

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::rules::LiveRules;
-use crate::telemetry::metrics::{Counters, ServiceMetrics};
+use crate::telemetry::metrics::{Counters, FloatGauge, ServiceMetrics};
 
 /// Batches that one commit takes at most.
 pub const BATCHES_PER_COMMIT: usize = 16;
@@ -62,6 +62,7 @@ pub struct AlerterMetrics {
     meta_alerts: Counter,
     round: Histogram,
     write: Histogram,
+    waiting: FloatGauge,
 }
 
 impl AlerterMetrics {
@@ -74,6 +75,7 @@ impl AlerterMetrics {
             meta_alerts: metrics.counter(&names::ALERTER_META),
             round: metrics.histogram(&names::ALERTER_LATENCY),
             write: metrics.histogram(&names::DB_WRITE),
+            waiting: metrics.gauge(&names::ALERTER_QUEUE_DEPTH),
         }
     }
 
@@ -287,6 +289,9 @@ pub fn own_alert(
 pub async fn watch_queue(alerter: Arc<Alerter>, stop: CancellationToken) -> Result<(), String> {
     let (mut told, mut files) = (0, 0);
     while !stop.is_cancelled() {
+        if let Ok(ledger) = alerter.store.delivery_ledger().await {
+            alerter.metrics.waiting.set(ledger.pending as f64);
+        }
         let stats = alerter.queue.stats();
         if stats.lost_events > told || stats.set_aside.len() > files {
             let message = format!(

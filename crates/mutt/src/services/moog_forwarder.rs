@@ -99,6 +99,8 @@ struct Run<'a> {
     flights: FuturesUnordered<Flight>,
     looked_at: Duration,
     failures: u32,
+    /// The open breaker was told: a probe that fails is no news.
+    open_told: bool,
     limited: Counter,
     /// The last fetch filled its room: look again at once.
     more_waits: bool,
@@ -140,6 +142,7 @@ impl Lane {
                 flights: FuturesUnordered::new(),
                 looked_at: Duration::ZERO,
                 failures: 0,
+                open_told: false,
                 limited: self.metrics.limited.get_or_create(&labels).clone(),
                 more_waits: false,
                 held_waiting: 0,
@@ -298,7 +301,7 @@ impl Run<'_> {
             let Some(end) = self.scheduler.finish(id, attempt, wall, now) else { continue };
             self.count(&end.finished);
             if let Some(reason) = &end.changed.held {
-                tracing::error!(code = %codes::LANE_HELD, sink = self.lane.name, reason, "the lane is held; it is probed with a real delivery");
+                tracing::error!(code = %codes::LANE_HELD, sink = self.lane.name, reason, "the lane is held, nothing is lost: mend what the reason names; it is probed with a real delivery");
             }
             if end.changed.released {
                 tracing::info!(
@@ -351,7 +354,7 @@ impl Run<'_> {
         }
     }
 
-    fn breaker_changed(&self, state: BreakerState) {
+    fn breaker_changed(&mut self, state: BreakerState) {
         let name = self.lane.name.clone();
         let from = match state {
             BreakerState::Open => "closed",
@@ -363,10 +366,16 @@ impl Run<'_> {
             ("to_state", state.name().to_owned()),
         ];
         self.lane.metrics.breaker_changes.get_or_create(&labels).inc();
-        if state == BreakerState::Open {
-            tracing::error!(code = %codes::BREAKER_OPEN, sink = name, "the breaker is open; waiting deliveries do not age");
-        } else {
-            tracing::info!(sink = name, state = state.name(), "the breaker changed");
+        match state {
+            BreakerState::Open if !self.open_told => {
+                self.open_told = true;
+                tracing::error!(code = %codes::BREAKER_OPEN, sink = name, "the sink does not answer: its breaker is open, deliveries wait and do not age; it is probed with a real delivery");
+            }
+            BreakerState::Closed => {
+                self.open_told = false;
+                tracing::info!(sink = name, "the sink answers again: its breaker is closed");
+            }
+            BreakerState::Open | BreakerState::HalfOpen => {}
         }
         self.show_breaker();
     }

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use mutt_model::alert::SinkRoute;
 use mutt_model::metrics as names;
-use mutt_model::{Clock, IdSource};
+use mutt_model::{Clock, IdSource, codes};
 use mutt_notify::{Sink, test_delivery};
 use mutt_store::queue::{EventQueue, QueueStats};
 use mutt_store::store::Store;
@@ -17,6 +17,7 @@ use mutt_web::{BackupDone, HookError, Notice, Program, ServiceHealth, SinkTest, 
 
 use super::moog_forwarder::MakeSink;
 use crate::health::HealthBoard;
+use crate::serve::clock_watch;
 use crate::telemetry::metrics::{Counters, Histograms, ServiceMetrics};
 
 /// The running program as the web service sees it.
@@ -139,6 +140,16 @@ impl Program for Running {
                 level: "warning".to_owned(),
                 code: None,
                 text: "No sink is configured: alerts are kept, nothing is delivered.".to_owned(),
+            });
+        }
+        let behind = clock_watch::behind(&self.clock).as_secs();
+        if behind > 0 {
+            notices.push(Notice {
+                level: "error".to_owned(),
+                code: Some(codes::CLOCK_STEP.id.to_owned()),
+                text: format!(
+                    "The clock of this host was set back: it is {behind} s behind the newest event."
+                ),
             });
         }
         notices

@@ -25,7 +25,9 @@ fn with_sink(receiver: &Receiver, lines: &str) -> (Setup, Program) {
 
 #[track_caller]
 fn received(receiver: &Receiver, count: usize) {
-    until(&format!("{count} requests at the receiver"), || (receiver.count() >= count).then_some(()));
+    until(&format!("{count} requests at the receiver"), || {
+        (receiver.count() >= count).then_some(())
+    });
 }
 
 #[track_caller]
@@ -55,7 +57,7 @@ fn a_problem_and_its_clear_reach_the_webhook() {
     let ledger = program.at_rest().deliveries;
     assert_eq!((ledger.created, ledger.delivered), (2, 2), "{ledger:?}");
     // The life of the event, down to the attempt.
-    let event = &program.events("q=down", 1)[0];
+    let event = &program.events("q=to+down", 1)[0];
     let life = program.api().get(&format!("/api/v2/events/{}", event["id"].as_str().unwrap()));
     assert_eq!(life.pointer("/lineage/attempts/0/status"), Some(&json!(200)), "{life:#}");
     program.stop();
@@ -82,7 +84,7 @@ fn a_refused_payload_is_dead_and_replayed_with_the_same_key() {
     assert!(seen[0].headers.contains_key("idempotency-key"), "{:?}", seen[0].headers);
     let ledger = program.at_rest().deliveries;
     assert_eq!((ledger.created, ledger.delivered, ledger.dead), (1, 1, 0), "{ledger:?}");
-    let log = program.stop();
+    let log = program.stop().log;
     assert!(log.contains("MUTT-F003"), "{log}");
 }
 
@@ -164,7 +166,10 @@ fn syslog_and_trap_of_one_interface_meet_in_one_alert() {
         let found = alerts(&mut api);
         (found[0]["count"] == 2 && found.len() == 1).then(|| found[0].clone())
     });
-    assert_eq!((&alert["resource"], &alert["state"]), (&json!("GigabitEthernet0/12"), &json!("open")));
+    assert_eq!(
+        (&alert["resource"], &alert["state"]),
+        (&json!("GigabitEthernet0/12"), &json!("open"))
+    );
     trap("1.3.6.1.6.3.1.1.5.4");
     until("the trap clears it", || (alerts(&mut api)[0]["state"] == "cleared").then_some(()));
     assert_eq!(alerts(&mut api).len(), 1);
@@ -213,7 +218,11 @@ fn ten_thousand_pairs_arrive_in_the_order_of_their_key() {
     for (key, told) in &told {
         assert_eq!(told.len(), 2 * PAIRS);
         for (at, pair) in told.chunks(2).enumerate() {
-            assert_eq!((pair[0].0.as_str(), pair[1].0.as_str()), ("opened", "cleared"), "{key} pair {at}");
+            assert_eq!(
+                (pair[0].0.as_str(), pair[1].0.as_str()),
+                ("opened", "cleared"),
+                "{key} pair {at}"
+            );
             assert_eq!(pair[0].1, pair[1].1, "{key} pair {at} is of one alert");
         }
         // Alerts of one key follow each other: their ids grow with time.

@@ -2,11 +2,16 @@
 
 #[cfg(test)]
 mod cli;
+mod crash;
+mod delivery;
+#[cfg(test)]
+mod docs;
+mod doors;
+mod pressure;
 #[cfg(test)]
 mod provoked;
 #[cfg(test)]
 mod reference;
-mod delivery;
-mod doors;
 mod support;
+#[cfg(test)]
 mod tidy;

@@ -33,17 +33,17 @@ pub(crate) fn provoked(code: &str, seen: &str) {
 pub(crate) fn normalised(text: &str) -> String {
     let plain = without_colour(text.trim_end());
     let mut out = String::with_capacity(plain.len());
-    let mut word = String::new();
+    let (mut word, mut last) = (String::new(), String::new());
     for c in plain.chars() {
         if c.is_whitespace() || matches!(c, '"' | '`' | '(' | ')' | ',' | '=') {
-            out.push_str(&replaced(&word));
-            word.clear();
+            out.push_str(&replaced(&word, &last));
+            last = std::mem::take(&mut word);
             out.push(c);
         } else {
             word.push(c);
         }
     }
-    out.push_str(&replaced(&word));
+    out.push_str(&replaced(&word, &last));
     out.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
@@ -58,9 +58,12 @@ fn without_colour(text: &str) -> String {
     out
 }
 
-fn replaced(word: &str) -> String {
+fn replaced(word: &str, last: &str) -> String {
     let core = word.trim_end_matches([':', ';', '.']);
     let tail = &word[core.len()..];
+    if last == "process" && core.parse::<u32>().is_ok() {
+        return format!("1234{tail}");
+    }
     if mutt_model::Timestamp::parse_rfc3339(core).is_some() {
         return format!("2026-11-23T12:00:00.000000Z{tail}");
     }
@@ -90,6 +93,7 @@ fn what_differs_from_run_to_run_is_replaced() {
     check("at 2026-01-02T03:04:05.6Z: x\n", "at 2026-11-23T12:00:00.000000Z: x");
     check("http://127.0.0.1:43210/api", "http://127.0.0.1:PORT/api");
     check("127.0.0.1:8090", "127.0.0.1:8090");
+    check("process 77; 5", "process 1234; 5");
     check("\u{1b}[1;31merror\u{1b}[0m: no", "error: no");
     let tmp = std::env::temp_dir();
     check(&format!("{}/.tmpAbC/mutt.toml:3", tmp.display()), "/tmp/mutt/mutt.toml:3");

@@ -1,13 +1,16 @@
 //! Checks of this host: disk, files, kernel limits, clock, the way to the sinks.
 
+use std::io::ErrorKind;
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
 use mutt_model::amount::format_size;
+use mutt_model::codes;
 
 use super::{Context, Finding};
+use crate::cli::output::cell;
 use crate::config::ProcessEnv;
 use crate::secrets::{ADMIN_TOKEN_FILE, INGEST_KEY_FILE};
 
@@ -30,7 +33,15 @@ pub(super) fn data_dir(context: &Context) -> Vec<Finding> {
     let wrote = std::fs::write(&probe, b"x").and_then(|()| std::fs::remove_file(&probe));
     if let Err(why) = wrote {
         let owner = std::fs::metadata(dir).map_or(0, |meta| meta.uid());
-        let fix = format!("run as the user with id {owner}, or: chown -R mutt: {shown}");
+        let fix = match why.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                format!("du -xh -d 2 {shown}; free space on that disk, MUTT goes on by itself")
+            }
+            ErrorKind::ReadOnlyFilesystem => {
+                format!("findmnt -T {shown}; look at the disk in the kernel's log, then mount it writable")
+            }
+            _ => format!("run as the user with id {owner}, or: chown -R {owner} {shown}"),
+        };
         findings.push(Finding::bad(format!("cannot write in {shown}: {why}"), fix));
     }
     match nix::sys::statvfs::statvfs(dir.as_path()) {
@@ -39,7 +50,10 @@ pub(super) fn data_dir(context: &Context) -> Vec<Finding> {
             let needed = context.config.queue.min_free;
             let text = format!("{} free on the disk of {shown}", human(free));
             if free <= needed {
-                let text = format!("{text}, queue.min_free is {}", format_size(needed));
+                let text = format!(
+                    "{text}, queue.min_free is {}: nothing more is accepted (MUTT-I004)",
+                    format_size(needed)
+                );
                 findings.push(Finding::bad(text, format!("df -h {shown}; free space there")));
             } else if free <= needed.saturating_mul(2) {
                 findings.push(Finding::warn(text, format!("df -h {shown}; free space soon")));
@@ -100,6 +114,15 @@ fn readable_by_others(file: &Path) -> Option<Finding> {
 pub(super) fn receive_buffer(context: &Context) -> Vec<Finding> {
     let ingestor = &context.config.ingestor;
     let wanted = ingestor.syslog.receive_buffer.max(ingestor.snmp.receive_buffer);
+    if let Some(health) = &context.health {
+        let notices = health["notices"].as_array().into_iter().flatten();
+        let refused = notices.filter(|notice| notice["code"] == codes::INGEST_RCVBUF.id);
+        let fix = format!("sysctl -w net.core.rmem_max={wanted}; then start MUTT anew");
+        let found: Vec<Finding> =
+            refused.map(|notice| Finding::warn(cell(notice, "/text"), fix.clone())).collect();
+        let granted = || vec![Finding::ok("the kernel granted what is configured")];
+        return if found.is_empty() { granted() } else { found };
+    }
     let granted = std::fs::read_to_string("/proc/sys/net/core/rmem_max")
         .ok()
         .and_then(|text| text.trim().parse::<u64>().ok());
@@ -116,8 +139,13 @@ pub(super) fn receive_buffer(context: &Context) -> Vec<Finding> {
 }
 
 /// Somebody keeps this host's clock right.
-pub(super) fn clock(_: &Context) -> Vec<Finding> {
+pub(super) fn clock(context: &Context) -> Vec<Finding> {
     const DAEMONS: [&str; 5] = ["chronyd", "ntpd", "systemd-timesyn", "openntpd", "phc2sys"];
+    let notices = context.health.iter().flat_map(|health| health["notices"].as_array()).flatten();
+    if let Some(step) = notices.into_iter().find(|notice| notice["code"] == codes::CLOCK_STEP.id) {
+        let text = format!("{} ({})", cell(step, "/text"), codes::CLOCK_STEP);
+        return vec![Finding::bad(text, "chronyc makestep; systemctl enable --now chronyd")];
+    }
     let synced = Path::new("/run/systemd/timesync/synchronized").exists();
     let daemon = super::sockets::processes().find(|(_, name)| DAEMONS.contains(&name.as_str()));
     match (daemon, synced) {

@@ -2,6 +2,7 @@
 
 use mutt_model::Clock;
 use mutt_model::Timestamp;
+use mutt_model::codes;
 use mutt_rules::FindingKind;
 use serde_json::Value;
 
@@ -10,11 +11,14 @@ use crate::cli::api::{Api, block_on};
 use crate::cli::args::Target;
 use crate::cli::output::cell;
 use crate::cli::rules::in_force;
+use crate::services::Service;
 
 /// Events that wait longer than this are worth a look; ten times longer is bad.
 const BACKLOG_SECS: u64 = 60;
 /// No event for this long is worth a look.
 const SILENCE_SECS: u64 = 600;
+/// An event this far in the future was received before the clock was set back.
+const AHEAD_SECS: u64 = 5;
 
 /// Finds the running program.
 pub(super) fn connect(target: &Target) -> (Option<Api>, Option<Value>, Finding) {
@@ -54,8 +58,22 @@ pub(super) fn services(context: &Context) -> Vec<Finding> {
             Finding::bad(format!("{text} {detail}"), "journalctl -u mutt -n 50")
         })
         .collect();
+    let running: Vec<String> = health["services"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|service| cell(service, "/name"))
+        .collect();
+    for service in Service::ALL.iter().filter(|s| !running.iter().any(|name| name == s.name())) {
+        let text = format!("{service} does not run in this process (serve --only)");
+        findings.push(Finding::warn(text, "start MUTT without --only"));
+    }
     for notice in health["notices"].as_array().into_iter().flatten() {
         let code = cell(notice, "/code");
+        // These have checks of their own.
+        if [codes::INGEST_RCVBUF.id, codes::CLOCK_STEP.id].contains(&code.as_str()) {
+            continue;
+        }
         let fix = if code.is_empty() {
             "muttctl status".into()
         } else {
@@ -73,7 +91,11 @@ pub(super) fn backlog(context: &Context) -> Vec<Finding> {
     let age = queue["oldest_age_seconds"].as_u64().unwrap_or(0);
     let text = format!("{pending} events wait, the oldest for {age} s");
     let fix = "muttctl status; the Alerter's log says what it waits for";
-    let mut findings = vec![if age > BACKLOG_SECS * 10 {
+    let cap = context.config.queue.max_events;
+    let mut findings = vec![if pending >= cap {
+        let text = format!("{text}: it is full (MUTT-I004, queue.max_events = {cap})");
+        Finding::bad(text, fix)
+    } else if age > BACKLOG_SECS * 10 {
         Finding::bad(text, fix)
     } else if age > BACKLOG_SECS {
         Finding::warn(text, fix)
@@ -110,7 +132,7 @@ pub(super) fn ledger(context: &Context) -> Vec<Finding> {
     let dropped = events["dropped"].as_object().into_iter().flatten();
     for (reason, count) in dropped.filter(|(_, count)| count.as_u64() != Some(0)) {
         let text = format!("{count} events dropped so far: {reason}");
-        findings.push(Finding::warn(text, "muttctl queue status; METRICS.md tells the reasons"));
+        findings.push(Finding::warn(text, dropped_fix(reason)));
     }
     let dead = ledger["deliveries"]["dead"].as_u64().unwrap_or(0);
     if dead > 0 {
@@ -126,6 +148,15 @@ pub(super) fn ledger(context: &Context) -> Vec<Finding> {
     findings
 }
 
+/// What to look at for a reason of drops.
+fn dropped_fix(reason: &str) -> &'static str {
+    match reason {
+        "community" => "muttctl explain MUTT-I009; the log names the sender",
+        "queue_full" | "not_durable" => "muttctl queue status; muttctl explain MUTT-I004",
+        _ => "muttctl queue status; METRICS.md tells the reasons",
+    }
+}
+
 /// Something was heard lately.
 pub(super) fn silence(context: &Context) -> Vec<Finding> {
     let Some(api) = &context.api else { return Vec::new() };
@@ -136,7 +167,13 @@ pub(super) fn silence(context: &Context) -> Vec<Finding> {
     match newest {
         None => vec![Finding::warn("no event was ever heard", fix)],
         Some(at) => {
-            let age = Clock::System.wall().since(at).as_secs();
+            let now = Clock::System.wall();
+            let ahead = at.since(now).as_secs();
+            if ahead > AHEAD_SECS {
+                let text = format!("the newest event is {ahead} s in the future: this host's clock was set back (MUTT-P003)");
+                return vec![Finding::bad(text, "chronyc makestep; muttctl explain MUTT-P003")];
+            }
+            let age = now.since(at).as_secs();
             let text = format!("the newest event is {age} s old");
             let silent = age > SILENCE_SECS;
             vec![if silent { Finding::warn(text, fix) } else { Finding::ok(text) }]
@@ -159,18 +196,23 @@ pub(super) fn lanes(context: &Context) -> Vec<Finding> {
                     format!("{name} is held by hand, {waiting}"),
                     format!("muttctl sinks release {name} --reason TEXT"),
                 ),
-                Some(_) => Finding::bad(
-                    format!("{name} is held: {}, {waiting}", cell(lane, "/held_reason")),
-                    format!(
-                        "mend it, then: muttctl sinks test {name}; muttctl sinks release {name}"
-                    ),
-                ),
+                Some(_) => {
+                    let why = cell(lane, "/held_reason");
+                    let first = match why.contains("status 401") || why.contains("status 403") {
+                        true => format!("put the right credential where sinks.{name}.auth points"),
+                        false => "mend it".to_owned(),
+                    };
+                    Finding::bad(
+                        format!("{name} is held (MUTT-F002): {why}, {waiting}"),
+                        format!("{first}, then: muttctl sinks test {name}; muttctl sinks release {name} --reason TEXT"),
+                    )
+                }
                 None if lane["breaker"] == "open" => Finding::bad(
                     format!(
                         "{name} does not answer (MUTT-F005), {waiting}: {}",
                         cell(lane, "/last_error")
                     ),
-                    format!("muttctl sinks test {name}"),
+                    format!("mend the sink; it is probed by itself; muttctl sinks test {name} asks now"),
                 ),
                 None => Finding::ok(format!("{name}: {waiting}")),
             }

@@ -101,8 +101,7 @@ pub(super) const KEYS: &[Key] = &[
         "info",
         "The least important log lines that are written.",
         "error hides warnings that carry codes; debug and trace are for short use.",
-    )
-    .reloaded(),
+    ),
     key(
         "log.format",
         Kind::Choice(&["auto", "text", "json"]),

@@ -103,13 +103,14 @@ fn decoder(
     metrics: &ListenerMetrics,
     door: &Door,
 ) -> impl FnMut(&[u8], SocketAddr, Option<IpAddr>) {
-    let received_at = ingest.clock.wall();
     move |bytes, peer, asked| {
         if bytes.is_empty() {
             ingest.dropped(metrics, "empty", 1);
             return;
         }
         let peer_text = peer.to_string();
+        // Asked here and not before: the call may have waited for hours.
+        let received_at = ingest.clock.wall();
         let id = batcher.id(received_at);
         let frame = Frame { id, received_at, listener: NAME, peer: &peer_text, raw: bytes };
         let mut decoded = snmp::decode(frame);

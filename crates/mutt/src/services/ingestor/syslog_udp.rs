@@ -74,7 +74,6 @@ fn decoder(
     metrics: &ListenerMetrics,
     options: &syslog::Options,
 ) -> impl FnMut(&[u8], std::net::SocketAddr, Option<std::net::IpAddr>) {
-    let received_at = ingest.clock.wall();
     let mut last_peer = None;
     let mut peer_text = String::new();
     move |bytes, peer, _| {
@@ -86,6 +85,8 @@ fn decoder(
             peer_text = peer.to_string();
             last_peer = Some(peer);
         }
+        // Asked here and not before: the call may have waited for hours.
+        let received_at = ingest.clock.wall();
         let id = batcher.id(received_at);
         let frame = Frame { id, received_at, listener: NAME, peer: &peer_text, raw: bytes };
         batcher.push(&syslog::decode(frame, options));

@@ -8,14 +8,17 @@ use mutt_model::Event;
 use mutt_model::batch::decode_body;
 use rusqlite::{Connection, OpenFlags};
 
-/// Every audited event of a program that was ended.
+/// What the store of a program that was ended holds.
 #[derive(Debug)]
 pub(crate) struct Audit {
+    /// Every audited event.
     pub(crate) events: Vec<Event<'static>>,
+    /// The id of every delivery in state delivered.
+    pub(crate) delivered: Vec<String>,
 }
 
 impl Audit {
-    /// Reads both tables.
+    /// Reads both tables of the audit, and the deliveries.
     pub(crate) fn read(data_dir: &Path) -> Self {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
         let file = Connection::open_with_flags(data_dir.join("mutt.db"), flags).unwrap();
@@ -25,7 +28,10 @@ impl Audit {
             let bodies = rows.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
             events.extend(bodies.map(|body| decode_body(&body.unwrap()).unwrap().into_owned()));
         }
-        Self { events }
+        let mut rows = file.prepare("SELECT id FROM deliveries WHERE state = 3").unwrap();
+        let ids = rows.query_map([], |row| row.get::<_, [u8; 16]>(0)).unwrap();
+        let delivered = ids.map(|id| mutt_model::Id(id.unwrap()).to_string()).collect();
+        Self { events, delivered }
     }
 
     /// How often each number of a sender stands in the audit.

@@ -83,7 +83,8 @@ impl Client {
 fn read_answer(stream: &mut impl BufRead) -> io::Result<(Answer, bool)> {
     let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let first = line(stream)?;
-    let status = first.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or_else(|| broken("status"))?;
+    let status =
+        first.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or_else(|| broken("status"))?;
     let mut headers = Vec::new();
     loop {
         let text = line(stream)?;
@@ -136,7 +137,12 @@ impl Api {
         Self { client: Client::new(address), token }
     }
 
-    pub(crate) fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> io::Result<Answer> {
+    pub(crate) fn call(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> io::Result<Answer> {
         let bearer = format!("Bearer {}", self.token);
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
         let body = body.map(ToString::to_string).unwrap_or_default();
@@ -154,7 +160,8 @@ impl Api {
     /// POST that must succeed.
     #[track_caller]
     pub(crate) fn post(&mut self, path: &str, body: &Value) -> Value {
-        let answer = self.call("POST", path, Some(body)).unwrap_or_else(|e| panic!("POST {path}: {e}"));
+        let answer =
+            self.call("POST", path, Some(body)).unwrap_or_else(|e| panic!("POST {path}: {e}"));
         let text = String::from_utf8_lossy(&answer.body);
         assert!((200..300).contains(&answer.status), "POST {path}: {} {text}", answer.status);
         if answer.body.is_empty() { Value::Null } else { answer.json() }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -22,7 +23,7 @@ pub(crate) const MUTTCTL: &str = env!("CARGO_BIN_EXE_muttctl");
 /// How a program is started; the data outlives its runs.
 #[derive(Debug)]
 pub(crate) struct Setup {
-    folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
     data_dir: PathBuf,
     sections: BTreeMap<String, Vec<String>>,
     env: Vec<(String, String)>,
@@ -32,7 +33,7 @@ pub(crate) struct Setup {
 impl Setup {
     /// Everything on loopback, an empty data directory, no sink.
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Arc::new(tempfile::tempdir().unwrap());
         let data_dir = folder.path().join("data");
         let mut setup =
             Self { folder, data_dir, sections: BTreeMap::new(), env: Vec::new(), only: None };
@@ -112,7 +113,8 @@ impl Setup {
         }
         command.current_dir(self.folder.path()).stdin(Stdio::null());
         command.stdout(out.try_clone().unwrap()).stderr(out);
-        Process { child: command.spawn().unwrap(), log, from, ended: None }
+        let folder = Arc::clone(&self.folder);
+        Process { child: command.spawn().unwrap(), log, from, ended: None, _folder: folder }
     }
 
     /// Starts the program and waits until it listens.
@@ -147,6 +149,8 @@ pub(crate) struct Process {
     log: PathBuf,
     from: u64,
     ended: Option<ExitStatus>,
+    /// The data outlives the setup where a test has no further use for it.
+    _folder: Arc<tempfile::TempDir>,
 }
 
 impl Process {
@@ -264,7 +268,8 @@ impl Program {
         let text = String::from_utf8(answer.body).unwrap();
         let lines = text.lines().filter(|line| {
             let rest = line.strip_prefix(name);
-            rest.is_some_and(|r| r.starts_with(['{', ' '])) && labels.iter().all(|l| line.contains(l))
+            rest.is_some_and(|r| r.starts_with(['{', ' ']))
+                && labels.iter().all(|l| line.contains(l))
         });
         lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
     }
@@ -302,7 +307,7 @@ impl Program {
 
     /// SIGTERM; it must end well, without a stage that failed, and leave nothing half written.
     #[track_caller]
-    pub(crate) fn stop(mut self) -> String {
+    pub(crate) fn stop(mut self) -> Stopped {
         self.process.signal(Signal::SIGTERM);
         let status = self.process.wait();
         let log = self.log();
@@ -310,10 +315,12 @@ impl Program {
         for wrong in ["MUTT-P001", "panicked", "MUTT-P002"] {
             assert!(!log.contains(wrong), "{wrong} in the log:\n{log}");
         }
-        let left: Vec<_> = std::fs::read_dir(&self.data_dir).unwrap().map(|f| f.unwrap().path()).collect();
-        let half = left.iter().find(|path| path.extension().is_some_and(|e| e == "new" || e == "tmp"));
+        let left: Vec<_> =
+            std::fs::read_dir(&self.data_dir).unwrap().map(|f| f.unwrap().path()).collect();
+        let half =
+            left.iter().find(|path| path.extension().is_some_and(|e| e == "new" || e == "tmp"));
         assert_eq!(half, None, "a file was left half written");
-        log
+        Stopped { log, data_dir: self.data_dir.clone(), _folder: Arc::clone(&self.process._folder) }
     }
 
     /// Waits for audited events that `choose` takes: `count` of them, oldest first.
@@ -328,6 +335,21 @@ impl Program {
         assert_eq!(events.len(), count, "{events:#?}");
         events.reverse();
         events
+    }
+}
+
+/// A program that was ended well, with its data.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    pub(crate) log: String,
+    data_dir: PathBuf,
+    _folder: Arc<tempfile::TempDir>,
+}
+
+impl Stopped {
+    /// What its store holds.
+    pub(crate) fn audit(&self) -> super::Audit {
+        super::Audit::read(&self.data_dir)
     }
 }
 

@@ -166,9 +166,12 @@ impl Told {
         assert!(
             lost.is_empty() && twice.is_empty() && strange.is_empty(),
             "acknowledged and lost {}: {:?}; twice {}: {:?}; never sent {}: {:?}",
-            lost.len(), &lost[..lost.len().min(10)],
-            twice.len(), &twice[..twice.len().min(10)],
-            strange.len(), &strange[..strange.len().min(10)],
+            lost.len(),
+            &lost[..lost.len().min(10)],
+            twice.len(),
+            &twice[..twice.len().min(10)],
+            strange.len(),
+            &strange[..strange.len().min(10)],
         );
     }
 }
@@ -237,7 +240,8 @@ fn try_post(
     _again: bool,
 ) -> Option<bool> {
     let (address, secret) = lock(&shared.doors.http).clone()?;
-    let client = client.take_if(|c| c.address() == address).map_or_else(|| Client::new(address), |c| c);
+    let client =
+        client.take_if(|c| c.address() == address).map_or_else(|| Client::new(address), |c| c);
     let mut client = client;
     let headers = [("x-api-key", secret.as_str()), ("idempotency-key", key)];
     shared.open.fetch_add(1, Ordering::SeqCst);

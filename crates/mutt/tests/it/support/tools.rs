@@ -19,7 +19,8 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
 pub(crate) fn loggen() -> Option<Command> {
     let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/bin/loggen");
     let named = env("MUTT_LOGGEN").map(PathBuf::from);
-    let file = named.or_else(|| unpacked.is_file().then_some(unpacked)).or_else(|| find("loggen"))?;
+    let file =
+        named.or_else(|| unpacked.is_file().then_some(unpacked)).or_else(|| find("loggen"))?;
     Some(Command::new(file))
 }
 

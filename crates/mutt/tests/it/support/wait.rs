@@ -54,7 +54,10 @@ impl Stopwatch {
 }
 
 /// A variable of the environment that steers a test.
-#[expect(clippy::disallowed_methods, reason = "tests are steered by the environment, not by configuration")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are steered by the environment, not by configuration"
+)]
 pub(crate) fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

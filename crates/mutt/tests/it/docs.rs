@@ -1,0 +1,94 @@
+//! The documents' runner: README.md and docs/operations/*.md do what they say. A shell block carries a
+//! tag behind its language, which no reader sees:
+//!
+//! - ` ```bash run id=NAME ` is run as printed, in order, in a sandbox of the document's own (network,
+//!   processes, /etc, /var, /usr/local, /opt; the working directory looks like a clone with its
+//!   build). It ends with 0, or with `exit=N`; within `timeout=30s`; `retry=20s` repeats it until it
+//!   does and shows what is printed below it. `state=NAME` begins a new sandbox in that state
+//!   ([`states`]), without it the block goes on where the one before ended. `background` leaves it
+//!   running until the state ends; `ready=PORT` waits for its listener. `needs=PROGRAM,...` skips it
+//!   by name where one is not installed. `terminal` runs it on a terminal, where tables are drawn.
+//!   `destructive` asks for a `> **WARNING:**` above it.
+//! - ` ```text out=NAME match=same|contains|elided|regex ` is what that block prints; a block that
+//!   prints nothing worth showing says `expect=none`.
+//! - ` ```toml static=KIND [file=PATH] ` (kinds: mutt, toml, json, systemd) is parsed by what will
+//!   read it, and saved where the reader is told to save it.
+//! - ` ```bash external reason="..." ` needs a host that is not here; counted.
+//!
+//! Anything else that a reader would paste fails.
+
+mod execute;
+mod lint;
+mod matching;
+mod parse;
+mod sandbox;
+mod states;
+
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(root().join(name)).unwrap()
+}
+
+/// Runs a document, when it is written.
+fn document(name: &str) {
+    let root = root();
+    if !root.join(name).exists() {
+        println!("not written yet: {name}");
+        return;
+    }
+    let blocks = parse::blocks(&read(name)).unwrap_or_else(|faults| panic!("{name}:\n{faults:#?}"));
+    let count = execute::execute(&root, name, &blocks);
+    println!(
+        "{name}: {} blocks run, {} files parsed, {} external, {} skipped",
+        count.run, count.parsed, count.external, count.skipped
+    );
+}
+
+/// One test for each document, so that they run beside each other.
+macro_rules! documents {
+    ($($test:ident: $name:literal,)*) => {
+        /// The documents that are run.
+        const RUN: &[&str] = &[$($name),*];
+        $(#[test] fn $test() { document($name); })*
+    };
+}
+
+documents! {
+    readme: "README.md",
+    operations: "docs/operations/README.md",
+    installation_guide: "docs/operations/INSTALLATION_GUIDE.md",
+    service_operations: "docs/operations/SERVICE_OPERATIONS.md",
+    troubleshooting: "docs/operations/TROUBLESHOOTING.md",
+    configuration_guide: "docs/operations/CONFIGURATION_GUIDE.md",
+    monitoring_setup: "docs/operations/MONITORING_SETUP.md",
+    backup_recovery: "docs/operations/BACKUP_RECOVERY.md",
+    incident_response: "docs/operations/INCIDENT_RESPONSE.md",
+    developer_onboarding: "docs/operations/DEVELOPER_ONBOARDING.md",
+    testing_guide: "docs/operations/TESTING_GUIDE.md",
+    security_operations: "docs/operations/SECURITY_OPERATIONS.md",
+    performance_tuning: "docs/operations/PERFORMANCE_TUNING.md",
+    upgrade_migration: "docs/operations/UPGRADE_MIGRATION.md",
+}
+
+#[test]
+fn every_document_keeps_the_rules_and_is_run() {
+    let mut faults = Vec::new();
+    for name in lint::documents(&root()) {
+        if !RUN.contains(&name.as_str()) {
+            faults.push(format!("{name}: it is not run: add it to `documents!`"));
+        }
+        match parse::blocks(&read(&name)) {
+            Ok(blocks) => {
+                faults.extend(lint::lint(&name, &read(&name), &blocks));
+                faults.extend(lint::syntax(&name, &blocks));
+            }
+            Err(found) => faults.extend(found.iter().map(|fault| format!("{name}:{fault}"))),
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}

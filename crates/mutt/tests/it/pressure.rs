@@ -1,0 +1,181 @@
+//! Too much at once, and an end under load: senders are held back or counted, never lost in silence.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use crate::support::senders::number_in;
+use crate::support::wait::within;
+use crate::support::{Setup, until};
+
+/// The cap of the tests that fill the event queue, in events: the smallest that is allowed.
+const CAP: u64 = 1_000;
+
+fn line(number: &str) -> String {
+    format!("<190>1 - load app - - - nr={number}; {}\n", "x".repeat(200))
+}
+
+/// An Ingestor alone, with nobody to drain its queue.
+fn filled() -> (Setup, crate::support::Program) {
+    let mut setup = Setup::new();
+    setup.set("queue", &format!("max_events = {CAP}")).only(Some("ingestor"));
+    let program = setup.start();
+    let records: Vec<_> = (0..CAP).map(|n| json!({"hostname": "h", "message": n})).collect();
+    let answer = program.ingest(&[], &serde_json::Value::from(records).to_string());
+    assert_eq!(answer.status, 200);
+    (setup, program)
+}
+
+#[test]
+fn a_full_queue_answers_503_and_takes_nothing_of_the_request() {
+    let (mut setup, program) = filled();
+    let two = r#"[{"message":"one more"},{"message":"and another"}]"#;
+    let answer = program.ingest(&[("x-correlation-id", "full-1")], two);
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+    let body = answer.json();
+    assert_eq!((&body["code"], &body["correlation_id"]), (&json!("MUTT-I004"), &json!("full-1")));
+    program.stop();
+    // With an Alerter it drains, and takes again.
+    setup.only(None);
+    let program = setup.start();
+    until("room again", || (program.ingest(&[], two).status == 200).then_some(()));
+    let ledger = program.at_rest().events;
+    assert_eq!(ledger.audited, CAP + 2, "{ledger:?}");
+    assert_eq!(program.stop().audit().events.len() as u64, CAP + 2);
+}
+
+#[test]
+fn a_full_queue_drops_datagrams_and_counts_each() {
+    let (mut setup, program) = filled();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for number in 0..50 {
+        socket.send_to(line(&number.to_string()).as_bytes(), program.syslog_udp()).unwrap();
+    }
+    let labels = ["reason=\"queue_full\"", "listener=\"syslog-udp\""];
+    until("fifty drops in the metric", || {
+        let dropped = program.ingestor_metric("mutt_ingest_dropped_total", &labels);
+        ((dropped - 50.0).abs() < f64::EPSILON).then_some(())
+    });
+    program.stop();
+    // The ledger keeps them over the restart.
+    setup.only(None);
+    let program = setup.start();
+    let ledger = program.at_rest().events;
+    assert_eq!((ledger.received, ledger.audited), (CAP + 50, CAP), "{ledger:?}");
+    assert_eq!(ledger.dropped.get("queue_full"), Some(&50), "{ledger:?}");
+    program.stop();
+}
+
+#[test]
+fn a_full_queue_stops_reading_tcp() {
+    let (_setup, program) = filled();
+    let mut stream = TcpStream::connect(program.syslog_tcp()).unwrap();
+    stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let lines = line("tcp").repeat(100);
+    let mut written = 0_u64;
+    // What the kernel and one connection's buffer hold is far below this.
+    let most = 256 << 20;
+    while written < most && stream.write_all(lines.as_bytes()).is_ok() {
+        written += lines.len() as u64;
+    }
+    assert!(written < most, "TCP is still read though the queue is full");
+    let received =
+        program.ingestor_metric("mutt_ingest_received_total", &["listener=\"syslog-tcp\""]);
+    assert!(received < 1.0, "{received} events were taken over the cap");
+    let depth = program.ingestor_metric("mutt_ingest_queue_depth", &[]);
+    assert!((depth - CAP as f64).abs() < f64::EPSILON, "{depth}");
+    drop(stream);
+    program.kill();
+}
+
+/// Writes numbered lines until the reader half-closes; gives how many it wrote whole.
+fn write_until_told(address: SocketAddr, lane: usize, written: &AtomicUsize) -> usize {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut count = 0;
+    loop {
+        let mut lines = String::new();
+        for _ in 0..20 {
+            lines.push_str(&line(&format!("T{lane}-{count}")));
+            count += 1;
+        }
+        stream.write_all(lines.as_bytes()).expect("the connection was cut under the sender");
+        written.fetch_add(20, Ordering::SeqCst);
+        stream.set_nonblocking(true).unwrap();
+        let told = matches!(stream.read(&mut [0; 1]), Ok(0));
+        stream.set_nonblocking(false).unwrap();
+        if told {
+            stream.shutdown(Shutdown::Write).unwrap();
+            // The end of the reader is its word that all was read.
+            let _ = stream.read(&mut [0; 1]);
+            return count;
+        }
+    }
+}
+
+#[test]
+fn sigterm_under_load_loses_nothing_of_tcp() {
+    let setup = Setup::new();
+    let program = setup.start();
+    let written = Arc::new(AtomicUsize::new(0));
+    let senders: Vec<_> = (0..4)
+        .map(|lane| {
+            let (address, written) = (program.syslog_tcp(), Arc::clone(&written));
+            std::thread::spawn(move || write_until_told(address, lane, &written))
+        })
+        .collect();
+    until("load", || (written.load(Ordering::SeqCst) > 4_000).then_some(()));
+    program.stop();
+    let sent: usize = senders.into_iter().map(|s| s.join().unwrap()).sum();
+    // What was judged is in the audit, what was not yet is in the queue.
+    let program = setup.start();
+    let ledger = program.at_rest().events;
+    assert_eq!((ledger.received, ledger.audited), (sent as u64, sent as u64), "{ledger:?}");
+    let audit = program.stop().audit();
+    assert_eq!(audit.numbers().len(), sent);
+    assert!(audit.events.iter().all(|e| number_in(&e.message).is_some()));
+}
+
+#[test]
+fn datagrams_that_the_kernel_drops_are_counted_for_their_socket() {
+    let mut setup = Setup::new();
+    setup.set("ingestor.syslog", "receive_buffer = \"64KiB\"");
+    let mut program = setup.start();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    program.process().signal(Signal::SIGSTOP);
+    let (sent, to) = (2_000_u64, program.syslog_udp());
+    for number in 0..sent {
+        socket.send_to(line(&number.to_string()).as_bytes(), to).unwrap();
+    }
+    program.process().signal(Signal::SIGCONT);
+    let labels = [format!("socket=\"{to}\"")];
+    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+    let mut api = program.api();
+    let mut last = (0, 0);
+    let all = within(crate::support::wait::LONG, || {
+        let dropped = program.ingestor_metric("mutt_ingest_kernel_drops_total", &labels);
+        last = (api.ledger().events.audited, dropped as u64);
+        (last.0 + last.1 == sent).then_some(())
+    });
+    assert!(all.is_some(), "audited and dropped by the kernel: {last:?} of {sent}");
+    assert!(last.1 > 0, "the buffer held everything");
+    program.stop();
+}
+
+#[test]
+fn a_second_process_on_the_same_data_is_refused() {
+    let setup = Setup::new();
+    let program = setup.start();
+    let mut second = setup.spawn(None);
+    assert_eq!(second.wait().code(), Some(1), "{}", second.log());
+    assert!(second.log().contains("MUTT-S003"), "{}", second.log());
+    // The first one did not notice.
+    assert_eq!(program.ingest(&[], r#"{"message":"still here"}"#).status, 200);
+    program.events("q=still+here", 1);
+    program.stop();
+}
