@@ -718,6 +718,15 @@ pub trait UpkeepStore: Send + Sync {
         progress: Box<dyn Fn(u64, u64) + Send>,
     ) -> Result<(), StoreError>;
 
+    /// Puts a backup in the place of the whole store, while running, in one transaction; commits wait
+    /// meanwhile. What was counted of events is carried over.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Data`] when the backup is not whole, [`StoreError::Open`] when it is newer,
+    /// [`StoreError::Conflict`], [`StoreError::Transient`]; the store is unchanged in each case.
+    async fn restore(&self, backup: &std::path::Path) -> Result<(), StoreError>;
+
     /// Bytes on disk.
     fn bytes(&self) -> u64;
 

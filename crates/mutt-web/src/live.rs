@@ -228,16 +228,20 @@ pub(crate) fn listen(
 impl Listener {
     /// Reads what came since the reader left off, when that is little; else says that rows are missing.
     async fn catch_up(&mut self, place: i64) {
-        let store = &self.state.store;
+        let now = self.state.clock.monotonic();
+        let store = self.state.store.as_ref();
         let read = async {
-            let (_, newest) = store.tail(None, 0).await?;
-            store.tail(Some(place.min(newest)), TAIL_ROWS).await
+            // The ring stands first, so that nothing falls between it and what is read here.
+            let stands = self.state.live.turn(store, now, None).await?.place;
+            let (rows, _) = store.tail(Some(place.min(stands)), TAIL_ROWS).await?;
+            Ok::<_, StoreError>((rows, stands))
         };
         match read.await {
-            Ok((rows, next)) if rows.len() < TAIL_ROWS => {
-                self.place = Some(next);
-                let rows: Vec<Row> = rows.iter().map(Row::new).collect();
-                rows.iter().for_each(|row| self.push(row));
+            Ok((rows, stands)) if rows.len() < TAIL_ROWS => {
+                self.place = Some(stands);
+                for row in rows.iter().filter(|row| row.seq <= stands) {
+                    self.push(&Row::new(row));
+                }
             }
             // Too much, or the store is away: the next look goes on from the newest place.
             Ok(_) | Err(_) => self.gap(),

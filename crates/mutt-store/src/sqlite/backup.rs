@@ -6,9 +6,10 @@ use std::path::Path;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
+use super::SqliteStore;
 use super::engine::Writer;
 use super::open::{self, APPLICATION_ID, MIGRATIONS, beside, pragma};
-use super::{SqliteStore, totals::unsigned};
+use super::totals::{Totals, unsigned};
 use crate::store::StoreError;
 
 /// Pages copied between two reports of progress.
@@ -126,6 +127,10 @@ pub fn restore(backup: &Path, target: &Path) -> Result<(), StoreError> {
     copy(&from, &fresh, &|_, _| ())?;
     verify(&fresh)?;
     if target.exists() {
+        // A store that cannot be read any more has nothing to carry over.
+        if let Ok(before) = Connection::open(target).and_then(|old| Totals::load(&old)) {
+            carry_over(&before, &Connection::open(&fresh)?)?;
+        }
         set_aside(target)?;
     }
     fs::rename(&fresh, target).map_err(|e| failed(target, e))?;
@@ -158,6 +163,7 @@ fn replace(writer: &mut Writer, path: &Path, backup: &Path) -> Result<(), StoreE
             "the backup has another page size; restore it while MUTT is stopped".to_owned(),
         ));
     }
+    let before = Totals::load(&writer.conn)?;
     // All pages in one step: one transaction, so that a crash leaves the old or the new store.
     let step = Backup::new(&from, &mut writer.conn)?.step(-1)?;
     if step != StepResult::Done {
@@ -167,13 +173,31 @@ fn replace(writer: &mut Writer, path: &Path, backup: &Path) -> Result<(), StoreE
     writer.conn.flush_prepared_statement_cache();
     writer.conn.execute_batch("PRAGMA journal_mode = WAL")?;
     open::migrate(&mut writer.conn, path, MIGRATIONS)?;
+    carry_over(&before, &writer.conn)?;
     open::forget_leases(&writer.conn)
+}
+
+/// What was counted of events outlives a restore, as it outlives retention: the event queue counts on,
+/// and the ledger must balance. Orders and ids given out never go back, so that a live stream goes on
+/// and no two rules ever had one id.
+fn carry_over(before: &Totals, conn: &Connection) -> rusqlite::Result<()> {
+    let restored = Totals::load(conn)?;
+    Totals {
+        seq: restored.seq.max(before.seq),
+        delivery_seq: restored.delivery_seq.max(before.delivery_seq),
+        rule_id: restored.rule_id.max(before.rule_id),
+        audited: restored.audited.max(before.audited),
+        duplicates: restored.duplicates.max(before.duplicates),
+        lost: restored.lost.max(before.lost),
+        ..restored
+    }
+    .save(conn)
 }
 
 impl SqliteStore {
     /// Restores a backup while running: it is verified, then its pages replace the store's own in one
     /// transaction on the writing thread. Readers see the old store until then. Sink leases are
-    /// forgotten; totals go back to what they were in the backup.
+    /// forgotten; what was counted of events is carried over, so that the ledger still balances.
     ///
     /// # Errors
     ///

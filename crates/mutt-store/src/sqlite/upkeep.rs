@@ -281,6 +281,10 @@ impl UpkeepStore for SqliteStore {
         Ok(done)
     }
 
+    async fn restore(&self, backup: &Path) -> Result<(), StoreError> {
+        self.replace_with(backup).await
+    }
+
     async fn backup(
         &self,
         target: &Path,

@@ -63,6 +63,7 @@ pub(super) fn all() -> Map<String, Value> {
     status(&mut put);
     events(&mut put);
     alerts(&mut put);
+    deliveries(&mut put);
     rules(&mut put);
     all
 }
@@ -258,6 +259,9 @@ fn alerts(put: &mut dyn FnMut(&str, Value)) {
         ),
     );
     put("NoteRequest", strict(object(&[("text", "string"), ("reason", "string")], &["text"])));
+}
+
+fn deliveries(put: &mut dyn FnMut(&str, Value)) {
     put(
         "Delivery",
         object(

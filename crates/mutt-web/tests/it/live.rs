@@ -49,7 +49,16 @@ impl Stream {
     }
 
     async fn until(&mut self, words: &str) {
-        while !self.text.contains(words) {
+        // Keep-alives come too: count pieces, so that a stream without the words ends the test.
+        for _ in 0..10_000 {
+            if self.text.contains(words) {
+                return;
+            }
+            assert!(
+                !self.text.ends_with("\n\n:\n\n"),
+                "only keep-alives, no {words}: {}",
+                self.text
+            );
             assert_eq!(
                 self.frame(DEADLINE).await,
                 Some(true),

@@ -11,15 +11,24 @@ use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+/// Gives the PEM key as it is now: a rotation brings a new key with the new certificate.
+pub type KeySource = Arc<dyn Fn() -> Result<Secret, String> + Send + Sync>;
+
 /// Where a listener's TLS comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TlsFiles {
     /// PEM chain, leaf first.
     pub cert: PathBuf,
-    /// PEM key.
-    pub key: Secret,
+    /// See [`KeySource`].
+    pub key: KeySource,
     /// PEM certificates of the authorities that client certificates must come from.
     pub client_ca: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for TlsFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TlsFiles").field("cert", &self.cert).finish_non_exhaustive()
+    }
 }
 
 /// The TLS that a listener offers now.
@@ -87,7 +96,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 
 fn config(files: &TlsFiles) -> Result<ServerConfig, String> {
     let chain = certificates(&files.cert)?;
-    let key = PrivateKeyDer::from_pem_slice(files.key.expose().as_bytes())
+    let key = (files.key)()?;
+    let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes())
         .map_err(|e| format!("the TLS key: {e}"))?;
     let builder = match &files.client_ca {
         None => ServerConfig::builder().with_no_client_auth(),

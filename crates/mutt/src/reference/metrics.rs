@@ -20,10 +20,7 @@ const GONE: &[(&str, &str)] = &[
     ),
     ("flask_http_request_exceptions_total", "gone: mutt_webui_api_requests_total by status"),
     ("flask_http_request_total", "gone: mutt_ingest_requests_total, mutt_webui_api_requests_total"),
-    (
-        "mutt_alerter_cache_dev_hosts_count",
-        "gone: development hosts are part of the rule set",
-    ),
+    ("mutt_alerter_cache_dev_hosts_count", "gone: development hosts are part of the rule set"),
     ("mutt_alerter_cache_reload_failures_total", "gone: see MUTT-A003"),
     ("mutt_alerter_cache_reload_latency_seconds", "gone: rules are live within a second"),
     ("mutt_alerter_cache_rules_count", "gone: rules are part of the rule set"),

@@ -106,8 +106,12 @@ fn bind_http(
 
 fn load_tls(key: &str, tls: &TlsConfig) -> Result<Arc<Tls>, ServeError> {
     let wrong = |why: String| ServeError::new(codes::CONFIG_SECRET, format!("{key}: {why}"));
-    let secret = tls.key.resolve().map_err(|error| wrong(error.to_string()))?;
-    let files = TlsFiles { cert: tls.cert.clone(), key: secret, client_ca: tls.client_ca.clone() };
+    let reference = tls.key.clone();
+    let files = TlsFiles {
+        cert: tls.cert.clone(),
+        key: Arc::new(move || reference.resolve().map_err(|error| error.to_string())),
+        client_ca: tls.client_ca.clone(),
+    };
     Tls::load(files).map(Arc::new).map_err(wrong)
 }
 

@@ -213,7 +213,13 @@ impl Run<'_> {
                     store.give_back(&self.lease, &back).await?;
                 }
             }
-            (None, Some(_)) => self.scheduler.release(),
+            (None, Some(_)) => {
+                // What was mended may be a credential: resolve it again.
+                if let Ok(sink) = (self.lane.make)() {
+                    self.sink = sink;
+                }
+                self.scheduler.release();
+            }
             _ => {}
         }
         let labels = vec![("sink", name.clone())];

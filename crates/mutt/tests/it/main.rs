@@ -4,6 +4,7 @@
 mod cli;
 mod crash;
 mod delivery;
+mod disk;
 #[cfg(test)]
 mod docs;
 mod doors;

@@ -38,7 +38,9 @@ pub(super) fn data_dir(context: &Context) -> Vec<Finding> {
                 format!("du -xh -d 2 {shown}; free space on that disk, MUTT goes on by itself")
             }
             ErrorKind::ReadOnlyFilesystem => {
-                format!("findmnt -T {shown}; look at the disk in the kernel's log, then mount it writable")
+                format!(
+                    "findmnt -T {shown}; look at the disk in the kernel's log, then mount it writable"
+                )
             }
             _ => format!("run as the user with id {owner}, or: chown -R {owner} {shown}"),
         };

@@ -170,7 +170,9 @@ pub(super) fn silence(context: &Context) -> Vec<Finding> {
             let now = Clock::System.wall();
             let ahead = at.since(now).as_secs();
             if ahead > AHEAD_SECS {
-                let text = format!("the newest event is {ahead} s in the future: this host's clock was set back (MUTT-P003)");
+                let text = format!(
+                    "the newest event is {ahead} s in the future: this host's clock was set back (MUTT-P003)"
+                );
                 return vec![Finding::bad(text, "chronyc makestep; muttctl explain MUTT-P003")];
             }
             let age = now.since(at).as_secs();

@@ -11,7 +11,7 @@ use crate::support::program::Process;
 use crate::support::senders::{Load, Senders};
 
 /// Enough to meet every step several times.
-const LOAD: Load = Load { http: 3, records: 5, filling: 3_000, informs: 1, rounds: None };
+const LOAD: Load = Load { http: 3, records: 5, filling: 3_000, informs: 1 };
 
 #[track_caller]
 fn died(process: &mut Process, point: &str) {

@@ -43,7 +43,12 @@ pub(crate) fn execute(root: &Path, name: &str, blocks: &[Block]) -> Count {
                 let sandbox = sandbox.as_mut().unwrap();
                 let gone: Vec<&String> = run.needs.iter().filter(|n| !sandbox.has(n)).collect();
                 if gone.is_empty() {
-                    one(sandbox, &place, run, &block.text, output_of(blocks, &run.id));
+                    if run.background {
+                        sandbox.start(&run.id, &block.text);
+                        run.ready.into_iter().for_each(|port| sandbox.wait_for_port(port));
+                    } else {
+                        one(sandbox, &place, run, &block.text, output_of(blocks, &run.id));
+                    }
                     count.run += 1;
                 } else {
                     println!("skipped: {place} ({}): not installed: {gone:?}", run.id);
@@ -59,7 +64,12 @@ pub(crate) fn execute(root: &Path, name: &str, blocks: &[Block]) -> Count {
                 count.parsed += 1;
             }
             Kind::External { .. } => count.external += 1,
-            Kind::Output { .. } | Kind::Shown => {}
+            Kind::Output { of, matching } => {
+                if let Some(output) = sandbox.as_ref().and_then(|s| s.output_of_background(of)) {
+                    shows_by_now(&place, &output, *matching, &block.text);
+                }
+            }
+            Kind::Shown => {}
         }
     }
     count
@@ -78,16 +88,6 @@ fn one(sandbox: &mut Sandbox, place: &str, run: &Run, text: &str, shown: Option<
         Some((matching, shown)) => compare(matching, shown, printed),
         None => Ok(()),
     };
-    if run.background {
-        let output = sandbox.start(text);
-        if let Some(port) = run.ready {
-            sandbox.wait_for_port(port);
-        }
-        let found = within(LONG, || fits(&read(&output)).ok());
-        let printed = read(&output);
-        assert!(found.is_some(), "{}", fault(place, text, &fits(&printed), &printed));
-        return;
-    }
     let fits = |ended: &Ended| {
         if ended.exit != run.exit {
             return Err(format!("exit {} instead of {}", ended.exit, run.exit));
@@ -107,6 +107,14 @@ fn one(sandbox: &mut Sandbox, place: &str, run: &Run, text: &str, shown: Option<
         println!("--- the background printed\n{}", sandbox.printed());
     }
     assert!(result.is_ok(), "{}", fault(place, text, &result, &last.output));
+}
+
+/// What runs in the background has printed this when a reader gets here.
+fn shows_by_now(place: &str, output: &Path, matching: Matching, shown: &str) {
+    let found = within(LONG, || compare(matching, shown, &read(output)).ok());
+    let printed = read(output);
+    let result = compare(matching, shown, &printed);
+    assert!(found.is_some(), "{}", fault(place, "(in the background)\n", &result, &printed));
 }
 
 fn fault(place: &str, text: &str, result: &Result<(), String>, printed: &str) -> String {

@@ -21,7 +21,8 @@ const WARNING_NEAR: usize = 8;
 const HEADER: [&str; 6] =
     ["Version", "Last Updated", "Maintained By", "Audience", "Prerequisites", "Related Docs"];
 /// Commands that need a real host of the field.
-const EXTERNAL: [&str; 14] = [
+const EXTERNAL: &[&str] = &[
+    "scripts/test",
     "cd",
     "dnf",
     "firewall-cmd",
@@ -79,11 +80,17 @@ pub(crate) fn lint(name: &str, text: &str, blocks: &[Block]) -> Vec<String> {
 /// Every run block shows its output, or says that it has none; every output has its block.
 fn pairs(blocks: &[Block]) -> Vec<String> {
     let mut faults = Vec::new();
-    let (mut ids, mut shown) = (BTreeSet::new(), BTreeSet::new());
+    let (mut ids, mut shown, mut later) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for block in blocks {
         let fresh = match &block.kind {
-            Kind::Run(run) => ids.insert(run.id.as_str()),
-            Kind::Output { of, .. } => shown.insert(of.as_str()),
+            Kind::Run(run) => {
+                if run.background {
+                    later.insert(run.id.as_str());
+                }
+                ids.insert(run.id.as_str())
+            }
+            // What runs in the background prints on and on.
+            Kind::Output { of, .. } => shown.insert(of.as_str()) || later.contains(of.as_str()),
             _ => true,
         };
         if !fresh {

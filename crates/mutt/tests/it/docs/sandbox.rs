@@ -46,6 +46,14 @@ pub(crate) struct Ended {
     pub(crate) exit: i32,
 }
 
+/// A script that runs until the sandbox ends.
+#[derive(Debug)]
+struct Background {
+    id: String,
+    output: PathBuf,
+    child: Child,
+}
+
 /// One machine of its own.
 #[derive(Debug)]
 pub(crate) struct Sandbox {
@@ -54,7 +62,7 @@ pub(crate) struct Sandbox {
     /// The first process inside, as the host sees it.
     inside: String,
     scripts: usize,
-    background: Vec<(PathBuf, Child)>,
+    background: Vec<Background>,
 }
 
 /// Why documents cannot be run here, when they cannot.
@@ -138,10 +146,15 @@ impl Sandbox {
     }
 
     /// Starts a script that runs until the sandbox ends.
-    pub(crate) fn start(&mut self, text: &str) -> PathBuf {
+    pub(crate) fn start(&mut self, id: &str, text: &str) {
         let (output, mut command) = self.command(text, None);
-        self.background.push((output.clone(), command.spawn().unwrap()));
-        output
+        let child = command.spawn().unwrap();
+        self.background.push(Background { id: id.to_owned(), output, child });
+    }
+
+    /// Where a background script prints.
+    pub(crate) fn output_of_background(&self, id: &str) -> Option<PathBuf> {
+        self.background.iter().find(|one| one.id == id).map(|one| one.output.clone())
     }
 
     /// Waits until something inside listens on a TCP port of loopback.
@@ -155,7 +168,7 @@ impl Sandbox {
     /// What the background has printed.
     pub(crate) fn printed(&self) -> String {
         let all = self.background.iter();
-        all.map(|(output, _)| read(output)).collect::<Vec<_>>().join("\n---\n")
+        all.map(|one| read(&one.output)).collect::<Vec<_>>().join("\n---\n")
     }
 
     /// Whether a program is there.
@@ -176,8 +189,8 @@ impl Drop for Sandbox {
         // With its first process every process of the sandbox ends.
         let _ = self.holder.kill();
         let _ = self.holder.wait();
-        for (_, child) in &mut self.background {
-            let _ = child.wait();
+        for one in &mut self.background {
+            let _ = one.child.wait();
         }
     }
 }

@@ -51,7 +51,7 @@ pub(crate) fn enter(sandbox: &mut Sandbox, name: &str) {
                 assert_eq!(ended.exit, 0, "state {name}: {text}\n{}", ended.output);
             }
             Step::Start(text, port) => {
-                sandbox.start(text);
+                sandbox.start(name, text);
                 sandbox.wait_for_port(*port);
             }
         }

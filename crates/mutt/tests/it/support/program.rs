@@ -8,7 +8,6 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -183,10 +182,6 @@ impl Process {
             let _ = kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal);
         }
     }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
 }
 
 impl Drop for Process {
@@ -352,6 +347,3 @@ impl Stopped {
         super::Audit::read(&self.data_dir)
     }
 }
-
-/// How long a test gives a thing that is expected at once.
-pub(crate) const SOON: Duration = Duration::from_secs(20);

@@ -22,6 +22,8 @@ const INFORM_TIMEOUT: Duration = Duration::from_millis(400);
 const PAUSE: Duration = Duration::from_millis(10);
 /// Hosts that a sender speaks for.
 const HOSTS: u64 = 16;
+/// A host says the same thing so often.
+const TIMES: u64 = 5;
 
 /// The number in a message, as `nr=H0-17;`.
 pub(crate) fn number_in(message: &str) -> Option<&str> {
@@ -62,18 +64,11 @@ pub(crate) struct Load {
     pub(crate) filling: usize,
     /// Threads that send informs.
     pub(crate) informs: usize,
-    /// Requests or informs of one thread; none: until it is told to stop.
-    pub(crate) rounds: Option<usize>,
 }
 
 impl Load {
     pub(crate) const STEADY: Self =
-        Self { http: 4, records: 5, filling: 0, informs: 2, rounds: None };
-
-    pub(crate) const fn rounds(mut self, rounds: usize) -> Self {
-        self.rounds = Some(rounds);
-        self
-    }
+        Self { http: 4, records: 5, filling: 0, informs: 2 };
 }
 
 /// Running senders.
@@ -103,7 +98,7 @@ impl Senders {
         }
         for lane in 0..load.informs {
             let shared = Arc::clone(&shared);
-            threads.push(std::thread::spawn(move || inform(&shared, lane, load)));
+            threads.push(std::thread::spawn(move || inform(&shared, lane)));
         }
         Self { shared, threads }
     }
@@ -131,11 +126,6 @@ impl Senders {
     /// No new numbers; what was sent is repeated until it is answered.
     pub(crate) fn finish(self) -> Told {
         self.shared.stop.store(true, Ordering::SeqCst);
-        self.wait()
-    }
-
-    /// Waits until a load with a limit is through.
-    pub(crate) fn wait(self) -> Told {
         for thread in self.threads {
             thread.join().unwrap();
         }
@@ -145,13 +135,6 @@ impl Senders {
             refused: self.shared.refused.load(Ordering::SeqCst),
             repeated: self.shared.repeated.load(Ordering::SeqCst),
         }
-    }
-
-    /// Ends without repeating what was not answered: for a program that is gone for good.
-    pub(crate) fn give_up(self) -> Told {
-        *lock(&self.shared.doors.http) = None;
-        *lock(&self.shared.doors.snmp) = None;
-        self.finish()
     }
 }
 
@@ -181,21 +164,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Whether a thread begins another round.
-fn goes_on(shared: &Shared, load: Load, round: usize) -> bool {
-    !shared.stop.load(Ordering::SeqCst) && load.rounds.is_none_or(|most| round < most)
+fn goes_on(shared: &Shared) -> bool {
+    !shared.stop.load(Ordering::SeqCst)
 }
 
 fn post(shared: &Shared, lane: usize, load: Load) {
     let mut client = None;
     let mut round = 0;
-    while goes_on(shared, load, round) {
+    while goes_on(shared) {
         let numbers: Vec<String> =
             (0..load.records).map(|at| format!("H{lane}-{}", round * load.records + at)).collect();
         let records = numbers.iter().map(|number| record(number, load.filling));
         let body = serde_json::Value::from_iter(records).to_string();
         let key = format!("lane {lane} round {round}");
         lock(&shared.sent).extend(numbers.iter().cloned());
-        if !repeat(shared, |again| try_post(shared, &mut client, &key, &body, again)) {
+        if !repeat(shared, || try_post(shared, &mut client, &key, &body)) {
             return;
         }
         lock(&shared.acknowledged).extend(numbers);
@@ -203,10 +186,10 @@ fn post(shared: &Shared, lane: usize, load: Load) {
     }
 }
 
-/// An event of a sender. Every second number of a host reports the end of the trouble before it.
+/// An event of a sender: a trouble of its host is told a few times, then its end a few times.
 fn record(number: &str, filling: usize) -> serde_json::Value {
     let n: u64 = number.rsplit('-').next().unwrap().parse().unwrap();
-    let state = if n / HOSTS % 2 == 0 { "down" } else { "up" };
+    let state = if n / HOSTS / TIMES % 2 == 0 { "down" } else { "up" };
     let host = format!("{}-{}", number.split('-').next().unwrap(), n % HOSTS).to_lowercase();
     json!({
         "hostname": host, "severity": 3, "filling": "x".repeat(filling),
@@ -215,14 +198,12 @@ fn record(number: &str, filling: usize) -> serde_json::Value {
 }
 
 /// Tries until it is answered; `false` when there is nobody to ask any more.
-fn repeat(shared: &Shared, mut attempt: impl FnMut(bool) -> Option<bool>) -> bool {
-    let mut again = false;
+fn repeat(shared: &Shared, mut attempt: impl FnMut() -> Option<bool>) -> bool {
     loop {
-        match attempt(again) {
+        match attempt() {
             Some(true) => return true,
             Some(false) => {
                 shared.repeated.fetch_add(1, Ordering::SeqCst);
-                again = true;
                 dawdle(PAUSE);
             }
             // Nowhere to send to: wait for a door, unless it is over.
@@ -237,7 +218,6 @@ fn try_post(
     client: &mut Option<Client>,
     key: &str,
     body: &str,
-    _again: bool,
 ) -> Option<bool> {
     let (address, secret) = lock(&shared.doors.http).clone()?;
     let client =
@@ -259,17 +239,17 @@ fn try_post(
     }
 }
 
-fn inform(shared: &Shared, lane: usize, load: Load) {
+fn inform(shared: &Shared, lane: usize) {
     // One socket for all of it: the peer is a part of how a repeat is recognised.
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(INFORM_TIMEOUT)).unwrap();
     let mut round = 0;
-    while goes_on(shared, load, round) {
+    while goes_on(shared) {
         let number = format!("I{lane}-{round}");
         let request = i32::try_from(round + 1).unwrap();
         let pdu = inform_pdu(request, &number);
         lock(&shared.sent).insert(number.clone());
-        let done = repeat(shared, |_| {
+        let done = repeat(shared, || {
             let address = (*lock(&shared.doors.snmp))?;
             shared.open.fetch_add(1, Ordering::SeqCst);
             let answered = ask(&socket, address, &pdu, request);
