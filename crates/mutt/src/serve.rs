@@ -86,6 +86,7 @@ async fn serve(config: Config, options: ServeOptions) -> Result<(), ServeError> 
         if options.only.is_empty() { Service::ALL.to_vec() } else { options.only.clone() };
     let bound = listeners::bind(&config, &services)?;
     let engines = engines::open(&config, &services, &clock).await?;
+    summary::Summary::withdraw(&config.data_dir);
     let mut supervisor = Supervisor::new(clock.clone());
     let board = Arc::new(HealthBoard::new(clock.clone()));
     let built = stages::start(
@@ -118,6 +119,7 @@ async fn serve(config: Config, options: ServeOptions) -> Result<(), ServeError> 
     let failed = wait(&supervisor, &live, &options, &config).await?;
     notify_systemd(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("ending: listeners first, then what was accepted is made durable");
+    summary::Summary::withdraw(&config.data_dir);
     let in_time = supervisor.shut_down(config.shutdown_timeout).await;
     engines.close().await;
     if !in_time {

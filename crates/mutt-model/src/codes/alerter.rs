@@ -26,4 +26,9 @@ super::codes! { ALERTER:
         causes ["a failing disk", "a file that was changed by hand"],
         check ["muttctl queue check", "muttctl queue status"],
         fix ["Check the disk. Keep the file that was set aside until the loss is understood."];
+    ALERTER_QUEUE_TROUBLE = "MUTT-A006", "The event queue cannot be read now",
+        means "The disk of the event queue refused to be read or written. Judging waits and tries again; nothing is given up.",
+        causes ["a failing disk", "a disk that was taken away or is read-only"],
+        check ["muttctl queue status", "muttctl doctor"],
+        fix ["Mend the disk; the Alerter goes on by itself."];
 }

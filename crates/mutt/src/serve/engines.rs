@@ -10,13 +10,8 @@ use mutt_store::sqlite::{SqliteOptions, SqliteStore};
 use mutt_store::store::{Actor, OpenError, RuleChange, Store, StoreError};
 
 use super::ServeError;
-use crate::config::Config;
+use crate::config::{Config, QUEUE_DIR, STORE_FILE};
 use crate::services::Service;
-
-/// The store's file in `data_dir`.
-pub(super) const STORE_FILE: &str = "mutt.db";
-/// The event queue's directory in `data_dir`.
-pub(super) const QUEUE_DIR: &str = "queue";
 
 /// What is durable in this process.
 #[derive(Debug)]

@@ -20,6 +20,7 @@ use super::engines::Engines;
 use super::listeners::Bound;
 use super::summary::Summary;
 use super::{ServeError, ServeOptions, clock_watch, demo};
+use crate::config::keys::Apply;
 use crate::config::{Config, ConfigError, Role, SinkAuth, SinkConfig};
 use crate::health::{HealthBoard, Port};
 use crate::net::http::HttpListener;
@@ -676,6 +677,8 @@ impl Live {
             live.config.store(Arc::new(config.redacted()));
         }
         let changed = crate::config::diff(running, &config);
-        tracing::info!(needs_restart = ?changed, "the configuration was read again");
+        let needs_restart: Vec<&str> =
+            changed.iter().filter(|c| c.apply == Apply::Start).map(|c| c.key.as_str()).collect();
+        tracing::info!(?needs_restart, "the configuration was read again");
     }
 }

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-/// Where the addresses of a running MUTT are kept for `muttctl`, in `data_dir`.
-pub(super) const LISTENERS_FILE: &str = "listeners.json";
+use crate::config::LISTENERS_FILE;
 
 /// What was bound, as people need it.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +56,11 @@ impl Summary {
         let new = path.with_extension("json.new");
         std::fs::write(&new, format!("{json:#}\n"))?;
         std::fs::rename(new, path)
+    }
+
+    /// Takes the addresses of an earlier run away: they are wrong from now on.
+    pub(super) fn withdraw(data_dir: &Path) {
+        let _ = std::fs::remove_file(data_dir.join(LISTENERS_FILE));
     }
 
     fn text(&self) -> String {

@@ -122,7 +122,10 @@ impl Alerter {
                     rest(&stop, CLAIM_WAIT).await;
                     continue;
                 }
-                Err(error) => return Err(error.to_string()),
+                Err(error) => {
+                    self.trouble(&error, &stop).await?;
+                    continue;
+                }
             };
             let Some(round) = ready.take() else {
                 ready = self.gather(lease, CLAIM_WAIT, &mut scratch, &stop).await?;
@@ -138,7 +141,7 @@ impl Alerter {
                     failpoint::hit("alerter.before_ack");
                     match self.queue.acknowledge(lease, round.until).await {
                         Ok(()) | Err(QueueError::LeaseLost(_)) => {}
-                        Err(error) => return Err(error.to_string()),
+                        Err(error) => self.trouble(&error, &stop).await?,
                     }
                     pause = COMMIT_PAUSE;
                     ready = next?;
@@ -182,7 +185,10 @@ impl Alerter {
                 rest(stop, COMMIT_PAUSE_MAX).await;
                 return Ok(None);
             }
-            Err(error) => return Err(error.to_string()),
+            Err(error) => {
+                self.trouble(&error, stop).await?;
+                return Ok(None);
+            }
         };
         let Some(last) = claimed.last() else { return Ok(None) };
         let (until, began) = (last.position, self.clock.monotonic());
@@ -209,6 +215,16 @@ impl Alerter {
             now: self.clock.wall(),
         };
         Ok(Some(Round { work, until, events, began }))
+    }
+
+    /// A disk that refuses may be mended: wait and try again. Anything else ends the stage.
+    async fn trouble(&self, error: &QueueError, stop: &CancellationToken) -> Result<(), String> {
+        if !matches!(error, QueueError::Io { .. }) {
+            return Err(error.to_string());
+        }
+        tracing::warn!(code = %codes::ALERTER_QUEUE_TROUBLE, %error, "judging waits for the event queue");
+        rest(stop, COMMIT_PAUSE_MAX).await;
+        Ok(())
     }
 
     async fn commit(&self, round: &Round) -> Result<Committed, StoreError> {

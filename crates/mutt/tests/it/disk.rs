@@ -62,14 +62,18 @@ fn a_full_disk_refuses_and_takes_again_when_there_is_space() {
     let ledger = program.at_rest().events;
     assert_eq!((ledger.lost, ledger.audited), (0, told.sent.len() as u64), "{ledger:?}");
     told.check(&program.stop().audit());
-    println!("disk full: {} refused, {} acknowledged, 0 lost", told.refused, told.acknowledged.len());
+    println!(
+        "disk full: {} refused, {} acknowledged, 0 lost",
+        told.refused,
+        told.acknowledged.len()
+    );
 }
 
 /// Files of the event queue that hold records, oldest first.
 fn segments(setup: &Setup) -> Vec<PathBuf> {
     let folder = std::fs::read_dir(setup.data_dir().join("queue")).unwrap();
     let mut files: Vec<PathBuf> = folder.map(|f| f.unwrap().path()).collect();
-    files.retain(|f| f.extension().is_some_and(|e| e == "seg"));
+    files.retain(|f| f.extension().is_some_and(|e| e == "log"));
     files.sort();
     files
 }
@@ -112,7 +116,11 @@ fn damage_in_the_queue_is_counted_set_aside_and_told() {
     assert_eq!(program.ingest(&[], r#"{"message":"after the damage"}"#).status, 200);
     program.events("q=after+the+damage", 1);
     until("the alert about it", || {
-        receiver.seen().iter().any(|s| s.body["alert"]["problem"] == "mutt-queue-damaged").then_some(())
+        receiver
+            .seen()
+            .iter()
+            .any(|s| s.body["alert"]["problem"] == "mutt-queue-damaged")
+            .then_some(())
     });
     let stopped = program.stop();
     assert!(stopped.log.contains("MUTT-A005"), "{}", stopped.log);
@@ -152,7 +160,8 @@ fn a_missing_file_is_never_an_empty_start() {
     assert!(ledger.lost > 0, "{ledger:?}");
     assert_eq!(ledger.received, 3_000, "{ledger:?}");
     assert_eq!(ledger.audited + ledger.lost, 3_000, "{ledger:?}");
-    let told = within(Duration::from_secs(20), || program.log().contains("MUTT-A005").then_some(()));
+    let told =
+        within(Duration::from_secs(20), || program.log().contains("MUTT-A005").then_some(()));
     assert!(told.is_some(), "{}", program.log());
     program.stop();
 }

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -18,6 +19,14 @@ use super::wait::{LONG, until, within};
 
 /// The program under test.
 pub(crate) const MUTTCTL: &str = env!("CARGO_BIN_EXE_muttctl");
+
+/// An address of loopback that no other test listens on: a sender that repeats what it sent to a dead
+/// program must not be answered by the program of another test, which got the same port.
+fn own_address() -> Ipv4Addr {
+    static COUNT: AtomicU8 = AtomicU8::new(0);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 16 + COUNT.fetch_add(1, Ordering::Relaxed) % 200, high, low)
+}
 
 /// How a program is started; the data outlives its runs.
 #[derive(Debug)]
@@ -36,11 +45,12 @@ impl Setup {
         let data_dir = folder.path().join("data");
         let mut setup =
             Self { folder, data_dir, sections: BTreeMap::new(), env: Vec::new(), only: None };
+        let any = format!("\"{}:0\"", own_address());
         for section in ["ingestor.http", "alerter", "moog_forwarder", "remediation", "web_ui"] {
-            setup.set(section, "listen = \"127.0.0.1:0\"");
+            setup.set(section, &format!("listen = {any}"));
         }
-        setup.set("ingestor.syslog", "udp = [\"127.0.0.1:0\"]\ntcp = [\"127.0.0.1:0\"]");
-        setup.set("ingestor.snmp", "udp = [\"127.0.0.1:0\"]");
+        setup.set("ingestor.syslog", &format!("udp = [{any}]\ntcp = [{any}]"));
+        setup.set("ingestor.snmp", &format!("udp = [{any}]"));
         setup.set("queue", "min_free = \"0B\"");
         setup
     }

@@ -67,8 +67,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    pub(crate) const STEADY: Self =
-        Self { http: 4, records: 5, filling: 0, informs: 2 };
+    pub(crate) const STEADY: Self = Self { http: 4, records: 5, filling: 0, informs: 2 };
 }
 
 /// Running senders.
@@ -213,12 +212,7 @@ fn repeat(shared: &Shared, mut attempt: impl FnMut() -> Option<bool>) -> bool {
     }
 }
 
-fn try_post(
-    shared: &Shared,
-    client: &mut Option<Client>,
-    key: &str,
-    body: &str,
-) -> Option<bool> {
+fn try_post(shared: &Shared, client: &mut Option<Client>, key: &str, body: &str) -> Option<bool> {
     let (address, secret) = lock(&shared.doors.http).clone()?;
     let client =
         client.take_if(|c| c.address() == address).map_or_else(|| Client::new(address), |c| c);
