@@ -18,7 +18,9 @@ use mutt_model::event::{Event, Severity, Source};
 use mutt_model::id::Id;
 use mutt_model::rule::{Handling, MatchType, Rule, RuleSet};
 use mutt_model::time::Timestamp;
-use mutt_rules::{CompileOptions, CompiledRules, RuleError, Scratch, first_rule_set, judge, template};
+use mutt_rules::{
+    CompileOptions, CompiledRules, RuleError, Scratch, first_rule_set, judge, template,
+};
 
 const EVENTS: usize = 4_000;
 const ROUNDS: usize = 25;

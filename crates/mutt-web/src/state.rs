@@ -142,6 +142,12 @@ pub trait Program: Send + Sync + std::fmt::Debug {
     ///
     /// [`HookError`] when the path is not allowed or the copy fails.
     async fn backup(&self, file: &str) -> Result<BackupDone, HookError>;
+    /// Puts the backup `file` (found as for a backup) in the place of the store, while running.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError`] when the file is not allowed or is no whole backup; nothing is changed then.
+    async fn restore(&self, file: &str) -> Result<BackupDone, HookError>;
 }
 
 /// A finished backup.

@@ -156,6 +156,18 @@ pub(crate) async fn backup(
     Ok(Json(shown(&done)))
 }
 
+pub(crate) async fn restore(
+    State(state): State<WebState>,
+    Extension(who): Extension<Principal>,
+    mut body: JsonBody,
+) -> Shown {
+    body.take_reason()?;
+    let BackupBody { file } = body.into()?;
+    let done = state.program.restore(&file).await?;
+    tracing::warn!(who = who.name, file = done.file, "the store was restored from a backup");
+    Ok(Json(shown(&done)))
+}
+
 pub(crate) async fn openapi_json(State(state): State<WebState>) -> Answer {
     let body = openapi::document(&state.version).to_string();
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())

@@ -104,6 +104,7 @@ pub(super) static API: &[Route] = rows! {
     get "/api/v2/config" VIEW "The effective configuration, secrets redacted." NO, None, Reply::Object("Any"), status::config;
     get "/api/v2/whoami" VIEW "The name and role of the token in use." NO, None, Reply::Object("WhoAmI"), status::whoami;
     post "/api/v2/backup" ADMIN "Writes a backup while running." NO, Some("BackupRequest"), Reply::Object("Backup"), status::backup;
+    post "/api/v2/restore" ADMIN "Puts a backup in the place of the store while running." NO, Some("BackupRequest"), Reply::Object("Backup"), status::restore;
     get "/api/v2/events" VIEW "Searches the audit, newest first." EVENT_PARAMS, None, Reply::List("Event"), events::index;
     get "/api/v2/events/stream" VIEW "Live events as server-sent events named `event`; `gap` says that some were passed over." STREAM_PARAMS, None, Reply::Events, events::stream;
     get "/api/v2/events/{id}" VIEW "One event with raw bytes and lineage." NO, None, Reply::Object("EventLife"), events::one;

@@ -115,6 +115,9 @@ impl Program for TestProgram {
         }
         Ok(BackupDone { file: format!("/var/lib/mutt/backups/{file}"), bytes: 4096 })
     }
+    async fn restore(&self, file: &str) -> Result<BackupDone, HookError> {
+        self.backup(file).await
+    }
 }
 
 /// The service, and what a test needs to move it.

@@ -91,11 +91,14 @@ fn data_dirs() -> impl Iterator<Item = PathBuf> {
 
 /// An address of the program that runs on this host's data directory: `web_ui`, `http`.
 pub(super) fn running(name: &str) -> Option<String> {
-    data_dirs().find_map(|dir| {
-        let text = std::fs::read_to_string(dir.join(crate::config::LISTENERS_FILE)).ok()?;
-        let listeners: Value = serde_json::from_str(&text).ok()?;
-        listeners[name].as_str().map(str::to_owned)
-    })
+    data_dirs().find_map(|dir| running_on(&dir, name))
+}
+
+/// The same for the program that runs on `data_dir`.
+pub(super) fn running_on(data_dir: &Path, name: &str) -> Option<String> {
+    let text = std::fs::read_to_string(data_dir.join(crate::config::LISTENERS_FILE)).ok()?;
+    let listeners: Value = serde_json::from_str(&text).ok()?;
+    listeners[name].as_str().map(str::to_owned)
 }
 
 fn read_secret(path: &Path) -> Result<Secret, String> {

@@ -68,7 +68,7 @@ pub enum Command {
     Status(StatusArgs),
     /// Write a backup of a running program
     Backup(BackupArgs),
-    /// Put a backup in place while the program is stopped
+    /// Put a backup in the place of the store, while the program runs or is stopped
     Restore(RestoreArgs),
     /// Find what is wrong and print the command that mends it
     Doctor(DoctorArgs),

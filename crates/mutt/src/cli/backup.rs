@@ -1,5 +1,5 @@
 //! `muttctl backup` asks the running program for a copy of its store; `muttctl restore` puts one in
-//! place while the program is stopped.
+//! the place of the store, by the running program or, when none runs, in the data directory.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use mutt_store::store::{OpenError, StoreError};
 use reqwest::Method;
 use serde_json::json;
 
-use super::api::{Api, block_on};
+use super::api::{Api, block_on, running_on};
 use super::args::{BackupArgs, RestoreArgs};
 use super::failure::Failure;
 use super::output;
@@ -52,6 +52,10 @@ pub(super) fn backup(args: &BackupArgs) -> Result<(), Failure> {
 /// Puts a backup in place of the store.
 pub(super) fn restore(args: &RestoreArgs) -> Result<(), Failure> {
     let target = args.data_dir.join(STORE_FILE);
+    let running = running_on(&args.data_dir, "web_ui");
+    if let Some(url) = args.target.url.clone().or(running) {
+        return restore_running(args, url);
+    }
     if target.exists() && !args.replace {
         let message = format!("{} stands there already", target.display());
         return Err(Failure::new(&codes::BACKUP_FAILED, message)
@@ -67,6 +71,33 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<(), Failure> {
         target.display(),
         args.file.display()
     ));
+    Ok(())
+}
+
+/// The running program does it, in one transaction; commits wait meanwhile.
+fn restore_running(args: &RestoreArgs, url: String) -> Result<(), Failure> {
+    if !args.replace {
+        let message = format!("MUTT runs at {url} and has a store");
+        return Err(Failure::new(&codes::BACKUP_FAILED, message)
+            .hint("give --replace to put the backup in its place; make a backup of it first"));
+    }
+    let mut target = args.target.clone();
+    target.url = Some(url);
+    let own_token = args.data_dir.join(crate::secrets::ADMIN_TOKEN_FILE);
+    if target.token_file.is_none() && own_token.exists() {
+        target.token_file = Some(own_token);
+    }
+    let api = Api::new(&target)?;
+    let file = std::path::absolute(&args.file)?;
+    let bar = spinner("restoring");
+    let payload = json!({ "file": file.display().to_string() });
+    let done = block_on(api.call(Method::POST, &["restore"], &[], Some(&payload)));
+    bar.finish_and_clear();
+    let done = done?;
+    if target.json {
+        return Ok(output::line(&done.to_string())?);
+    }
+    output::note(&format!("restored from {} while running", output::cell(&done, "/file")));
     Ok(())
 }
 

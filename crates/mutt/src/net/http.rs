@@ -54,6 +54,13 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+/// Ends listening though others still hold the socket: whoever connects now is refused at once
+/// instead of being accepted by the kernel and forgotten.
+pub fn stop_listening(listener: &TcpListener) {
+    // A socket that has failed listens no more; there is nothing to mend.
+    let _ = socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both);
+}
+
 impl HttpListener {
     /// Binds the address.
     ///
@@ -117,6 +124,7 @@ impl HttpListener {
                 connection(stream, peer, tls, router, stop).await;
             });
         }
+        stop_listening(&self.listener);
         let drain = async { while connections.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(DRAIN_TIMEOUT, drain).await;
     }

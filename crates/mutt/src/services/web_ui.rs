@@ -72,6 +72,11 @@ impl WebMetrics {
     }
 }
 
+fn done(path: &std::path::Path) -> BackupDone {
+    let bytes = std::fs::metadata(path).map(|m| m.len()).unwrap_or_default();
+    BackupDone { file: path.display().to_string(), bytes }
+}
+
 impl Running {
     fn sink(&self, name: &str) -> Result<Arc<dyn Sink>, HookError> {
         let make = self
@@ -190,7 +195,15 @@ impl Program for Running {
             .backup(&path, Box::new(|_, _| {}))
             .await
             .map_err(|error| HookError::Conflict(error.to_string()))?;
-        let bytes = std::fs::metadata(&path).map(|m| m.len()).unwrap_or_default();
-        Ok(BackupDone { file: path.display().to_string(), bytes })
+        Ok(done(&path))
+    }
+
+    async fn restore(&self, file: &str) -> Result<BackupDone, HookError> {
+        let path = self.backup_path(file)?;
+        if !path.exists() {
+            return Err(HookError::NotFound(format!("there is no file {}", path.display())));
+        }
+        self.store.restore(&path).await.map_err(|error| HookError::Conflict(error.to_string()))?;
+        Ok(done(&path))
     }
 }

@@ -227,7 +227,7 @@ pub struct BackupArgs {
 /// `muttctl restore`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  systemctl stop mutt\n  muttctl restore mutt-2026-11-23.db --data-dir /var/lib/mutt\n  systemctl start mutt"
+    after_help = "Examples:\n  muttctl restore mutt-2026-11-23.db --replace\n  muttctl restore mutt-2026-11-23.db --data-dir /var/lib/mutt --replace"
 )]
 pub struct RestoreArgs {
     /// The backup
@@ -235,9 +235,12 @@ pub struct RestoreArgs {
     /// Where the embedded engines lie
     #[arg(long, default_value = "./mutt-data", value_name = "DIR")]
     pub data_dir: PathBuf,
-    /// Replace a store that is there; it is kept beside under another name
+    /// Replace a store that is there; a stopped program's is kept beside under another name
     #[arg(long)]
     pub replace: bool,
+    /// Where the REST API of a running program is.
+    #[command(flatten)]
+    pub target: Target,
 }
 
 /// `muttctl doctor`

@@ -17,8 +17,14 @@ use serde_json::Value;
 use super::http::{Api, Client};
 use super::wait::{LONG, until, within};
 
-/// The program under test.
+/// The program that was built with the tests.
 pub(crate) const MUTTCTL: &str = env!("CARGO_BIN_EXE_muttctl");
+
+/// The program under test: the one that was just built, or the one that MUTT_TEST_PROGRAM names.
+fn muttctl() -> PathBuf {
+    let named = super::wait::env("MUTT_TEST_PROGRAM");
+    named.map_or_else(|| PathBuf::from(MUTTCTL), PathBuf::from)
+}
 
 /// An address of loopback that no other test listens on: a sender that repeats what it sent to a dead
 /// program must not be answered by the program of another test, which got the same port.
@@ -110,7 +116,7 @@ impl Setup {
         let log = self.folder.path().join("log");
         let out = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let from = out.metadata().unwrap().len();
-        let mut command = Command::new(MUTTCTL);
+        let mut command = Command::new(muttctl());
         command.arg("serve").arg("--config").arg(self.config());
         if let Some(only) = &self.only {
             command.arg("--only").arg(only);
