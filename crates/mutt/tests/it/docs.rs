@@ -18,6 +18,7 @@
 //! Anything else that a reader would paste fails.
 
 mod execute;
+mod faults;
 mod lint;
 mod matching;
 mod parse;
@@ -30,23 +31,63 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-fn read(name: &str) -> String {
+/// A file of the repository.
+pub(crate) fn read(name: &str) -> String {
     std::fs::read_to_string(root().join(name)).unwrap()
 }
 
 /// Runs a document, when it is written.
 fn document(name: &str) {
-    let root = root();
-    if !root.join(name).exists() {
+    if !root().join(name).exists() {
         println!("not written yet: {name}");
         return;
     }
-    let blocks = parse::blocks(&read(name)).unwrap_or_else(|faults| panic!("{name}:\n{faults:#?}"));
-    let count = execute::execute(&root, name, &blocks);
+    let sections = sections(name).into_iter().filter(|(state, _)| !is_drill(state));
+    run(name, &sections.flat_map(|(_, blocks)| blocks).collect::<Vec<_>>());
+}
+
+fn run(name: &str, blocks: &[parse::Block]) {
+    let count = execute::execute(&root(), name, blocks);
     println!(
         "{name}: {} blocks run, {} files parsed, {} external, {} skipped",
         count.run, count.parsed, count.external, count.skipped
     );
+}
+
+fn is_drill(state: &str) -> bool {
+    faults::FAULTS.iter().any(|(name, _)| *name == state)
+}
+
+/// The blocks of a document by the state that they begin in.
+fn sections(name: &str) -> Vec<(String, Vec<parse::Block>)> {
+    let blocks = parse::blocks(&read(name)).unwrap_or_else(|faults| panic!("{name}:\n{faults:#?}"));
+    let mut sections = vec![(String::new(), Vec::new())];
+    for block in blocks {
+        if let parse::Kind::Run(run) = &block.kind
+            && let Some(state) = &run.state
+        {
+            sections.push((state.clone(), Vec::new()));
+        }
+        sections.last_mut().unwrap().1.push(block);
+    }
+    sections
+}
+
+/// Follows a runbook entry: the blocks that begin in the state of its fault.
+pub(crate) fn drill(name: &str, state: &str) {
+    for (found, blocks) in sections(name) {
+        if found == state {
+            run(name, &blocks);
+        }
+    }
+}
+
+/// What a runbook entry shows as printed.
+pub(crate) fn shown(name: &str, state: &str) -> Vec<String> {
+    let entry = sections(name).into_iter().filter(|(found, _)| found == state);
+    let blocks = entry.flat_map(|(_, blocks)| blocks);
+    let shown = blocks.filter(|block| matches!(block.kind, parse::Kind::Output { .. }));
+    shown.map(|block| block.text).collect()
 }
 
 /// One test for each document, so that they run beside each other.

@@ -1,18 +1,28 @@
 //! System tests.
 
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod cli;
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod delivery;
+#[cfg(test)]
 mod disk;
 #[cfg(test)]
 mod docs;
+#[cfg(test)]
 mod doors;
+#[cfg(test)]
+mod drills;
+#[cfg(test)]
 mod pressure;
 #[cfg(test)]
 mod provoked;
 #[cfg(test)]
 mod reference;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tidy;

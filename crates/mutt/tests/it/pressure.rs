@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::support::senders::number_in;
+use crate::support::senders::{inform_pdu, number_in};
 use crate::support::wait::within;
 use crate::support::{Setup, until};
 
@@ -139,6 +139,40 @@ fn sigterm_under_load_loses_nothing_of_tcp() {
     let audit = program.stop().audit();
     assert_eq!(audit.numbers().len(), sent);
     assert!(audit.events.iter().all(|e| number_in(&e.message).is_some()));
+}
+
+#[test]
+fn what_the_kernel_holds_at_sigterm_is_read() {
+    let setup = Setup::new();
+    let mut program = setup.start();
+    // While it sleeps, senders connect, write and end, and datagrams arrive; it wakes up to the end.
+    program.process().signal(Signal::SIGSTOP);
+    for lane in 0..5 {
+        let mut stream = TcpStream::connect(program.syslog_tcp()).unwrap();
+        stream.write_all(line(&format!("T{lane}")).as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+    }
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for number in 0..50 {
+        let text = line(&format!("U{number}"));
+        socket.send_to(text.as_bytes(), program.syslog_udp()).unwrap();
+    }
+    socket.send_to(&inform_pdu(1, "I0"), program.snmp()).unwrap();
+    program.process().signal(Signal::SIGTERM);
+    program.process().signal(Signal::SIGCONT);
+    program.stop();
+    let answered = ask_for_answer(&socket);
+    let program = setup.start();
+    let ledger = program.at_rest().events;
+    assert_eq!((ledger.received, ledger.audited), (56, 56), "{ledger:?}");
+    assert!(answered, "the inform was made durable and not answered");
+    assert_eq!(program.stop().audit().numbers().len(), 56);
+}
+
+/// Whether a response lies at the socket.
+fn ask_for_answer(socket: &UdpSocket) -> bool {
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket.recv(&mut [0; 2_048]).is_ok()
 }
 
 #[test]

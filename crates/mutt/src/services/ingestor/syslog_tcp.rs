@@ -3,21 +3,21 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use mutt_model::ParseStatus;
 use mutt_wire::syslog::framing::{FrameOutcome, Framer, NOTE_CUT};
 use mutt_wire::{Frame, syslog};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::batcher::Batcher;
 use super::syslog_udp::pause;
 use super::{Ingest, ListenerMetrics};
-use crate::net::http::{ACCEPT_PAUSE, Open};
+use crate::net::http::{ACCEPT_PAUSE, stop_listening};
 
 /// The listener's name in events and metrics.
 pub const NAME: &str = "syslog-tcp";
@@ -51,7 +51,6 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), String> {
     let metrics = ingest.listener(NAME);
-    let open = Arc::new(AtomicUsize::new(0));
     let gauge =
         ingest.metrics.connections.get_or_create(&vec![("listener", NAME.to_owned())]).clone();
     let mut connections = JoinSet::new();
@@ -72,23 +71,34 @@ pub async fn run(
                 continue;
             }
         };
-        if connections.len() >= limits.max_connections {
-            tracing::warn!(code = %mutt_model::codes::INGEST_TOO_MANY_CONNECTIONS, %peer, listener = NAME, max = limits.max_connections, "too many connections");
-            ingest.dropped(&metrics, "connections", 0);
-            continue;
-        }
-        let guard = Open::new(&open);
-        let (ingest, metrics, limits, stop) =
-            (Arc::clone(&ingest), metrics.clone(), limits.clone(), stop.clone());
-        connections.spawn(async move {
-            let _guard = guard;
-            Connection::new(ingest, metrics, limits, peer).run(stream, stop).await;
-        });
+        admit(&ingest, &metrics, &limits, &stop, &mut connections, stream, peer);
         gauge.set(connections.len() as f64);
     }
+    // The kernel has told these senders that they are connected, and they may have sent already.
+    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+        admit(&ingest, &metrics, &limits, &stop, &mut connections, stream, peer);
+    }
+    stop_listening(&listener);
     while connections.join_next().await.is_some() {}
     gauge.set(0.0);
     Ok(())
+}
+
+fn admit(
+    ingest: &Arc<Ingest>,
+    metrics: &ListenerMetrics,
+    limits: &Limits,
+    stop: &CancellationToken,
+    connections: &mut JoinSet<()>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    if connections.len() >= limits.max_connections {
+        tracing::warn!(code = %mutt_model::codes::INGEST_TOO_MANY_CONNECTIONS, %peer, listener = NAME, max = limits.max_connections, "too many connections");
+        return;
+    }
+    let connection = Connection::new(Arc::clone(ingest), metrics.clone(), limits.clone(), peer);
+    connections.spawn(connection.run(stream, stop.clone()));
 }
 
 /// One sender.

@@ -96,7 +96,7 @@ pub(crate) const FAULTS: &[(&str, &[Step])] = &[
             Step::Run(
                 "muttctl rules add '{\"name\":\"uplink\",\"match_string\":\"UPLNK-2-LOST\",\"prod_handling\":\"Page_and_ticket\",\"dev_handling\":\"Ignore\",\"priority\":15}'
                  until curl -s http://127.0.0.1:8082/metrics | grep -q 'mutt_alerter_ruleset_version 2'; do sleep 0.1; done
-                 muttctl send syslog --severity crit --hostname core-r1 '%UPLINK-2-LOST: uplink 1 lost its carrier'
+                 muttctl send syslog --hostname core-r1 '%UPLINK-2-LOST: uplink 1 lost its carrier'
                  until muttctl events list --json | grep -q UPLINK; do sleep 0.1; done",
             ),
         ],

@@ -31,7 +31,7 @@ const EXTERNAL: &[&str] = &[
     "restorecon",
     "rustup",
     "semanage",
-    "setcap",
+    "sysctl",
     "systemctl",
     "ausearch",
     "chronyc",

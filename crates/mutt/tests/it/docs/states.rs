@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::parse::{self, Kind};
 use super::sandbox::Sandbox;
 
 /// A step on the way to a state.
@@ -12,6 +13,8 @@ pub(crate) enum Step {
     Run(&'static str),
     /// Stays; is ready when the port of loopback answers.
     Start(&'static str, u16),
+    /// What a reader of the installation guide has done when systemd comes to start MUTT.
+    Guide,
 }
 
 /// Name and steps. A drill adds its own.
@@ -20,7 +23,11 @@ pub(crate) const STATES: &[(&str, &[Step])] = &[
     ("fresh", &[]),
     // `muttctl serve` without configuration.
     ("started", &[Step::Start("muttctl serve", WEB_UI)]),
-    // As above, with a sink named `receiver` whose webhook answers 200.
+    // As the installation guide leaves it; nothing runs.
+    ("installed", &[Step::Guide]),
+    // And MUTT runs, as its unit would run it.
+    ("installed-running", &[Step::Guide, Step::Start(AS_THE_UNIT, WEB_UI)]),
+    // `muttctl serve` with a sink named `receiver` whose webhook answers 200.
     (
         "running",
         &[RECEIVER, Step::Run(SINK), Step::Start("muttctl serve --config mutt.toml", WEB_UI)],
@@ -33,6 +40,13 @@ const WEB_UI: u16 = 8090;
 /// The receiver that the documents use, on its own port.
 const RECEIVER: Step = Step::Start("python3 docs/operations/snippets/webhook_receiver.py", 9099);
 
+const AS_THE_UNIT: &str = "setpriv --reuid mutt --regid mutt --init-groups \
+    --inh-caps +net_bind_service --ambient-caps +net_bind_service \
+    muttctl serve --config /etc/mutt/mutt.toml";
+
+/// The guide's block at which MUTT is installed.
+const INSTALLED_AT: &str = "check";
+
 const SINK: &str = "cat > mutt.toml <<'END'
 [sinks.receiver]
 kind = \"webhook\"
@@ -42,7 +56,7 @@ END";
 /// Brings a new sandbox into a state.
 #[track_caller]
 pub(crate) fn enter(sandbox: &mut Sandbox, name: &str) {
-    let found = STATES.iter().find(|(state, _)| *state == name);
+    let found = STATES.iter().chain(super::faults::FAULTS).find(|(state, _)| *state == name);
     let (_, steps) = found.unwrap_or_else(|| panic!("no such state: {name}"));
     for step in *steps {
         match step {
@@ -54,8 +68,27 @@ pub(crate) fn enter(sandbox: &mut Sandbox, name: &str) {
                 sandbox.start(name, text);
                 sandbox.wait_for_port(*port);
             }
+            Step::Guide => install(sandbox),
         }
     }
+}
+
+/// Does what the installation guide says, with its own blocks.
+#[track_caller]
+fn install(sandbox: &mut Sandbox) {
+    let guide = super::read("docs/operations/INSTALLATION_GUIDE.md");
+    for block in parse::blocks(&guide).unwrap() {
+        match block.kind {
+            Kind::Run(run) if run.id == INSTALLED_AT => return,
+            Kind::Run(run) => {
+                let ended = sandbox.run(&block.text, run.timeout);
+                assert_eq!(ended.exit, 0, "installing, {}: {}", run.id, ended.output);
+            }
+            Kind::Static { file: Some(file), .. } => sandbox.save(&file, &block.text),
+            _ => {}
+        }
+    }
+    panic!("the installation guide has no block {INSTALLED_AT}");
 }
 
 #[test]

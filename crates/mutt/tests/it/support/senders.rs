@@ -188,7 +188,7 @@ fn post(shared: &Shared, lane: usize, load: Load) {
 /// An event of a sender: a trouble of its host is told a few times, then its end a few times.
 fn record(number: &str, filling: usize) -> serde_json::Value {
     let n: u64 = number.rsplit('-').next().unwrap().parse().unwrap();
-    let state = if n / HOSTS / TIMES % 2 == 0 { "down" } else { "up" };
+    let state = if (n / HOSTS / TIMES).is_multiple_of(2) { "down" } else { "up" };
     let host = format!("{}-{}", number.split('-').next().unwrap(), n % HOSTS).to_lowercase();
     json!({
         "hostname": host, "severity": 3, "filling": "x".repeat(filling),
@@ -214,9 +214,10 @@ fn repeat(shared: &Shared, mut attempt: impl FnMut() -> Option<bool>) -> bool {
 
 fn try_post(shared: &Shared, client: &mut Option<Client>, key: &str, body: &str) -> Option<bool> {
     let (address, secret) = lock(&shared.doors.http).clone()?;
-    let client =
-        client.take_if(|c| c.address() == address).map_or_else(|| Client::new(address), |c| c);
-    let mut client = client;
+    if client.as_ref().is_none_or(|known| known.address() != address) {
+        *client = Some(Client::new(address));
+    }
+    let client = client.as_mut()?;
     let headers = [("x-api-key", secret.as_str()), ("idempotency-key", key)];
     shared.open.fetch_add(1, Ordering::SeqCst);
     let answer = client.request("POST", "/ingest", &headers, body.as_bytes());
@@ -240,7 +241,7 @@ fn inform(shared: &Shared, lane: usize) {
     let mut round = 0;
     while goes_on(shared) {
         let number = format!("I{lane}-{round}");
-        let request = i32::try_from(round + 1).unwrap();
+        let request = round + 1;
         let pdu = inform_pdu(request, &number);
         lock(&shared.sent).insert(number.clone());
         let done = repeat(shared, || {
