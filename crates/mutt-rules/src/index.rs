@@ -3,18 +3,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::BuildError;
 use mutt_model::oid;
 use mutt_model::rule::{MatchType, Rule};
 
 use crate::literals::{required, weight};
+use crate::needles::Needles;
 use crate::regexes::{GROUP_PATTERNS_MAX, RegexGroup};
 use crate::text::{cut, fold};
 
 /// Needles of contains longer than this are looked for by their start and then confirmed.
 const NEEDLE_BYTES_MAX: usize = 128;
-/// Up to so many bytes of literals the automaton is a table, beyond it a compact one.
-const TABLE_LITERAL_BYTES_MAX: usize = 64 * 1024;
 
 /// The conditions of one rule that are no text to look for.
 #[derive(Debug)]
@@ -58,7 +57,7 @@ pub(crate) struct Facts {
 pub(crate) struct Index {
     pub(crate) conditions: Vec<Conditions>,
     hosts: HashMap<String, u32>,
-    pub(crate) automaton: Option<AhoCorasick>,
+    pub(crate) needles: Needles,
     contains: Vec<Entries>,
     groups_of: Vec<Box<[u32]>>,
     /// Ascending by their first rule.
@@ -77,8 +76,8 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// All literals together are more than the automaton can take.
-    pub(crate) fn build(rules: &[Rule]) -> Result<Self, aho_corasick::BuildError> {
+    /// The short literals together are more than can be looked for.
+    pub(crate) fn build(rules: &[Rule]) -> Result<Self, BuildError> {
         let mut builder = Builder::default();
         for (rank, rule) in (0_u32..).zip(rules) {
             builder.add(rank, rule);
@@ -228,8 +227,8 @@ impl Builder {
         self.contains.len() - 1
     }
 
-    /// Regexes by the sets of literals that call for them: the two sets whose literals fewest regexes
-    /// share, so that one group does not grow over all of them.
+    /// Regexes by the sets of literals that call for them: the two sets whose literals are long and
+    /// which few regexes share, so that one group does not grow over all of them and few messages call.
     fn grouped(&mut self) -> Grouped {
         let regexes = std::mem::take(&mut self.regexes);
         let mut uses: HashMap<String, usize> = HashMap::new();
@@ -239,14 +238,17 @@ impl Builder {
         let shared = |set: &[String]| set.iter().filter_map(|l| uses.get(l)).max().copied();
         let mut grouped = Grouped::new();
         for (rank, pattern, mut sets) in regexes {
-            sets.sort_by_key(|set| (shared(set), set.len(), std::cmp::Reverse(weight(set))));
+            sets.sort_by_key(|set| {
+                let burden = shared(set).unwrap_or(0) * 1_000 / weight(set).pow(2).max(1);
+                (burden, set.len(), std::cmp::Reverse(weight(set)))
+            });
             sets.truncate(2);
             grouped.entry(sets).or_default().push((rank, pattern));
         }
         grouped
     }
 
-    fn finish(mut self) -> Result<Index, aho_corasick::BuildError> {
+    fn finish(mut self) -> Result<Index, BuildError> {
         let grouped = self.grouped();
         let chunks = grouped.iter().flat_map(|(set, members)| {
             members.chunks(GROUP_PATTERNS_MAX).map(move |chunk| (set, chunk))
@@ -271,7 +273,7 @@ impl Builder {
             groups_of[literal].push(group);
         }
         Ok(Index {
-            automaton: automaton(&self.literals)?,
+            needles: needles(&self.literals)?,
             conditions: self.conditions,
             hosts: self.hosts,
             contains: self.contains.into_iter().map(sorted).collect(),
@@ -297,22 +299,10 @@ fn sorted(mut entries: Vec<Entry>) -> Entries {
     entries.into_boxed_slice()
 }
 
-fn automaton(
-    literals: &HashMap<String, usize>,
-) -> Result<Option<AhoCorasick>, aho_corasick::BuildError> {
+fn needles(literals: &HashMap<String, usize>) -> Result<Needles, BuildError> {
     let mut patterns = vec![""; literals.len()];
     for (literal, at) in literals {
         patterns[*at] = literal;
     }
-    let bytes: usize = patterns.iter().map(|literal| literal.len()).sum();
-    let kind = if bytes <= TABLE_LITERAL_BYTES_MAX {
-        AhoCorasickKind::DFA
-    } else {
-        AhoCorasickKind::ContiguousNFA
-    };
-    if patterns.is_empty() {
-        return Ok(None);
-    }
-    let mut builder = AhoCorasick::builder();
-    builder.match_kind(MatchKind::Standard).kind(Some(kind)).build(patterns).map(Some)
+    Needles::new(&patterns)
 }

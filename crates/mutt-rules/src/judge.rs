@@ -76,16 +76,13 @@ fn first_match(index: &Index, event: &Event<'_>, scratch: &mut Scratch) -> u32 {
     let mut best = index.first_textless(facts);
     called.clear();
     called.extend_from_slice(&index.always);
-    if let Some(automaton) = &index.automaton {
-        for hit in automaton.find_overlapping_iter(facts.message.as_bytes()) {
-            let literal = hit.pattern().as_usize();
-            if seen[literal] != *now {
-                seen[literal] = *now;
-                best = index.first_contains(literal, facts, best);
-                called.extend_from_slice(index.groups_of(literal));
-            }
+    index.needles.each(&facts.message, |literal| {
+        if seen[literal] != *now {
+            seen[literal] = *now;
+            best = index.first_contains(literal, facts, best);
+            called.extend_from_slice(index.groups_of(literal));
         }
-    }
+    });
     // Groups are numbered by their first rule, so the first that cannot win ends the search.
     called.sort_unstable();
     called.dedup();

@@ -11,6 +11,7 @@ mod key;
 pub mod lint;
 mod literals;
 mod matching;
+mod needles;
 mod outcome;
 mod regexes;
 mod resource;

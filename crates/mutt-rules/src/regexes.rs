@@ -1,5 +1,8 @@
 //! Regexes tried together: one lazy DFA over the patterns of a group, with its states kept in the
-//! caller's scratch under a limit.
+//! caller's scratch under a limit. Texts that are not ASCII have a DFA of their own, which may find too
+//! much; what it finds is then confirmed pattern by pattern.
+
+mod loose;
 
 use std::sync::OnceLock;
 
@@ -7,7 +10,7 @@ use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::meta;
 use regex_automata::nfa::thompson::{self, WhichCaptures};
 use regex_automata::util::syntax;
-use regex_automata::{Input, MatchKind, PatternSet};
+use regex_automata::{Input, MatchKind, PatternID, PatternSet};
 use regex_syntax::hir::Hir;
 
 /// Most patterns in one group.
@@ -22,9 +25,31 @@ const CACHES_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub(crate) struct RegexGroup {
     /// The rule of each pattern, ascending.
     pub(crate) ranks: Box<[u32]>,
-    patterns: Box<[String]>,
-    ascii: Option<DFA>,
-    unicode: OnceLock<Option<meta::Regex>>,
+    patterns: Box<[Pattern]>,
+    /// For ASCII texts; exact. Both are built when a message first calls for them.
+    ascii: OnceLock<Option<Automaton>>,
+    /// For other texts; it finds every pattern that matches, and more.
+    loose: OnceLock<Option<Automaton>>,
+}
+
+#[derive(Debug)]
+struct Automaton {
+    dfa: Box<DFA>,
+    /// Whether what it finds for each pattern is a match indeed.
+    exact: Box<[bool]>,
+}
+
+#[derive(Debug)]
+struct Pattern {
+    text: Box<str>,
+    regex: OnceLock<Option<Box<meta::Regex>>>,
+}
+
+impl Pattern {
+    fn is_match(&self, message: &str) -> bool {
+        let regex = self.regex.get_or_init(|| small_regex(&self.text).map(Box::new));
+        regex.as_ref().is_some_and(|regex| regex.is_match(message))
+    }
 }
 
 /// The lazily built states of all groups, and the set of patterns found last.
@@ -45,21 +70,37 @@ impl Caches {
     /// Makes room for another rule set.
     pub(crate) fn reset(&mut self, groups: usize) {
         self.caches.clear();
-        self.caches.resize_with(groups, || None);
+        self.caches.resize_with(groups * 2, || None);
         self.bytes = 0;
+    }
+
+    /// Which patterns are found in `message`, in `found`; false when the search was given up.
+    fn search(&mut self, slot: usize, dfa: &DFA, message: &str) -> bool {
+        if self.bytes > CACHES_BYTES_MAX {
+            self.caches.iter_mut().for_each(|cache| *cache = None);
+            self.bytes = 0;
+        }
+        let Some(slot) = self.caches.get_mut(slot) else { return false };
+        let before = slot.as_ref().map_or(0, |cache| cache.memory_usage());
+        let cache = slot.get_or_insert_with(|| Box::new(dfa.create_cache()));
+        let done = search(dfa, cache, message, &mut self.found);
+        self.bytes = (self.bytes + cache.memory_usage()).saturating_sub(before);
+        done
     }
 }
 
 impl RegexGroup {
     /// Patterns that are known to compile, with the ranks of their rules, ascending.
     pub(crate) fn new(members: Vec<(u32, String)>) -> Self {
-        let (ranks, patterns): (Vec<u32>, Vec<String>) = members.into_iter().unzip();
-        let ascii = ascii_dfa(&patterns);
+        let pattern = |(rank, text): (u32, String)| {
+            (rank, Pattern { text: text.into_boxed_str(), regex: OnceLock::new() })
+        };
+        let (ranks, patterns): (Vec<u32>, Vec<Pattern>) = members.into_iter().map(pattern).unzip();
         Self {
             ranks: ranks.into_boxed_slice(),
             patterns: patterns.into_boxed_slice(),
-            ascii,
-            unicode: OnceLock::new(),
+            ascii: OnceLock::new(),
+            loose: OnceLock::new(),
         }
     }
 
@@ -71,36 +112,36 @@ impl RegexGroup {
         caches: &mut Caches,
         accepts: impl Fn(u32) -> bool,
     ) -> Option<u32> {
-        let Caches { caches: all, bytes, found } = caches;
-        found.clear();
-        let mut done = false;
-        if let Some(dfa) = self.ascii.as_ref().filter(|_| message.is_ascii()) {
-            if *bytes > CACHES_BYTES_MAX {
-                all.iter_mut().for_each(|cache| *cache = None);
-                *bytes = 0;
-            }
-            let slot = all.get_mut(at)?;
-            let mut before = 0;
-            let cache = match slot {
-                Some(cache) => {
-                    before = cache.memory_usage();
-                    cache
-                }
-                None => slot.insert(Box::new(dfa.create_cache())),
-            };
-            done = search(dfa, cache, message, found);
-            *bytes = (*bytes + cache.memory_usage()).saturating_sub(before);
-        }
-        if !done {
-            found.clear();
-            let unicode = self.unicode.get_or_init(|| unicode_regex(&self.patterns));
-            unicode.as_ref()?.which_overlapping_matches(&Input::new(message), found);
-        }
-        if found.is_empty() {
+        caches.found.clear();
+        let ascii = message.is_ascii();
+        let automaton = if ascii {
+            self.ascii.get_or_init(|| self.automaton(ascii_hir)).as_ref()
+        } else {
+            self.loose.get_or_init(|| self.automaton(loose::hir)).as_ref()
+        };
+        let slot = at * 2 + usize::from(!ascii);
+        let done = automaton.filter(|automaton| caches.search(slot, &automaton.dfa, message));
+        if done.is_some() && caches.found.is_empty() {
             return None;
         }
-        // A pattern set iterates in ascending order, which is the order of rules.
-        found.iter().filter_map(|id| self.ranks.get(id.as_usize()).copied()).find(|r| accepts(*r))
+        let matches = |at: usize, pattern: &Pattern| match done {
+            Some(automaton) => {
+                PatternID::new(at).is_ok_and(|at| caches.found.contains(at))
+                    && (automaton.exact.get(at) == Some(&true) || pattern.is_match(message))
+            }
+            // For a fault of the automaton only.
+            None => pattern.is_match(message),
+        };
+        let mut members = self.patterns.iter().zip(&self.ranks).enumerate();
+        let first = members.find(|(at, (pattern, rank))| accepts(**rank) && matches(*at, pattern));
+        first.map(|(_, (_, rank))| *rank)
+    }
+
+    fn automaton(&self, hir: impl Fn(&str) -> Option<(Hir, bool)>) -> Option<Automaton> {
+        let hirs: Option<Vec<(Hir, bool)>> =
+            self.patterns.iter().map(|pattern| hir(&pattern.text)).collect();
+        let (hirs, exact): (Vec<Hir>, Vec<bool>) = hirs?.into_iter().unzip();
+        Some(Automaton { dfa: Box::new(lazy_dfa(&hirs)?), exact: exact.into_boxed_slice() })
     }
 }
 
@@ -119,23 +160,22 @@ fn search(dfa: &DFA, cache: &mut Cache, message: &str, found: &mut PatternSet) -
 
 /// On an ASCII text a regex means the same with and without Unicode classes, which take a hundred
 /// times the room. Escaped and non-ASCII characters may fold to ASCII ones, so those stay as they are.
-fn ascii_hir(pattern: &str) -> Option<Hir> {
+fn ascii_hir(pattern: &str) -> Option<(Hir, bool)> {
     let config = syntax::Config::new().case_insensitive(true);
     let plain = pattern.is_ascii()
         && !pattern.contains(r"\x")
         && !pattern.contains(r"\u")
         && !pattern.contains(r"\U");
     if plain && let Ok(hir) = syntax::parse_with(pattern, &config.unicode(false).utf8(false)) {
-        return Some(hir);
+        return Some((hir, true));
     }
-    syntax::parse_with(pattern, &config).ok()
+    Some((syntax::parse_with(pattern, &config).ok()?, true))
 }
 
-fn ascii_dfa(patterns: &[String]) -> Option<DFA> {
-    let hirs: Option<Vec<Hir>> = patterns.iter().map(|pattern| ascii_hir(pattern)).collect();
+fn lazy_dfa(hirs: &[Hir]) -> Option<DFA> {
     let nfa = thompson::Compiler::new()
         .configure(thompson::Config::new().utf8(false).which_captures(WhichCaptures::None))
-        .build_many_from_hir(&hirs?)
+        .build_many_from_hir(hirs)
         .ok()?;
     let config = DFA::config()
         .match_kind(MatchKind::All)
@@ -145,16 +185,17 @@ fn ascii_dfa(patterns: &[String]) -> Option<DFA> {
     DFA::builder().configure(config).build_from_nfa(nfa).ok()
 }
 
-fn unicode_regex(patterns: &[String]) -> Option<meta::Regex> {
+/// A regex that takes little room; it is needed for few messages.
+fn small_regex(pattern: &str) -> Option<meta::Regex> {
     let config = meta::Config::new()
-        .match_kind(MatchKind::All)
         .which_captures(WhichCaptures::None)
         .nfa_size_limit(None)
-        .auto_prefilter(false)
-        .hybrid_cache_capacity(GROUP_CACHE_BYTES);
+        .hybrid(false)
+        .dfa(false)
+        .onepass(false);
     meta::Builder::new()
         .configure(config)
         .syntax(syntax::Config::new().case_insensitive(true))
-        .build_many(patterns)
+        .build(pattern)
         .ok()
 }

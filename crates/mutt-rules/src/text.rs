@@ -19,12 +19,17 @@ pub(crate) fn fold_char(c: char) -> char {
 
 /// Appends the folded text.
 pub(crate) fn fold_into(text: &str, out: &mut String) {
-    if text.is_ascii() {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let ascii = rest.bytes().position(|b| !b.is_ascii()).unwrap_or(rest.len());
         let from = out.len();
-        out.push_str(text);
+        out.push_str(&rest[..ascii]);
         out[from..].make_ascii_lowercase();
-    } else {
-        out.extend(text.chars().map(fold_char));
+        let (others, after) = rest[ascii..].split_at(
+            rest[ascii..].bytes().position(|b| b.is_ascii()).unwrap_or(rest.len() - ascii),
+        );
+        out.extend(others.chars().map(fold_char));
+        rest = after;
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use mutt_model::codes::{self, Code};
 use mutt_model::{Clock, failpoint};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Config, ConfigError};
 use crate::health::HealthBoard;
@@ -108,15 +108,13 @@ async fn serve(config: Config, options: ServeOptions) -> Result<(), ServeError> 
             return Err(error);
         }
     };
-    let (watched, token) = (clock.clone(), supervisor.stop().serving);
-    supervisor.start(Phase::Serving, "clock watch", move || {
-        Box::pin(crate::health::watch_clock(watched.clone(), token.clone()))
-    });
+    // Before anybody is told that it runs: a signal from then on is heard.
+    let signals = Signals::listen()?;
     if let Err(error) = live.summary.publish(&config.data_dir) {
         tracing::warn!(code = %codes::OUTPUT, %error, "listeners.json could not be written: muttctl will not find this program by itself, name it with --url");
     }
     notify_systemd(&[sd_notify::NotifyState::Ready]);
-    let failed = wait(&supervisor, &live, &options, &config).await?;
+    let failed = wait(signals, &supervisor, &live, &options, &config).await;
     notify_systemd(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("ending: listeners first, then what was accepted is made durable");
     summary::Summary::withdraw(&config.data_dir);
@@ -135,24 +133,40 @@ async fn serve(config: Config, options: ServeOptions) -> Result<(), ServeError> 
     Ok(())
 }
 
+/// What the system tells this process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, ServeError> {
+        let on =
+            |kind| signal(kind).map_err(|e| ServeError::new(codes::START_FAILED, e.to_string()));
+        Ok(Self {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+            hangup: on(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Waits for the end; SIGHUP rereads the configuration meanwhile. `true` when a stage failed too often.
 async fn wait(
+    mut signals: Signals,
     supervisor: &Supervisor,
     live: &stages::Live,
     options: &ServeOptions,
     running: &Config,
-) -> Result<bool, ServeError> {
-    let on = |kind| signal(kind).map_err(|e| ServeError::new(codes::START_FAILED, e.to_string()));
-    let mut terminate = on(SignalKind::terminate())?;
-    let mut interrupt = on(SignalKind::interrupt())?;
-    let mut hangup = on(SignalKind::hangup())?;
+) -> bool {
     let failed = supervisor.failed();
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(false),
-            _ = interrupt.recv() => return Ok(false),
-            () = failed.cancelled() => return Ok(true),
-            _ = hangup.recv() => {
+            _ = signals.terminate.recv() => return false,
+            _ = signals.interrupt.recv() => return false,
+            () = failed.cancelled() => return true,
+            _ = signals.hangup.recv() => {
                 if let Some(reload) = &options.reload {
                     live.reload(reload(), running);
                 }

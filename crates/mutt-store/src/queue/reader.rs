@@ -98,7 +98,11 @@ impl Shared {
         at: Mark,
         epoch: u64,
     ) -> Result<Option<ClaimedBatch>, QueueError> {
-        let (header, batch) = match self.read_record(at).map_err(io_error("read"))? {
+        let read = self.read_record(at).inspect_err(|_| {
+            // What was opened may be what fails: the next try opens the file anew.
+            lock(&self.reader).take();
+        });
+        let (header, batch) = match read.map_err(io_error("read"))? {
             Read::Record(header, batch) => (header, batch),
             Read::Format(format) => return Err(QueueError::Format(format)),
             Read::Damaged => {

@@ -164,7 +164,7 @@ pub(crate) async fn restore(
     body.take_reason()?;
     let BackupBody { file } = body.into()?;
     let done = state.program.restore(&file).await?;
-    tracing::warn!(who = who.name, file = done.file, "the store was restored from a backup");
+    tracing::info!(who = who.name, file = done.file, "the store was restored from a backup");
     Ok(Json(shown(&done)))
 }
 

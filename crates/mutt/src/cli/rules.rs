@@ -112,6 +112,14 @@ fn test(target: &Target, event: Value, rule: Option<Value>) -> Result<(), Failur
     Ok(())
 }
 
+/// The rule under test has no id yet.
+fn called(value: &Value) -> String {
+    match output::cell(value, "/rule_id") {
+        id if id.is_empty() => "the rule under test".to_owned(),
+        id => format!("rule {id}"),
+    }
+}
+
 /// Which rules were tried, why each did or did not match, and what was decided.
 pub(super) fn explanation(value: &Value) -> Result<(), Failure> {
     let tried = value["tried"].as_array().cloned().unwrap_or_default();
@@ -124,8 +132,8 @@ pub(super) fn explanation(value: &Value) -> Result<(), Failure> {
             mark,
             word,
             &format!(
-                "rule {}{name}, priority {}: {}",
-                output::cell(tried, "/rule_id"),
+                "{}{name}, priority {}: {}",
+                called(tried),
                 output::cell(tried, "/priority"),
                 output::cell(tried, "/why"),
             ),
@@ -136,12 +144,12 @@ pub(super) fn explanation(value: &Value) -> Result<(), Failure> {
     }
     let verdict = &value["verdict"];
     if !verdict.is_null() {
-        let rule = output::cell(verdict, "/rule_id");
-        if rule.is_empty() {
+        if output::cell(verdict, "/decision").is_empty() {
             return Ok(output::heading("no rule matches: unhandled, audited only")?);
         }
         output::heading(&format!(
-            "decided by rule {rule}: {} for {} ({})",
+            "decided by {}: {} for {} ({})",
+            called(verdict),
             output::cell(verdict, "/decision"),
             output::cell(verdict, "/team"),
             output::cell(verdict, "/environment"),

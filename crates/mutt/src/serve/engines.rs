@@ -69,6 +69,9 @@ fn open_queue(config: &Config, clock: &Clock) -> Result<Arc<dyn EventQueue>, Ser
     match EmbeddedQueue::open(&config.data_dir.join(QUEUE_DIR), options, clock.clone()) {
         Ok(queue) => Ok(Arc::new(queue)),
         Err(QueueError::InUse(why)) => Err(ServeError::new(codes::DATA_DIR_IN_USE, why)),
+        Err(error @ QueueError::Format(_)) => {
+            Err(ServeError::new(codes::ALERTER_RECORD_FORMAT, error.to_string()))
+        }
         Err(error) => Err(ServeError::new(codes::QUEUE_OPEN, error.to_string())),
     }
 }

@@ -54,7 +54,10 @@ fn kill_in_the_middle(program: Program, senders: &Senders, receiver: &Receiver) 
         last = Some(caught);
         (caught.appends > 0 && caught.commits > 0 && caught.attempts > 0).then_some(caught)
     });
-    let Some(caught) = caught else { panic!("not all was under way at one time: {last:?}") };
+    let Some(caught) = caught else {
+        let ledger = api.ledger();
+        panic!("not all was under way at one time: {last:?} {ledger:?}\n{}", program.threads())
+    };
     program.kill();
     caught
 }

@@ -130,6 +130,62 @@ fn what_is_retried_is_delivered_and_a_pause_is_kept() {
 }
 
 #[test]
+fn an_open_breaker_loses_nothing_and_closes_by_itself() {
+    let receiver = Receiver::answering(Reply::status(503));
+    let (_setup, program) = with_sink(&receiver, QUICK);
+    for host in 0..20 {
+        program.ingest(&[], &DOWN.replace("edge-r1", &format!("host-{host}")));
+    }
+    let mut api = program.api();
+    until("the breaker is open", || {
+        (api.get("/api/v2/sinks/hook")["breaker"] == "open").then_some(())
+    });
+    receiver.now_answers(Reply::status(200));
+    let ledger = program.at_rest().deliveries;
+    assert_eq!((ledger.created, ledger.delivered), (20, 20), "{ledger:?}");
+    program.stop();
+}
+
+#[test]
+fn what_has_expired_is_redriven_when_the_sink_is_well_again() {
+    let receiver = Receiver::answering(Reply::status(503));
+    let mut setup = Setup::new();
+    setup.set("remediation", "interval = \"1s\"");
+    setup.webhook("hook", &receiver.url(), &format!("retry_for = \"1s\"\n{QUICK}"));
+    let program = setup.start();
+    program.ingest(&[], DOWN);
+    let expired = until("it expires", || {
+        // Remediation makes it pending for a probe now and then.
+        let page = program.api().get("/api/v2/deliveries?state=dead");
+        let first = page["items"][0].clone();
+        (first["reason"] == "expired").then_some(first)
+    });
+    receiver.now_answers(Reply::status(200));
+    let delivered = deliveries(&program, "delivered", 1);
+    assert_eq!(delivered[0]["id"], expired["id"]);
+    let changes = program.api().get("/api/v2/changes")["items"].to_string();
+    assert!(changes.contains("remediation"), "each redrive is in the change log: {changes}");
+    program.stop();
+}
+
+#[test]
+fn a_sink_is_served_when_its_secret_is_there() {
+    let receiver = Receiver::answering(Reply::status(200));
+    let mut setup = Setup::new();
+    let secret = setup.folder().join("token");
+    let lines = format!("auth = {{ bearer = {{ file = {secret:?} }} }}");
+    setup.webhook("hook", &receiver.url(), &lines);
+    let program = setup.start();
+    program.ingest(&[], DOWN);
+    until("the log tells", || program.log().contains("MUTT-F006").then_some(()));
+    std::fs::write(&secret, "hush").unwrap();
+    deliveries(&program, "delivered", 1);
+    assert_eq!(receiver.seen()[0].headers["authorization"], "Bearer hush");
+    let log = program.stop().log;
+    assert!(!log.contains("hush"), "{log}");
+}
+
+#[test]
 fn an_answer_that_is_lost_makes_a_double_with_the_same_key() {
     let mut first = true;
     let receiver = Receiver::start(move |_| {

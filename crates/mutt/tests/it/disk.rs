@@ -22,10 +22,17 @@ fn a_power_cut_loses_nothing_that_was_acknowledged() {
         let program = setup.start();
         senders.aim(&program);
         answered(&senders, senders.acknowledged() + 1_000);
+        let mut api = program.api();
         disk.cut();
         // Nothing can be made durable now, so nobody is told that it is.
         let refused = senders.refused();
         until("senders are refused", || (senders.refused() > refused + 4).then_some(()));
+        // The program waits for its disk instead of dying.
+        until("the log tells", || {
+            let log = program.log();
+            (log.contains("MUTT-I005") && log.contains("MUTT-A001")).then_some(())
+        });
+        assert_eq!(api.get("/api/v2/whoami")["name"], "admin");
         program.kill();
         disk.reboot();
     }

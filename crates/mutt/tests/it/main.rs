@@ -5,6 +5,8 @@ mod browser;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod codes;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod delivery;

@@ -202,6 +202,36 @@ fn datagrams_that_the_kernel_drops_are_counted_for_their_socket() {
 }
 
 #[test]
+fn a_connection_too_many_is_closed_and_told() {
+    let mut setup = Setup::new();
+    setup.set("ingestor.syslog", "max_connections = 1");
+    let program = setup.start();
+    let mut first = TcpStream::connect(program.syslog_tcp()).unwrap();
+    first.write_all(line("first").as_bytes()).unwrap();
+    program.events("q=nr%3Dfirst", 1);
+    let mut second = TcpStream::connect(program.syslog_tcp()).unwrap();
+    assert_eq!(second.read(&mut [0; 1]).unwrap(), 0, "it is closed at once");
+    first.write_all(line("still").as_bytes()).unwrap();
+    program.events("q=nr%3Dstill", 1);
+    drop(first);
+    assert!(program.stop().log.contains("MUTT-I006"));
+}
+
+#[test]
+fn a_sender_that_does_not_end_cannot_hold_the_shutdown_up() {
+    let mut setup = Setup::new();
+    setup.set("", "shutdown_timeout = \"1s\"");
+    let mut program = setup.start();
+    let mut stream = TcpStream::connect(program.syslog_tcp()).unwrap();
+    stream.write_all(line("first").as_bytes()).unwrap();
+    program.events("q=nr%3Dfirst", 1);
+    program.process().signal(Signal::SIGTERM);
+    assert_eq!(program.process().wait().code(), Some(0), "{}", program.log());
+    assert!(program.log().contains("MUTT-P002"), "{}", program.log());
+    drop(stream);
+}
+
+#[test]
 fn a_second_process_on_the_same_data_is_refused() {
     let setup = Setup::new();
     let program = setup.start();

@@ -77,11 +77,14 @@ fn replaced(word: &str, last: &str) -> String {
         return format!("{before}/tmp/mutt{rest}");
     }
     // A port that the kernel chose, behind an address of loopback.
-    if let Some((before, rest)) = word.split_once("127.0.0.1:") {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        let chosen = rest[..digits].parse::<u16>().is_ok_and(|port| port >= 20_000);
+    if let Some((before, rest)) = word.split_once("127.")
+        && let Some((address, port)) = rest.split_once(':')
+        && address.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+    {
+        let digits = port.find(|c: char| !c.is_ascii_digit()).unwrap_or(port.len());
+        let chosen = port[..digits].parse::<u16>().is_ok_and(|port| port == 0 || port >= 20_000);
         if chosen {
-            return format!("{before}127.0.0.1:PORT{}", &rest[digits..]);
+            return format!("{before}127.0.0.1:PORT{}", &port[digits..]);
         }
     }
     word.to_owned()
@@ -93,6 +96,7 @@ fn what_differs_from_run_to_run_is_replaced() {
     check("at 2026-01-02T03:04:05.6Z: x\n", "at 2026-11-23T12:00:00.000000Z: x");
     check("http://127.0.0.1:43210/api", "http://127.0.0.1:PORT/api");
     check("127.0.0.1:8090", "127.0.0.1:8090");
+    check("http://127.18.3.4:43210/", "http://127.0.0.1:PORT/");
     check("process 77; 5", "process 1234; 5");
     check("\u{1b}[1;31merror\u{1b}[0m: no", "error: no");
     let tmp = std::env::temp_dir();

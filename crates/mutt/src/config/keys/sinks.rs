@@ -30,7 +30,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "sinks.*.retry_for",
-        Kind::Duration { min: "1m", max: "30d" },
+        Kind::Duration { min: "1s", max: "30d" },
         "24h",
         "How long a delivery is tried before it is dead, reason expired.",
         "Met: Remediation sends it again when the sink is healthy (MUTT-F004).",

@@ -32,31 +32,38 @@ fn text_from_devices_is_inert() {
     setup.webhook("hook", "http://127.0.0.1:9/", "retry_for = \"1s\"");
     let program = setup.start();
     let mut api = program.api();
-    let rule = |text: &str, at: usize| {
-        api.post("/api/v2/rules", &json!({
+    let mut rule =
+        |text: &str, at: usize| {
+            api.post("/api/v2/rules", &json!({
             "name": text, "match_string": format!("hostile {at};"), "match_type": "contains",
             "priority": 1, "prod_handling": "Page_only", "dev_handling": "Ignore",
             "problem": text, "description": text, "team_assignment": text, "resource": text,
         }))["id"].clone()
-    };
+        };
     let rules: Vec<Value> = TEXTS.iter().enumerate().map(|(at, text)| rule(text, at)).collect();
     let Some(mut browser) = signed_in(&program) else { return };
     // The live page is there before the events, so that its script draws them.
     browser.open("/live");
     browser.wait("document.body.dataset.live === 'connected'");
-    let record = |(at, text): (usize, &&str)| {
-        json!({"hostname": text, "severity": 2, "program": text, "message": format!("hostile {at}; {text}"), "more": {*text: text}})
-    };
+    let record = |(at, text): (usize, &&str)| json!({"hostname": text, "severity": 2, "program": text, "message": format!("hostile {at}; {text}"), "more": {*text: text}});
     let body = Value::from_iter(TEXTS.iter().enumerate().map(record)).to_string();
     assert_eq!(program.ingest(&[], &body).status, 200);
     trap(&program);
     until("all are judged", || (program.api().ledger().events.audited == 8).then_some(()));
     browser.wait("document.querySelectorAll('#live-rows tr').length >= 8");
 
-    let mut pages: Vec<String> =
-        ["/live", "/events", "/", "/alerts", "/rules", "/changes", "/deliveries?state=pending", "/lanes"]
-            .map(ToOwned::to_owned)
-            .to_vec();
+    let mut pages: Vec<String> = [
+        "/live",
+        "/events",
+        "/",
+        "/alerts",
+        "/rules",
+        "/changes",
+        "/deliveries?state=pending",
+        "/lanes",
+    ]
+    .map(ToOwned::to_owned)
+    .to_vec();
     let list = |path: &str| program.api().get(path)["items"].as_array().unwrap().clone();
     for (place, items) in [("events", list("/api/v2/events")), ("alerts", list("/api/v2/alerts"))] {
         let ids = items.iter().map(|item| item["id"].as_str().unwrap());

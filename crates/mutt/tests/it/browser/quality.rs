@@ -25,8 +25,17 @@ fn world() -> (Receiver, Program, Vec<String>) {
         format!("/{path}/{}", id.to_string().trim_matches('"'))
     };
     let mut pages: Vec<String> = [
-        "/", "/live", "/alerts", "/events", "/rules", "/rules/new", "/rules/test", "/deliveries",
-        "/lanes", "/changes", "/sign-in",
+        "/",
+        "/live",
+        "/alerts",
+        "/events",
+        "/rules",
+        "/rules/new",
+        "/rules/test",
+        "/deliveries",
+        "/lanes",
+        "/changes",
+        "/sign-in",
     ]
     .map(ToOwned::to_owned)
     .to_vec();

@@ -101,7 +101,9 @@ fn replay_a_dead_letter(browser: &mut Browser, receiver: &Receiver) {
     until("it is known to have arrived", || {
         browser.follow("#nav-deliveries");
         browser.follow("#tab-delivered");
-        browser.value("document.querySelectorAll('#deliveries tbody a').length > 0").as_bool()
+        browser
+            .value("document.querySelectorAll('#deliveries tbody a').length > 0")
+            .as_bool()
             .filter(|found| *found)
     });
 }

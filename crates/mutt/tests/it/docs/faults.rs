@@ -53,7 +53,12 @@ pub(crate) const FAULTS: &[(&str, &[Step])] = &[
     (
         "port-taken",
         &[
-            Step::Run("printf '[queue]\\nmin_free = \"0B\"\\n' > mutt.toml"),
+            Step::Run(
+                "printf '[queue]\\nmin_free = \"0B\"\\n' > mutt.toml
+                 muttctl serve --config mutt.toml > mutt.log 2>&1 & pid=$!
+                 until test -e mutt-data/listeners.json; do sleep 0.1; done
+                 kill $pid; wait $pid",
+            ),
             Step::Start("exec python3 -m http.server 8080 --bind 127.0.0.1", 8080),
         ],
     ),
@@ -145,7 +150,7 @@ END";
 
 const LINK_DOWN: &str = "muttctl send syslog --severity err --hostname edge-r1 '%LINK-3-UPDOWN: Interface Gi0/1, changed state to down'";
 /// As many as open the breaker.
-const MORE_LINKS_DOWN: &str = "seq 2 7 | xargs -I N muttctl send syslog --severity err --hostname edge-rN '%LINK-3-UPDOWN: Interface Gi0/1, changed state to down'";
+const MORE_LINKS_DOWN: &str = "seq 2 7 | xargs -I {} muttctl send syslog --severity err --hostname edge-r{} '%LINK-3-UPDOWN: Interface Gi0/1, changed state to down'";
 
 /// Takes alerts from those who have the new credential.
 const EVENT_MANAGER: &str = "cat > event_manager.py <<'END'

@@ -157,9 +157,15 @@ impl Sandbox {
         self.background.iter().find(|one| one.id == id).map(|one| one.output.clone())
     }
 
-    /// Waits until something inside listens on a TCP port of loopback.
+    /// Waits until something inside listens on a TCP port of loopback. MUTT binds before it opens its
+    /// files: its Web UI is asked whether it is ready.
     pub(crate) fn wait_for_port(&mut self, port: u16) {
-        let probe = format!("exec 3<>/dev/tcp/127.0.0.1/{port}");
+        let mut probe = format!("exec 3<>/dev/tcp/127.0.0.1/{port}\n");
+        if port == super::states::WEB_UI {
+            probe.push_str(
+                "printf 'GET /health/ready HTTP/1.0\\r\\n\\r\\n' >&3; grep -q ' 200 ' <&3\n",
+            );
+        }
         let answers =
             within(LONG, || (self.run(&probe, Duration::from_secs(5)).exit == 0).then_some(()));
         assert!(answers.is_some(), "nothing listens on port {port}:\n{}", self.printed());

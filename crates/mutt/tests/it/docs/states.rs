@@ -35,7 +35,7 @@ pub(crate) const STATES: &[(&str, &[Step])] = &[
 ];
 
 /// Where the API of a default start listens.
-const WEB_UI: u16 = 8090;
+pub(crate) const WEB_UI: u16 = 8090;
 
 /// The receiver that the documents use, on its own port.
 const RECEIVER: Step = Step::Start("python3 docs/operations/snippets/webhook_receiver.py", 9099);

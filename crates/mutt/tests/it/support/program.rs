@@ -42,6 +42,7 @@ pub(crate) struct Setup {
     sections: BTreeMap<String, Vec<String>>,
     env: Vec<(String, String)>,
     only: Option<String>,
+    through: Vec<String>,
 }
 
 impl Setup {
@@ -49,8 +50,14 @@ impl Setup {
     pub(crate) fn new() -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let data_dir = folder.path().join("data");
-        let mut setup =
-            Self { folder, data_dir, sections: BTreeMap::new(), env: Vec::new(), only: None };
+        let mut setup = Self {
+            folder,
+            data_dir,
+            sections: BTreeMap::new(),
+            env: Vec::new(),
+            only: None,
+            through: Vec::new(),
+        };
         let any = format!("\"{}:0\"", own_address());
         for section in ["ingestor.http", "alerter", "moog_forwarder", "remediation", "web_ui"] {
             setup.set(section, &format!("listen = {any}"));
@@ -61,7 +68,7 @@ impl Setup {
         setup
     }
 
-    /// Adds lines to a section of the configuration.
+    /// Adds lines to a section of the configuration; the nameless one stands above all.
     pub(crate) fn set(&mut self, section: &str, lines: &str) -> &mut Self {
         self.sections.entry(section.to_owned()).or_default().push(lines.to_owned());
         self
@@ -85,6 +92,12 @@ impl Setup {
         self
     }
 
+    /// Starts it through another program, which must become it.
+    pub(crate) fn through(&mut self, words: &[&str]) -> &mut Self {
+        self.through = words.iter().map(ToString::to_string).collect();
+        self
+    }
+
     /// Puts the data elsewhere.
     pub(crate) fn data_in(&mut self, dir: PathBuf) -> &mut Self {
         self.data_dir = dir;
@@ -103,7 +116,8 @@ impl Setup {
     fn config(&self) -> PathBuf {
         let mut text = format!("data_dir = {:?}\n", self.data_dir);
         for (section, lines) in &self.sections {
-            let _ = writeln!(text, "[{section}]\n{}", lines.join("\n"));
+            let head = if section.is_empty() { String::new() } else { format!("[{section}]") };
+            let _ = writeln!(text, "{head}\n{}", lines.join("\n"));
         }
         let path = self.folder.path().join("mutt.toml");
         std::fs::write(&path, text).unwrap();
@@ -116,7 +130,14 @@ impl Setup {
         let log = self.folder.path().join("log");
         let out = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let from = out.metadata().unwrap().len();
-        let mut command = Command::new(muttctl());
+        let mut command = match self.through.split_first() {
+            None => Command::new(muttctl()),
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(muttctl());
+                command
+            }
+        };
         command.arg("serve").arg("--config").arg(self.config());
         if let Some(only) = &self.only {
             command.arg("--only").arg(only);
@@ -193,6 +214,10 @@ impl Process {
         String::from_utf8_lossy(&bytes[from..]).into_owned()
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         if self.ended.is_none() {
             let _ = kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal);
@@ -248,6 +273,11 @@ impl Program {
         self.address("/http")
     }
 
+    /// Where people look.
+    pub(crate) fn pages(&self) -> SocketAddr {
+        self.address("/web_ui")
+    }
+
     pub(crate) fn data_dir(&self) -> &Path {
         &self.data_dir
     }
@@ -297,11 +327,24 @@ impl Program {
             last = Some(ledger.clone());
             rest.then_some(ledger)
         });
-        found.unwrap_or_else(|| panic!("it does not come to rest: {last:?}\n{}", self.log()))
+        found.unwrap_or_else(|| panic!("it does not come to rest: {last:?}\n{}{}", self.threads(), self.log()))
     }
 
     pub(crate) fn log(&self) -> String {
         self.process.log()
+    }
+
+    /// What its threads do, for a test that waits in vain.
+    pub(crate) fn threads(&self) -> String {
+        let tasks = format!("/proc/{}/task", self.process.child.id());
+        let mut text = String::new();
+        for task in std::fs::read_dir(tasks).unwrap().flatten() {
+            let read = |name: &str| std::fs::read_to_string(task.path().join(name)).unwrap_or_default();
+            let stat = read("stat");
+            let times: Vec<&str> = stat.split(' ').skip(13).take(2).collect();
+            let _ = writeln!(text, "{} {} {} {times:?}", read("comm").trim(), read("wchan"), read("syscall").trim());
+        }
+        text
     }
 
     pub(crate) fn process(&mut self) -> &mut Process {

@@ -85,6 +85,24 @@ fn unsafe_code_has_one_home() {
 }
 
 #[test]
+fn every_log_line_at_warn_or_above_carries_a_code() {
+    let mut faults = Vec::new();
+    for file in rust_files().iter().filter(|file| file.path.contains("/src/")) {
+        for level in ["warn!(", "error!("] {
+            for (at, _) in file.text.match_indices(&format!("tracing::{level}")) {
+                let call = &file.text[at..];
+                let call = &call[..call.find(");").unwrap_or(call.len())];
+                if !call.contains("code") {
+                    let line = file.text[..at].lines().count();
+                    faults.push(format!("{}:{line}: give it a code of mutt_model::codes", file.path));
+                }
+            }
+        }
+    }
+    none(&faults);
+}
+
+#[test]
 fn nothing_names_paths_of_one_machine() {
     let mut all = files("", |name| {
         ["rs", "md", "toml", "sh", "sql", "html", "yml", "yaml", "service", "spec"]
