@@ -1,7 +1,7 @@
 //! Finding which of many literals a text holds, in one scan. Each literal is looked for by one window
-//! of its bytes, the one that fewest other literals share, and then compared. A bit for each window's
-//! hash rejects nearly every place in the text from a few tens of KiB, where an automaton over all
-//! literals takes megabytes and a cache miss for nearly every byte.
+//! of its bytes, the one that fewest other literals share, and then compared. A bit for the hash of each
+//! window's first bytes rejects nearly every place in the text from a few tens of KiB, where an
+//! automaton over all literals takes megabytes and a cache miss for nearly every byte.
 
 use std::collections::HashMap;
 
@@ -9,8 +9,9 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, MatchKind};
 
 /// Bits of the filter for each literal: one place in sixteen at most passes by chance.
 const BITS_EACH: usize = 16;
-/// Fewest bits of a filter.
-const BITS_MIN: usize = 4096;
+/// Fewest and most bits of the filter, as powers of two.
+const BITS_MIN: u32 = 12;
+const BITS_MAX: u32 = 24;
 
 /// Literals ready to be looked for.
 #[derive(Debug)]
@@ -18,6 +19,10 @@ pub(crate) struct Needles {
     /// All literals, one after the other, and where each begins.
     text: Box<[u8]>,
     starts: Box<[u32]>,
+    /// A bit for the hash of each window's first four bytes.
+    filter: Box<[u64]>,
+    filter_shift: u32,
+    /// Literals by a window of eight bytes, shorter ones by one of four.
     wide: Windows<8>,
     narrow: Windows<4>,
     /// Literals too short for a window, and their numbers.
@@ -27,13 +32,10 @@ pub(crate) struct Needles {
 /// The literals that are looked for by a window of `N` bytes.
 #[derive(Debug)]
 struct Windows<const N: usize> {
-    /// A bit for each window's hash.
-    filter: Box<[u64]>,
     /// Literals by the hash of their window.
     places: Box<[Place]>,
     /// Where in `places` the literals begin whose hash starts with these bits.
     buckets: Box<[u32]>,
-    bits: u32,
     bucket_bits: u32,
 }
 
@@ -50,6 +52,10 @@ fn hash<const N: usize>(window: &[u8; N]) -> u64 {
     let mut wide = [0; 8];
     wide[..N].copy_from_slice(window);
     u64::from_le_bytes(wide).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+fn filter_hash(window: [u8; 4], shift: u32) -> usize {
+    (u32::from_le_bytes(window).wrapping_mul(0x9e37_79b1) >> shift) as usize
 }
 
 /// How usual a byte is in folded log text; only a guess that breaks ties.
@@ -87,11 +93,25 @@ impl Needles {
             builder.match_kind(MatchKind::Standard).kind(Some(AhoCorasickKind::DFA));
             Some((builder.build(patterns)?, shorts.into_boxed_slice()))
         };
+        let wide = Windows::new(literals, |length| length >= 8);
+        let narrow = Windows::new(literals, |length| (4..8).contains(&length));
+        let firsts = wide.places.iter().chain(&narrow.places).filter_map(|place| {
+            literals[place.literal as usize].as_bytes()[place.offset as usize..].first_chunk::<4>()
+        });
+        let wanted = (wide.places.len() + narrow.places.len()) * BITS_EACH;
+        let bits = wanted.next_power_of_two().ilog2().clamp(BITS_MIN, BITS_MAX);
+        let mut filter = vec![0_u64; 1 << (bits - 6)];
+        for first in firsts {
+            let bit = filter_hash(*first, 32 - bits);
+            filter[bit >> 6] |= 1 << (bit & 63);
+        }
         Ok(Self {
+            filter: filter.into_boxed_slice(),
+            filter_shift: 32 - bits,
             text: text.into_boxed_slice(),
             starts: starts.into_boxed_slice(),
-            wide: Windows::new(literals, |length| length >= 8),
-            narrow: Windows::new(literals, |length| (4..8).contains(&length)),
+            wide,
+            narrow,
             short,
         })
     }
@@ -99,12 +119,22 @@ impl Needles {
     /// Calls `found` for each literal that `text` holds, perhaps several times.
     pub(crate) fn each(&self, text: &str, mut found: impl FnMut(usize)) {
         let text = text.as_bytes();
-        self.wide.each(text, |place, at| self.compare(text, place, at, &mut found));
-        self.narrow.each(text, |place, at| self.compare(text, place, at, &mut found));
+        for (at, window) in text.array_windows::<4>().enumerate() {
+            let bit = filter_hash(*window, self.filter_shift);
+            if (self.filter[bit >> 6] >> (bit & 63)) & 1 != 0 {
+                self.look_up(text, at, &mut found);
+            }
+        }
         if let Some((automaton, numbers)) = &self.short {
             for hit in automaton.find_overlapping_iter(text) {
                 found(numbers[hit.pattern().as_usize()] as usize);
             }
+        }
+    }
+
+    fn look_up(&self, text: &[u8], at: usize, found: &mut impl FnMut(usize)) {
+        for place in self.wide.at(&text[at..]).iter().chain(self.narrow.at(&text[at..])) {
+            self.compare(text, place, at, found);
         }
     }
 
@@ -137,47 +167,27 @@ impl<const N: usize> Windows<N> {
             })
             .collect();
         places.sort_unstable();
-        let bits = (places.len() * BITS_EACH).max(BITS_MIN).next_power_of_two().ilog2();
         let bucket_bits = places.len().max(2).next_power_of_two().ilog2();
-        let mut filter = vec![0_u64; 1 << (bits - 6)];
-        for place in &places {
-            let bit = place.hash >> (64 - bits);
-            filter[(bit >> 6) as usize] |= 1 << (bit & 63);
-        }
         let starts = 0..=(1_u64 << bucket_bits);
         let bucket = |place: &Place| place.hash >> (64 - bucket_bits);
         let buckets = starts.map(|start| places.partition_point(|p| bucket(p) < start));
         Self {
             buckets: buckets.map(|at| u32::try_from(at).unwrap_or(u32::MAX)).collect(),
-            filter: filter.into_boxed_slice(),
             places: places.into_boxed_slice(),
-            bits,
             bucket_bits,
         }
     }
 
-    /// Calls `met` with each literal whose window stands in `text`, and where.
-    fn each(&self, text: &[u8], mut met: impl FnMut(&Place, usize)) {
-        if self.places.is_empty() {
-            return;
-        }
-        let shift = 64 - self.bits;
-        let filter = &self.filter[..];
-        for (at, window) in text.array_windows::<N>().enumerate() {
-            let hash = hash(window);
-            let bit = hash >> shift;
-            if (filter[(bit >> 6) as usize] >> (bit & 63)) & 1 != 0 {
-                self.look_up(hash, at, &mut met);
-            }
-        }
-    }
-
-    fn look_up(&self, hash: u64, at: usize, met: &mut impl FnMut(&Place, usize)) {
+    /// The literals whose window stands at the start of `text`.
+    fn at(&self, text: &[u8]) -> &[Place] {
+        let Some(window) = text.first_chunk::<N>() else { return &[] };
+        let hash = hash(window);
         let bucket = (hash >> (64 - self.bucket_bits)) as usize;
         let (from, to) = (self.buckets[bucket] as usize, self.buckets[bucket + 1] as usize);
-        for place in self.places[from..to].iter().filter(|place| place.hash == hash) {
-            met(place, at);
-        }
+        let places = &self.places[from..to];
+        let first = places.partition_point(|place| place.hash < hash);
+        let count = places[first..].iter().take_while(|place| place.hash == hash).count();
+        &places[first..first + count]
     }
 }
 

@@ -57,6 +57,11 @@ fn is_token(byte: u8) -> bool {
     TOKEN[usize::from(byte)]
 }
 
+/// Most tokens are such words, and most questions about tokens need not be asked of them.
+fn is_lower(token: &str) -> bool {
+    token.bytes().all(|b| b.is_ascii_lowercase())
+}
+
 fn has_digit(token: &str) -> bool {
     token.bytes().any(|b| b.is_ascii_digit())
 }
@@ -184,6 +189,9 @@ impl<'m> Shaper<'m, '_> {
 
     /// The part of a token that names the kind: `%LINK-3-UPDOWN`, a message code at the start.
     fn verbatim(&self, token: &'m str) -> Option<&'m str> {
+        if is_lower(token) {
+            return None;
+        }
         let first = self.out.len() == self.start;
         let code = token.split(':').next().unwrap_or(token);
         if is_verbatim(code) || (is_code(code) && (first || code.len() < token.len())) {
@@ -217,10 +225,7 @@ impl<'m> Shaper<'m, '_> {
             return !words::is_named_with_digit(token);
         }
         token.len() > WORD_BYTES_MAX
-            || (token.starts_with('/') && token.len() > 1)
-            || token.contains(['@', '\\'])
-            || token.contains("::")
-            || is_host(token)
+            || (!is_lower(token) && is_path_or_address(token))
             || (token.len() >= 8 && token.bytes().all(|b| b.is_ascii_hexdigit()))
             || self.is_user(token)
             || self.is_date(token)
@@ -325,6 +330,13 @@ impl<'m> Shaper<'m, '_> {
         self.out.push_str(",<*>");
         true
     }
+}
+
+fn is_path_or_address(token: &str) -> bool {
+    (token.starts_with('/') && token.len() > 1)
+        || token.contains(['@', '\\'])
+        || token.contains("::")
+        || is_host(token)
 }
 
 /// `packets` after a number is `packet`, so that one and many are of one kind.

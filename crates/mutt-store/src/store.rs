@@ -196,7 +196,9 @@ pub struct LaneReport {
 #[async_trait]
 pub trait DeliveryStore: Send + Sync {
     /// Takes or renews a sink's lease by the store's clock; `None` while another owner holds it. A
-    /// new owner finds the deliveries that the last one had leased pending again.
+    /// new owner finds the deliveries that the last one had leased pending again. With `fresh` the
+    /// caller starts anew and knows nothing of what it had leased: even the same owner is a new one.
+    /// Renewals pass false.
     ///
     /// # Errors
     ///
@@ -206,6 +208,7 @@ pub trait DeliveryStore: Send + Sync {
         sink: &str,
         owner: &str,
         ttl: Duration,
+        fresh: bool,
     ) -> Result<Option<SinkLease>, StoreError>;
 
     /// Leases deliveries that may be tried now: pending, due, and the first unfinished one of their

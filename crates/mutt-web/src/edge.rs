@@ -76,6 +76,9 @@ pub(crate) async fn edge(State(state): State<WebState>, request: Request, next: 
         next.run(request).await
     };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        if let Some(error) = &problem.cause {
+            tracing::warn!(code = %problem.code, error, endpoint, correlation_id = %correlation, "the store did not answer");
+        }
         response = write_problem(&state, &problem, &path, &target, &correlation);
     }
     finish_headers(&state, &mut response, &path, &correlation);

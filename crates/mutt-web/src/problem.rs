@@ -15,6 +15,8 @@ pub(crate) struct Problem {
     pub(crate) code: &'static Code,
     pub(crate) detail: String,
     pub(crate) retry_after: Option<u64>,
+    /// The engine's own words: for the log, for nobody outside.
+    pub(crate) cause: Option<String>,
 }
 
 /// What an API handler gives.
@@ -22,7 +24,7 @@ pub(crate) type Answer<T = Response> = Result<T, Problem>;
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static Code, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), retry_after: None }
+        Self { status, code, detail: detail.into(), retry_after: None, cause: None }
     }
 
     pub(crate) fn bad(detail: impl Into<String>) -> Self {
@@ -73,10 +75,13 @@ impl From<StoreError> for Problem {
             StoreError::Data(why) => Self::bad(why),
             StoreError::NotFound(why) => Self::not_found(why),
             StoreError::Conflict(why) => Self::conflict(why),
-            // The engine's own words stay in the log: they may name files, hosts and users.
+            // The engine's own words stay in the log: they may name files, hosts and users. The edge
+            // writes them, where the correlation id is known.
             err @ (StoreError::Transient { .. } | StoreError::LeaseLost | StoreError::Open(_)) => {
-                tracing::warn!(code = %codes::API_INTERNAL, error = %err, "the store did not answer");
-                Self::unavailable("The store cannot answer now; the log has the details.")
+                let mut problem =
+                    Self::unavailable("The store cannot answer now; the log has the details.");
+                problem.cause = Some(err.to_string());
+                problem
             }
         }
     }

@@ -3,6 +3,8 @@
 (() => {
   "use strict";
   const ROWS = 500;
+  // More new rows than this at once are not lit up: nobody follows them, and it costs.
+  const LIT = 20;
   const SEVERITIES = ["emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"];
   const ACTS = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e0fff}]/gu;
   const body = document.getElementById("live-rows");
@@ -36,8 +38,8 @@
     whole.append(String(text).slice(from));
     return whole;
   };
-  const row = (event) => {
-    const tr = element("tr", "fresh");
+  const row = (event, lit) => {
+    const tr = element("tr", lit ? "fresh" : "");
     tr.dataset.id = event.id;
     const cell = (className, ...parts) => {
       const td = element("td", className);
@@ -78,10 +80,11 @@
     if (paused) { tell(); return; }
     const batch = document.createDocumentFragment();
     // Newest first: the last that came stands on top.
+    const lit = waiting.length <= LIT;
     for (const event of waiting.reverse()) {
       if (seen.has(event.id)) continue;
       seen.add(event.id);
-      batch.append(row(event));
+      batch.append(row(event, lit));
     }
     waiting = [];
     body.prepend(batch);

@@ -3,16 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use mutt_model::{Clock, Timestamp, codes};
+use mutt_model::{Clock, Timestamp};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use crate::services::Service;
 use crate::telemetry::metrics::ServiceMetrics;
@@ -66,36 +64,6 @@ impl HealthBoard {
     }
 }
 
-/// The wall clock may fall behind the monotonic one by this much before it counts as set back.
-pub const CLOCK_STEP_MIN: Duration = Duration::from_secs(1);
-/// How often the clocks are compared.
-pub const CLOCK_PERIOD: Duration = Duration::from_secs(5);
-
-/// Says when the wall clock of this host was set back, once for each step.
-///
-/// # Errors
-///
-/// Never.
-pub async fn watch_clock(clock: Clock, stop: CancellationToken) -> Result<(), String> {
-    let mut last = (clock.wall_unclamped(), clock.monotonic());
-    while !stop.is_cancelled() {
-        crate::services::alerter::rest(&stop, CLOCK_PERIOD).await;
-        let now = (clock.wall_unclamped(), clock.monotonic());
-        let behind = set_back(last, now);
-        if behind >= CLOCK_STEP_MIN {
-            tracing::warn!(code = %codes::CLOCK_STEP, seconds = behind.as_secs_f64(), "the clock of this host was set back; times of receipt stand still until it has caught up");
-        }
-        last = now;
-    }
-    Ok(())
-}
-
-/// How far the wall clock fell behind the monotonic one between two looks.
-fn set_back(last: (Timestamp, Duration), now: (Timestamp, Duration)) -> Duration {
-    let expected = last.0.plus(now.1.saturating_sub(last.1));
-    expected.since(now.0)
-}
-
 /// What the routes of one port need.
 #[derive(Clone, Debug)]
 pub struct Port {
@@ -146,21 +114,4 @@ async fn health(State(port): State<Port>) -> Response {
 async fn metrics(State(port): State<Port>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], port.metrics.text()).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_that_was_set_back_is_told_by_how_much() {
-        let check = |wall: i64, expected: u64| {
-            let last = (Timestamp::from_secs(100), Duration::from_secs(10));
-            let now = (Timestamp::from_secs(wall), Duration::from_secs(15));
-            assert_eq!(set_back(last, now), Duration::from_secs(expected));
-        };
-        check(105, 0);
-        check(7_305, 0);
-        check(45, 60);
-    }
 }

@@ -5,6 +5,7 @@ pub mod clock_watch;
 mod demo;
 mod engines;
 mod listeners;
+mod reload;
 mod stages;
 mod summary;
 
@@ -17,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::config::{Config, ConfigError};
 use crate::health::HealthBoard;
 use crate::services::Service;
-use crate::supervise::{Phase, Supervisor};
+use crate::supervise::Supervisor;
 use crate::telemetry::logs;
 
 /// Worker threads of the runtime at least, so that a blocking commit never stops the listeners.
@@ -156,7 +157,7 @@ impl Signals {
 async fn wait(
     mut signals: Signals,
     supervisor: &Supervisor,
-    live: &stages::Live,
+    live: &reload::Live,
     options: &ServeOptions,
     running: &Config,
 ) -> bool {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mutt_model::delivery::{Attempt, Delivery, Finished, HeldBy, Next, Outcome};
+use mutt_model::delivery::{Attempt, DeadReason, Delivery, Finished, HeldBy, Next, Outcome};
 use mutt_model::{Id, Timestamp};
 
 use super::decide;
@@ -261,7 +261,10 @@ impl LaneScheduler {
                 self.breaker.close();
             }
             // What fails otherwise in a lane held by a fault waits with its lane.
-            (Some(Hold { by: HeldBy::Fault, reason }), Next::RetryAt(_)) => {
+            (
+                Some(Hold { by: HeldBy::Fault, reason }),
+                Next::RetryAt(_) | Next::Dead(DeadReason::Expired),
+            ) => {
                 next = Next::HoldLane(reason.clone());
             }
             _ => {}

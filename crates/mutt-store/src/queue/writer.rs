@@ -342,7 +342,7 @@ fn headers<'a>(mut mark: Mark, items: impl Iterator<Item = &'a Item>) -> Vec<Rec
 fn tear(active: &Active, slices: &[IoSlice<'_>]) {
     let bytes: Vec<u8> = slices.iter().flat_map(|s| s.iter().copied()).collect();
     // Records end at multiples of eight: an odd length is never the end of one.
-    let half = &bytes[..bytes.len() / 2 | 1];
+    let half = &bytes[..(bytes.len() / 2) | 1];
     let _ = active.file.write_at(&mut [IoSlice::new(half)], active.good);
     std::process::abort();
 }

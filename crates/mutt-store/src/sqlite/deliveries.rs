@@ -300,10 +300,13 @@ impl DeliveryStore for SqliteStore {
         sink: &str,
         owner: &str,
         ttl: Duration,
+        fresh: bool,
     ) -> Result<Option<SinkLease>, StoreError> {
         let (sink, owner, clock) = (sink.to_owned(), owner.to_owned(), self.clock.clone());
-        self.write("lease a sink", move |w| lanes::lease(&w.conn, &sink, &owner, ttl, clock.wall()))
-            .await
+        self.write("lease a sink", move |w| {
+            lanes::lease(&w.conn, &sink, &owner, ttl, fresh, clock.wall())
+        })
+        .await
     }
 
     async fn take_due(

@@ -29,6 +29,7 @@ pub(super) fn lease(
     sink: &str,
     owner: &str,
     ttl: Duration,
+    fresh: bool,
     now: Timestamp,
 ) -> Result<Option<SinkLease>, StoreError> {
     declare(conn, sink)?;
@@ -39,7 +40,7 @@ pub(super) fn lease(
     if stands && held.as_deref() != Some(owner) {
         return Ok(None);
     }
-    if !stands {
+    if fresh || !stands {
         generation += 1;
         let left = deliveries::briefs(conn, "sink = ?1 AND state = 1", [sink])?;
         for row in left {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mutt_model::alert::{ClearedBy, SinkRoute};
 use mutt_model::{Id, Timestamp};
-use rusqlite::{Connection, Params};
+use rusqlite::{Connection, OptionalExtension as _, Params};
 
 use super::alerts::Book;
 use super::commit::finish;
@@ -219,13 +219,30 @@ fn remove_rule_sets(conn: &Connection) -> rusqlite::Result<u64> {
     .map(|removed| removed as u64)
 }
 
+/// The oldest receipts beyond those that are kept of each shard, a chunk at a time: the writer is
+/// shared with the commits. Looked at in the order of their numbers, once: a bound that is worked out
+/// for each row anew would take minutes.
 fn remove_receipts(conn: &Connection) -> rusqlite::Result<u64> {
-    conn.execute(
-        "DELETE FROM receipts WHERE n <= (SELECT s.n FROM receipts s
-            WHERE s.shard = receipts.shard ORDER BY s.n DESC LIMIT 1 OFFSET ?1)",
-        [RECEIPTS_KEPT],
-    )
-    .map(|removed| removed as u64)
+    let shards: Vec<i64> = conn
+        .prepare_cached("SELECT DISTINCT shard FROM receipts")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut newest = conn.prepare_cached(
+        "SELECT n FROM receipts NOT INDEXED WHERE shard = ?1 ORDER BY n DESC LIMIT 1 OFFSET ?2",
+    )?;
+    let mut delete = conn.prepare_cached(
+        "DELETE FROM receipts WHERE n IN (SELECT n FROM receipts NOT INDEXED
+         WHERE n <= ?2 AND shard = ?1 ORDER BY n LIMIT ?3)",
+    )?;
+    let mut removed = 0;
+    for shard in shards {
+        let bound =
+            newest.query_row((shard, RECEIPTS_KEPT), |row| row.get::<_, i64>(0)).optional()?;
+        if let Some(bound) = bound {
+            removed += delete.execute((shard, bound, CHUNK))? as u64;
+        }
+    }
+    Ok(removed)
 }
 
 #[async_trait]
@@ -268,15 +285,10 @@ impl UpkeepStore for SqliteStore {
                 break;
             }
         }
-        let (sets, receipts) = self
-            .write("remove what is old", |w| {
-                Ok((remove_rule_sets(&w.conn)?, remove_receipts(&w.conn)?))
-            })
-            .await?;
-        for (table, removed) in [("rule_sets", sets), ("receipts", receipts)] {
-            if removed > 0 {
-                *up.removed.entry(table.to_owned()).or_default() += removed;
-            }
+        self.remove_by(up, "receipts", remove_receipts).await?;
+        let sets = self.write("remove what is old", |w| Ok(remove_rule_sets(&w.conn)?)).await?;
+        if sets > 0 {
+            *up.removed.entry("rule_sets".to_owned()).or_default() += sets;
         }
         Ok(done)
     }
@@ -315,5 +327,29 @@ impl UpkeepStore for SqliteStore {
 
     async fn close(&self) {
         self.stop_engine().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn receipts_beyond_those_that_are_kept_go_oldest_first_in_a_moment() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(
+            "CREATE TABLE receipts (n INTEGER PRIMARY KEY, shard INTEGER, batch_id BLOB);
+             CREATE UNIQUE INDEX receipts_batch ON receipts (shard, batch_id);
+             WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 60000)
+             INSERT INTO receipts SELECT n, n % 3 = 0, randomblob(16) FROM c",
+        )
+        .unwrap();
+        while remove_receipts(&conn).unwrap() > 0 {}
+        let left = |shard: i64| -> (i64, i64) {
+            let sql = "SELECT COUNT(*), MIN(n) FROM receipts WHERE shard = ?1";
+            conn.query_row(sql, [shard], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+        };
+        assert_eq!(left(0), (RECEIPTS_KEPT, 45_001));
+        assert_eq!(left(1), (RECEIPTS_KEPT, 30_003));
     }
 }

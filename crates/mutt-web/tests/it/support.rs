@@ -233,7 +233,7 @@ impl World {
         let names = ["moog".to_owned(), "pager".to_owned()];
         self.store.declare_sinks(&names).await.unwrap();
         let ttl = Duration::from_secs(60);
-        let lease = self.store.lease_sink(sink, "forwarder-1", ttl).await.unwrap().unwrap();
+        let lease = self.store.lease_sink(sink, "forwarder-1", ttl, false).await.unwrap().unwrap();
         let due = self.store.take_due(&lease, 1, false, now).await.unwrap();
         let attempt = Attempt {
             at: now,

@@ -13,7 +13,7 @@ use super::args::{
 };
 use super::failure::Failure;
 use super::output::{self, Column};
-use super::{EXIT_FAILED, tail};
+use super::tail;
 use crate::config::{Overrides, ProcessEnv, keys, tree};
 
 const EVENTS: &[Column] = &[
@@ -390,5 +390,9 @@ fn status(target: &Target) -> Result<(), Failure> {
             output::warning(&output::cell(notice, "/text"));
         }
     }
-    if value["status"] == "healthy" { Ok(()) } else { Err(Failure::quiet(EXIT_FAILED)) }
+    if value["status"] == "healthy" {
+        return Ok(());
+    }
+    Err(Failure::new(&mutt_model::codes::FOUND, "not every service is ready")
+        .hint("muttctl doctor says what is wrong and what mends it"))
 }

@@ -99,12 +99,6 @@ pub const BOUNDS: &[Bound] = &[
         met: "The connection is closed.",
     },
     Bound {
-        name: "IDEMPOTENCY_KEY_MAX",
-        value: || size(crate::services::ingestor::http::IDEMPOTENCY_KEY_MAX),
-        what: "Length of an Idempotency-Key.",
-        met: "The key is not taken.",
-    },
-    Bound {
         name: "CORRELATION_ID_MAX",
         value: || size(crate::services::ingestor::http::CORRELATION_ID_MAX),
         what: "Length of a client's X-Correlation-ID.",

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -22,6 +24,8 @@ use super::tls::Tls;
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client that has not finished the TLS handshake after this time is closed.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A request whose body has not arrived, or that is not answered, after this time is ended.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Connections that are still answering at shutdown get this long.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after an accept error that is not the peer's (no file descriptor is free).
@@ -177,7 +181,14 @@ where
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request)
+        let answer = router.clone().oneshot(request);
+        async {
+            // Slow bodies are cut; what streams an answer has begun it by then.
+            match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
+                Ok(answer) => answer,
+                Err(_) => Ok(StatusCode::REQUEST_TIMEOUT.into_response()),
+            }
+        }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

@@ -65,13 +65,15 @@ impl Tls {
             let now = stamps(&self.files);
             if *changed != now {
                 match config(&self.files) {
-                    Ok(config) => self.current.store(Arc::new(config)),
+                    Ok(config) => {
+                        self.current.store(Arc::new(config));
+                        *changed = now;
+                    }
                     Err(why) => tracing::warn!(
                         code = %mutt_model::codes::CONFIG_SECRET, why,
                         "TLS files changed and cannot be used; the last good ones stay"
                     ),
                 }
-                *changed = now;
             }
         }
         self.current.load_full()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mutt_model::{Clock, codes};
+use mutt_model::{Clock, Timestamp, codes};
 use tokio_util::sync::CancellationToken;
 
 use crate::services::alerter::rest;
@@ -22,20 +22,43 @@ pub fn behind(clock: &Clock) -> Duration {
 
 /// Compares the clocks until `stop`.
 pub(super) async fn run(clock: Clock, stop: CancellationToken) -> StageResult {
-    let (mut wall, mut monotonic) = (clock.wall_unclamped(), clock.monotonic());
+    let mut last = (clock.wall_unclamped(), clock.monotonic());
     while !stop.is_cancelled() {
         rest(&stop, LOOK_PERIOD).await;
-        let (now, passed) = (clock.wall_unclamped(), clock.monotonic());
-        let expected = wall.plus(passed.saturating_sub(monotonic));
-        (wall, monotonic) = (now, passed);
-        let (back, forward) = (expected.since(now), now.since(expected));
+        let now = (clock.wall_unclamped(), clock.monotonic());
+        let (back, forward) = stepped(last, now);
+        last = now;
         if back >= STEP_MIN {
             let seconds = back.as_secs();
-            tracing::warn!(code = %codes::CLOCK_STEP, seconds, %now, "the clock of this host was set back; times of receipt stand still until it has caught up");
+            tracing::warn!(code = %codes::CLOCK_STEP, seconds, now = %now.0, "the clock of this host was set back; times of receipt stand still until it has caught up");
         } else if forward >= STEP_MIN {
             let seconds = forward.as_secs();
-            tracing::warn!(code = %codes::CLOCK_STEP, seconds, %now, "the clock of this host was set forward");
+            tracing::warn!(code = %codes::CLOCK_STEP, seconds, now = %now.0, "the clock of this host was set forward");
         }
     }
     Ok(())
+}
+
+/// How far the wall clock fell behind or ran ahead of the monotonic one between two looks.
+fn stepped(last: (Timestamp, Duration), now: (Timestamp, Duration)) -> (Duration, Duration) {
+    let expected = last.0.plus(now.1.saturating_sub(last.1));
+    (expected.since(now.0), now.0.since(expected))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_told_by_how_much() {
+        let check = |wall: i64, back: u64, forward: u64| {
+            let last = (Timestamp::from_secs(100), Duration::from_secs(10));
+            let now = (Timestamp::from_secs(wall), Duration::from_secs(15));
+            let expected = (Duration::from_secs(back), Duration::from_secs(forward));
+            assert_eq!(stepped(last, now), expected);
+        };
+        check(105, 0, 0);
+        check(7_305, 0, 7_200);
+        check(45, 60, 0);
+    }
 }

@@ -18,10 +18,10 @@ use tokio::sync::Notify;
 
 use super::engines::Engines;
 use super::listeners::Bound;
+use super::reload::{Live, Reloaded};
 use super::summary::Summary;
 use super::{ServeError, ServeOptions, clock_watch, demo};
-use crate::config::keys::Apply;
-use crate::config::{Config, ConfigError, Role, SinkAuth, SinkConfig};
+use crate::config::{Config, IngestKey, Role, SinkAuth, SinkConfig};
 use crate::health::{HealthBoard, Port};
 use crate::net::http::HttpListener;
 use crate::services::alerter::rules::LiveRules;
@@ -37,13 +37,6 @@ use crate::supervise::{Phase, Supervisor};
 use crate::telemetry::metrics::{ServiceMetrics, raise_to};
 use crate::{health, secrets};
 
-/// What is left to be told and reloaded once everything runs.
-pub(super) struct Live {
-    /// For people.
-    pub(super) summary: Summary,
-    running: Option<Arc<Running>>,
-}
-
 /// What every service is wired from.
 struct Wiring<'a> {
     supervisor: &'a mut Supervisor,
@@ -54,6 +47,7 @@ struct Wiring<'a> {
     deliveries: Arc<Notify>,
     owner: String,
     summary: Summary,
+    live: Reloaded,
     sinks: BTreeMap<String, (SinkConfig, MakeSink)>,
 }
 
@@ -102,6 +96,7 @@ pub(super) async fn start(
         deliveries: Arc::default(),
         owner: format!("{}:{}", host_name(), std::process::id()),
         summary,
+        live: Reloaded::default(),
         sinks,
     };
     if let (true, Some(queue)) = (services.contains(&Service::Ingestor), &engines.queue) {
@@ -112,7 +107,6 @@ pub(super) async fn start(
     {
         wiring.alerter(queue, store, &bound).await?;
     }
-    let mut running = None;
     if let Some(store) = &engines.store {
         if services.contains(&Service::MoogForwarder) {
             wiring.moog_forwarder(store, &bound);
@@ -121,14 +115,14 @@ pub(super) async fn start(
             wiring.remediation(store, &bound);
         }
         if services.contains(&Service::WebUi) {
-            running = Some(wiring.web_ui(store, engines.queue.as_ref(), &bound)?);
+            wiring.live.running = Some(wiring.web_ui(store, engines.queue.as_ref(), &bound)?);
         }
     }
     wiring.clock_watch();
     if options.demo {
         demo::traffic(wiring.supervisor, &wiring.summary);
     }
-    Ok(Live { summary: wiring.summary, running })
+    Ok(Live { summary: wiring.summary, reloaded: wiring.live })
 }
 
 fn host_name() -> String {
@@ -199,12 +193,18 @@ impl Wiring<'_> {
 
     fn ingestor(&mut self, queue: &Arc<dyn EventQueue>, bound: &Bound) -> Result<(), ServeError> {
         let metrics = self.metrics();
-        let ingest = Arc::new(Ingest::new(Arc::clone(queue), self.clock.clone(), &metrics));
+        let ingest = Arc::new(Ingest::new(
+            Arc::clone(queue),
+            self.clock.clone(),
+            Arc::clone(self.board),
+            &metrics,
+        ));
         self.syslog(&ingest, bound);
         self.snmp(&ingest, bound)?;
         watch_sockets(&ingest, &metrics, bound);
         if let Some(listener) = &bound.ingest_http {
             let door = self.http_door(&ingest)?;
+            self.live.http = Some(Arc::clone(&door));
             if let Ok(address) = listener.local() {
                 self.summary.ingest_http = Some((scheme(listener), address));
             }
@@ -219,7 +219,6 @@ impl Wiring<'_> {
             });
             self.serve(Service::Ingestor, listener, &metrics, http::router(door));
         }
-        self.board.set(Service::Ingestor, true, "running");
         Ok(())
     }
 
@@ -264,7 +263,11 @@ impl Wiring<'_> {
     fn snmp(&mut self, ingest: &Arc<Ingest>, bound: &Bound) -> Result<(), ServeError> {
         let communities =
             resolve_all("ingestor.snmp.communities", &self.config.ingestor.snmp.communities)?;
-        let door = Door { communities, dedup_window: self.config.ingestor.dedup_window_informs };
+        let door = Door {
+            communities: Arc::new(ArcSwap::from_pointee(communities)),
+            dedup_window: self.config.ingestor.dedup_window_informs,
+        };
+        self.live.communities = Some(Arc::clone(&door.communities));
         for socket in &bound.snmp_udp {
             self.summary.snmp_udp.push(socket.local());
             let (ingest, socket, stop) =
@@ -286,11 +289,7 @@ impl Wiring<'_> {
         let Some(http) = &self.config.ingestor.http else {
             return Err(ServeError::new(codes::START_FAILED, "no [ingestor.http]"));
         };
-        let mut keys = Vec::new();
-        for key in &http.keys {
-            let secrets = resolve_all(&format!("ingestor.http.keys `{}`", key.name), &key.key)?;
-            keys.push(Key { name: key.name.clone(), secrets });
-        }
+        let mut keys = configured_keys(&http.keys)?;
         if keys.is_empty() {
             let first = first_start(self.config)?;
             self.summary.ingest_key = Some(first.ingest_key_file);
@@ -299,7 +298,7 @@ impl Wiring<'_> {
         Ok(Arc::new(HttpDoor {
             metrics: ingest.listener(ingestor::http::NAME),
             ingest: Arc::clone(ingest),
-            keys,
+            keys: ArcSwap::from_pointee(keys),
             max_body: usize::try_from(http.max_body).unwrap_or(usize::MAX),
             max_records: http.max_records,
             timeout: http.request_timeout,
@@ -326,6 +325,7 @@ impl Wiring<'_> {
             clock: self.clock.clone(),
             deliveries: Arc::clone(&self.deliveries),
             owner: self.owner.clone(),
+            board: Arc::clone(self.board),
             metrics: AlerterMetrics::new(&metrics),
         });
         backlog_gauges(&alerter, &metrics);
@@ -373,6 +373,7 @@ impl Wiring<'_> {
                 clock: self.clock.clone(),
                 deliveries: Arc::clone(&self.deliveries),
                 owner: self.owner.clone(),
+                board: Arc::clone(self.board),
                 metrics: Arc::clone(&counted),
             });
             let stop = self.supervisor.stop().working;
@@ -513,7 +514,7 @@ fn small_buffers(bound: &Bound) -> Vec<Notice> {
         .collect()
 }
 
-fn configured_tokens(config: &Config) -> Result<Vec<Token>, ServeError> {
+pub(super) fn configured_tokens(config: &Config) -> Result<Vec<Token>, ServeError> {
     let mut tokens = Vec::new();
     for token in &config.web_ui.tokens {
         let role = match token.role {
@@ -528,7 +529,18 @@ fn configured_tokens(config: &Config) -> Result<Vec<Token>, ServeError> {
     Ok(tokens)
 }
 
-fn resolve_all(what: &str, refs: &[secrets::SecretRef]) -> Result<Vec<Secret>, ServeError> {
+pub(super) fn configured_keys(keys: &[IngestKey]) -> Result<Vec<Key>, ServeError> {
+    let resolve = |key: &IngestKey| {
+        let secrets = resolve_all(&format!("ingestor.http.keys `{}`", key.name), &key.key)?;
+        Ok(Key { name: key.name.clone(), secrets })
+    };
+    keys.iter().map(resolve).collect()
+}
+
+pub(super) fn resolve_all(
+    what: &str,
+    refs: &[secrets::SecretRef],
+) -> Result<Vec<Secret>, ServeError> {
     let resolve = |r: &secrets::SecretRef| {
         r.resolve().map_err(|e| ServeError::new(codes::CONFIG_SECRET, format!("{what}: {e}")))
     };
@@ -651,34 +663,4 @@ fn delivery_gauges(
             Ok(())
         })
     });
-}
-
-impl Live {
-    /// Takes over what can change while running from a configuration read again; what is wrong leaves
-    /// the running one in force.
-    pub(super) fn reload(&self, read: Result<Config, Vec<ConfigError>>, running: &Config) {
-        let config = match read {
-            Ok(config) => config,
-            Err(errors) => {
-                for error in errors {
-                    tracing::error!(code = %error.code, "{error}; the running configuration stays in force");
-                }
-                return;
-            }
-        };
-        if let Some(live) = &self.running {
-            match configured_tokens(&config) {
-                Ok(tokens) if !tokens.is_empty() => live.tokens.store(Arc::new(tokens)),
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::error!(code = %error.code, "{error}; the running tokens stay in force")
-                }
-            }
-            live.config.store(Arc::new(config.redacted()));
-        }
-        let changed = crate::config::diff(running, &config);
-        let needs_restart: Vec<&str> =
-            changed.iter().filter(|c| c.apply == Apply::Start).map(|c| c.key.as_str()).collect();
-        tracing::info!(?needs_restart, "the configuration was read again");
-    }
 }

@@ -3,23 +3,28 @@
 
 pub mod rules;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mutt_model::alert::{AlertState, Transition};
 use mutt_model::metrics as names;
 use mutt_model::rule::{Handling, RuleAction};
-use mutt_model::verdict::{AlertChange, Environment};
-use mutt_model::{Clock, Severity, codes, failpoint};
-use mutt_rules::{Scratch, judge};
+use mutt_model::verdict::{AlertChange, Environment, Verdict};
+use mutt_model::{Clock, Event, Severity, codes, failpoint};
+use mutt_rules::{CompiledRules, Scratch, judge};
 use mutt_store::queue::{EventQueue, Position, QueueError, ShardLease};
-use mutt_store::store::{CommitPolicy, CommitWork, Committed, JudgedBatch, Store, StoreError};
+use mutt_store::store::{
+    AlertQuery, CommitPolicy, CommitWork, Committed, JudgedBatch, Store, StoreError,
+};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::rules::LiveRules;
+use crate::health::HealthBoard;
+use crate::services::Service;
 use crate::telemetry::metrics::{Counters, FloatGauge, ServiceMetrics};
 
 /// Batches that one commit takes at most.
@@ -32,6 +37,9 @@ pub const SHARD_LEASE: Duration = Duration::from_secs(30);
 pub const COMMIT_PAUSE: Duration = Duration::from_millis(200);
 /// See [`COMMIT_PAUSE`].
 pub const COMMIT_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// A batch that was claimed this often without a commit is judged warily: see [`judge_warily`].
+const CLAIMS_BEFORE_WARY: u32 = 3;
 
 /// What the Alerter works with.
 #[derive(Debug)]
@@ -50,6 +58,8 @@ pub struct Alerter {
     pub deliveries: Arc<Notify>,
     /// This process, as leases show it.
     pub owner: String,
+    /// Where its own state is told.
+    pub board: Arc<HealthBoard>,
     /// What is counted.
     pub metrics: AlerterMetrics,
 }
@@ -115,9 +125,12 @@ impl Alerter {
         let mut scratch = Scratch::new();
         let mut pause = COMMIT_PAUSE;
         let mut ready: Option<Round> = None;
+        let mut begun = false;
         while !stop.is_cancelled() || ready.is_some() {
             let lease = match self.queue.lease(shard, &self.owner, SHARD_LEASE).await {
                 Ok(Some(lease)) => lease,
+                // What is claimed and not committed is claimed again after the next start.
+                Ok(None) | Err(_) if stop.is_cancelled() => break,
                 Ok(None) => {
                     rest(&stop, CLAIM_WAIT).await;
                     continue;
@@ -127,6 +140,15 @@ impl Alerter {
                     continue;
                 }
             };
+            if !begun {
+                // A run that failed may have claimed batches that nobody holds any more: an
+                // acknowledgement is cumulative, so they must be claimed again.
+                begun = self.queue.rewind(lease).await.is_ok();
+                if !begun {
+                    rest(&stop, CLAIM_WAIT).await;
+                    continue;
+                }
+            }
             let Some(round) = ready.take() else {
                 ready = self.gather(lease, CLAIM_WAIT, &mut scratch, &stop).await?;
                 continue;
@@ -143,11 +165,13 @@ impl Alerter {
                         Ok(()) | Err(QueueError::LeaseLost(_)) => {}
                         Err(error) => self.trouble(&error, &stop).await?,
                     }
+                    self.board.set(Service::Alerter, true, "running");
                     pause = COMMIT_PAUSE;
                     ready = next?;
                 }
                 Err(error) => {
                     self.metrics.count("error", round.events);
+                    self.board.set(Service::Alerter, false, "commits fail");
                     tracing::warn!(code = %codes::ALERTER_COMMIT_FAILED, %error, events = round.events, "a commit failed; its events stay in the event queue");
                     drop(next);
                     let _ = self.queue.rewind(lease).await;
@@ -195,11 +219,17 @@ impl Alerter {
         let rules = self.rules.current();
         let batches: Vec<JudgedBatch> = tokio::task::block_in_place(|| {
             let judged = claimed.into_iter().map(|claim| {
-                let verdicts = claim
-                    .batch
-                    .iter()
-                    .map(|event| event.ok().map(|event| judge(&rules, &event, scratch)))
-                    .collect();
+                let wary = claim.deliveries_before >= CLAIMS_BEFORE_WARY;
+                let mut verdict = |event: &Event<'_>| {
+                    if wary {
+                        judge_warily(&rules, event, scratch)
+                    } else {
+                        judge(&rules, event, scratch)
+                    }
+                };
+                let events = claim.batch.iter();
+                let verdicts =
+                    events.map(|event| event.ok().map(|event| verdict(&event))).collect();
                 JudgedBatch { batch: Arc::new(claim.batch), verdicts }
             });
             judged.collect()
@@ -259,6 +289,17 @@ impl Alerter {
     }
 }
 
+/// Judges an event of a batch that was claimed again and again: an event that makes judging panic is
+/// audited unjudged, so that it does not hold up all that come after it.
+fn judge_warily(rules: &CompiledRules, event: &Event<'_>, scratch: &mut Scratch) -> Verdict {
+    let judged = std::panic::catch_unwind(AssertUnwindSafe(|| judge(rules, event, scratch)));
+    judged.unwrap_or_else(|_| {
+        *scratch = Scratch::new();
+        tracing::error!(code = %codes::ALERTER_UNSTORABLE, event = %event.id, "judging an event failed; it is audited unjudged");
+        Verdict::default()
+    })
+}
+
 /// Waits unless told to end.
 pub async fn rest(stop: &CancellationToken, pause: Duration) {
     tokio::select! {
@@ -297,6 +338,9 @@ pub fn own_alert(
     }
 }
 
+/// The problem's name of an alert about lost events.
+pub const QUEUE_DAMAGED: &str = "mutt-queue-damaged";
+
 /// Raises an alert when the event queue has lost events or set a file aside, once for each loss.
 ///
 /// # Errors
@@ -310,6 +354,7 @@ pub async fn watch_queue(alerter: Arc<Alerter>, stop: CancellationToken) -> Resu
         }
         let stats = alerter.queue.stats();
         if stats.lost_events > told || stats.set_aside.len() > files {
+            let (lost, aside) = (stats.lost_events, stats.set_aside.len());
             let message = format!(
                 "the event queue has lost {} events; set aside: {}",
                 stats.lost_events,
@@ -319,9 +364,17 @@ pub async fn watch_queue(alerter: Arc<Alerter>, stop: CancellationToken) -> Resu
                     stats.set_aside.join(", ")
                 }
             );
-            tracing::error!(code = %codes::ALERTER_QUEUE_DAMAGED, lost = stats.lost_events, "{message}");
+            // An earlier run may have told of this very loss.
+            let query =
+                AlertQuery { problem: Some(QUEUE_DAMAGED.to_owned()), ..AlertQuery::default() };
+            let newest = alerter.store.alerts(&query, 1, None).await;
+            if newest.is_ok_and(|page| page.items.first().is_some_and(|a| a.message == message)) {
+                (told, files) = (lost, aside);
+                continue;
+            }
+            tracing::error!(code = %codes::ALERTER_QUEUE_DAMAGED, lost, "{message}");
             let change = own_alert(
-                "mutt-queue-damaged",
+                QUEUE_DAMAGED,
                 "event-queue",
                 Severity::CRITICAL,
                 RuleAction::Problem,
@@ -331,7 +384,7 @@ pub async fn watch_queue(alerter: Arc<Alerter>, stop: CancellationToken) -> Resu
             );
             let policy = Arc::clone(&alerter.policy);
             if alerter.store.raise(change, policy, None, alerter.clock.wall()).await.is_ok() {
-                (told, files) = (stats.lost_events, stats.set_aside.len());
+                (told, files) = (lost, aside);
                 alerter.deliveries.notify_waiters();
             }
         }

@@ -17,6 +17,8 @@ use mutt_store::queue::{EventQueue, QueueError};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
+use crate::health::HealthBoard;
+use crate::services::Service;
 use crate::telemetry::metrics::{Counters, Gauges, ServiceMetrics, raise_to};
 
 /// Pause before an append is tried again when the queue is full or its disk fails.
@@ -31,6 +33,7 @@ pub struct Ingest {
     pub clock: Clock,
     /// What is counted.
     pub metrics: IngestMetrics,
+    board: Arc<HealthBoard>,
     /// Says "full" once and "room again" once, not for every batch.
     full: std::sync::atomic::AtomicBool,
 }
@@ -96,9 +99,16 @@ impl ListenerMetrics {
 impl Ingest {
     /// The shared part, with the gauges of the event queue on every scrape.
     #[must_use]
-    pub fn new(queue: Arc<dyn EventQueue>, clock: Clock, metrics: &ServiceMetrics) -> Self {
+    pub fn new(
+        queue: Arc<dyn EventQueue>,
+        clock: Clock,
+        board: Arc<HealthBoard>,
+        metrics: &ServiceMetrics,
+    ) -> Self {
         queue_gauges(&queue, &clock, metrics);
+        board.set(Service::Ingestor, true, "running");
         Self {
+            board,
             queue,
             clock,
             metrics: IngestMetrics::new(metrics),
@@ -150,11 +160,13 @@ impl Ingest {
         match error {
             Some(error) if !self.full.swap(true, Ordering::Relaxed) => {
                 let code = code_of(error);
+                self.board.set(Service::Ingestor, false, "the event queue does not take events");
                 tracing::warn!(%code, %error, "the event queue does not take events; senders are held back");
             }
             None if self.full.load(Ordering::Relaxed)
                 && self.full.swap(false, Ordering::Relaxed) =>
             {
+                self.board.set(Service::Ingestor, true, "running");
                 tracing::info!("the event queue takes events again");
             }
             _ => {}

@@ -18,6 +18,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::alerter::rest;
+use crate::health::HealthBoard;
+use crate::services::Service;
 use crate::telemetry::metrics::{Counters, Gauges, Histograms, ServiceMetrics};
 
 /// A sink's lease by the store's clock.
@@ -48,6 +50,8 @@ pub struct Lane {
     pub deliveries: Arc<Notify>,
     /// This process, as leases show it.
     pub owner: String,
+    /// Where its own state is told.
+    pub board: Arc<HealthBoard>,
     /// What is counted.
     pub metrics: Arc<ForwarderMetrics>,
 }
@@ -101,6 +105,8 @@ struct Run<'a> {
     failures: u32,
     /// The open breaker was told: a probe that fails is no news.
     open_told: bool,
+    /// The breaker's state when it was last told.
+    breaker_was: BreakerState,
     limited: Counter,
     /// The last fetch filled its room: look again at once.
     more_waits: bool,
@@ -119,12 +125,14 @@ impl Lane {
             let sink = match (self.make)() {
                 Ok(sink) => sink,
                 Err(why) => {
+                    self.board.set(Service::MoogForwarder, false, "a sink cannot be served");
                     tracing::error!(code = %codes::SINK_SECRET, sink = self.name, why, "the sink cannot be served");
                     rest(&stop, TROUBLE_PAUSE).await;
                     continue;
                 }
             };
-            let lease = match self.store.lease_sink(&self.name, &self.owner, SINK_LEASE).await {
+            let lease = match self.store.lease_sink(&self.name, &self.owner, SINK_LEASE, true).await
+            {
                 Ok(Some(lease)) => lease,
                 Ok(None) | Err(_) => {
                     rest(&stop, TROUBLE_PAUSE).await;
@@ -143,13 +151,16 @@ impl Lane {
                 looked_at: Duration::ZERO,
                 failures: 0,
                 open_told: false,
+                breaker_was: BreakerState::Closed,
                 limited: self.metrics.limited.get_or_create(&labels).clone(),
                 more_waits: false,
                 held_waiting: 0,
             };
+            self.board.set(Service::MoogForwarder, true, "running");
             match run.serve(&stop).await {
                 Ok(()) => return Ok(()),
                 Err(error) => {
+                    self.board.set(Service::MoogForwarder, false, "the store does not answer");
                     tracing::warn!(code = %codes::STORE_QUERY, sink = self.name, %error, "the lane starts anew");
                     rest(&stop, TROUBLE_PAUSE).await;
                 }
@@ -197,7 +208,7 @@ impl Run<'_> {
         }
         self.looked_at = now;
         let (store, name) = (&self.lane.store, &self.lane.name);
-        match store.lease_sink(name, &self.lane.owner, SINK_LEASE).await? {
+        match store.lease_sink(name, &self.lane.owner, SINK_LEASE, false).await? {
             Some(lease) if lease.generation == self.lease.generation => {}
             _ => return Err(StoreError::LeaseLost),
         }
@@ -207,6 +218,8 @@ impl Run<'_> {
         let here = self.scheduler.held().map(|hold| hold.by);
         match (lane.held_by, here) {
             (Some(by), here) if here != Some(by) => {
+                // A hold by hand stands above one by a fault: what the store says now replaces it.
+                self.scheduler.release();
                 self.scheduler.hold(by, lane.held_reason.unwrap_or_default(), now);
                 let back: Vec<Id> = self.scheduler.withdraw().iter().map(|d| d.id).collect();
                 if !back.is_empty() {
@@ -269,7 +282,12 @@ impl Run<'_> {
             match self.scheduler.start(now) {
                 Start::Send(delivery) => self.send(delivery),
                 Start::WaitUntil(at) => {
-                    self.limited.inc();
+                    // Otherwise a pause, the breaker or a hold makes it wait.
+                    if self.scheduler.held().is_none()
+                        && self.scheduler.breaker() == BreakerState::Closed
+                    {
+                        self.limited.inc();
+                    }
                     return at.saturating_sub(now).min(LOOK_PERIOD).max(Duration::from_millis(1));
                 }
                 Start::Idle if self.more_waits && self.scheduler.room(now) > 0 => {
@@ -362,13 +380,10 @@ impl Run<'_> {
 
     fn breaker_changed(&mut self, state: BreakerState) {
         let name = self.lane.name.clone();
-        let from = match state {
-            BreakerState::Open => "closed",
-            _ => "open",
-        };
+        let from = std::mem::replace(&mut self.breaker_was, state);
         let labels = vec![
             ("name", name.clone()),
-            ("from_state", from.to_owned()),
+            ("from_state", from.name().to_owned()),
             ("to_state", state.name().to_owned()),
         ];
         self.lane.metrics.breaker_changes.get_or_create(&labels).inc();

@@ -89,8 +89,8 @@ impl RemediationMetrics {
 /// What a run remembers; losing it costs a repeated notice at most.
 #[derive(Debug, Default)]
 struct Memory {
-    /// Lanes whose hold was told, by the moment they were held.
-    told: BTreeMap<String, Timestamp>,
+    /// What was told of each lane: held since then, or (`None`) that it runs.
+    told: BTreeMap<String, Option<Timestamp>>,
     retained_at: Option<Duration>,
     refused_seen: u64,
 }
@@ -188,10 +188,9 @@ impl Remediation {
         let now = self.clock.wall();
         let (action, message) = match lane.held_since {
             Some(since) if now.since(since) >= HELD_ALARM_AFTER => {
-                if memory.told.get(&lane.sink) == Some(&since) {
+                if memory.told.get(&lane.sink) == Some(&Some(since)) {
                     return Ok(());
                 }
-                memory.told.insert(lane.sink.clone(), since);
                 let by = if lane.held_by == Some(HeldBy::Hand) { "by hand" } else { "by a fault" };
                 let why = lane.held_reason.as_deref().unwrap_or("no reason given");
                 let waiting = lane.held + lane.pending;
@@ -204,10 +203,10 @@ impl Remediation {
                 )
             }
             Some(_) => return Ok(()),
-            None => match memory.told.remove(&lane.sink) {
-                Some(_) => (RuleAction::Clear, format!("lane {} runs again", lane.sink)),
-                None => return Ok(()),
-            },
+            None if memory.told.get(&lane.sink) == Some(&None) => return Ok(()),
+            // Also once after a start: an earlier run may have told of a hold that is over since. A
+            // clear that finds nothing to clear tells nobody.
+            None => (RuleAction::Clear, format!("lane {} runs again", lane.sink)),
         };
         let change = own_alert(
             "mutt-lane-held",
@@ -219,6 +218,7 @@ impl Remediation {
             &self.clock,
         );
         self.store.raise(change, Arc::clone(&self.policy), Some(&lane.sink), now).await?;
+        memory.told.insert(lane.sink.clone(), lane.held_since);
         self.deliveries.notify_waiters();
         Ok(())
     }

@@ -19,6 +19,9 @@ const LONG_TIME: Duration = Duration::from_secs(20 * 60);
 /// A program runs so long after its start before it is killed, at least and at most, in milliseconds.
 const ALIVE: std::ops::Range<u64> = 200..1_200;
 
+/// The deliveries of a whole run may wait in the end.
+const BACKLOG_TIME: Duration = Duration::from_secs(240);
+
 /// A receiver that takes everything after a short random time, so that attempts are always under way.
 fn slow_receiver(seed: u64) -> Receiver {
     let mut random = fastrand::Rng::with_seed(seed);
@@ -65,7 +68,8 @@ fn kill_in_the_middle(program: Program, senders: &Senders, receiver: &Receiver) 
 /// Ends the load, lets the program come to rest and compares everything with everything.
 fn check_all(program: Program, senders: Senders, receiver: &Receiver) -> (Told, String) {
     let told = senders.finish();
-    let ledger = program.at_rest();
+    receiver.now_answers(Reply::status(200));
+    let ledger = program.at_rest_within(BACKLOG_TIME);
     let audit = program.stop().audit();
     told.check(&audit);
     let (events, deliveries) = (&ledger.events, &ledger.deliveries);

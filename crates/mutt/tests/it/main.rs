@@ -25,6 +25,8 @@ mod provoked;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tidy;

@@ -28,14 +28,20 @@ fn the_committed_references_are_what_the_registries_say() {
 
 #[test]
 fn every_code_is_provoked_by_a_test() {
+    let tests = crate::tidy::test_sources();
+    let kept = |id: &str| folder().join(format!("{id}.txt")).is_file();
     let missing: Vec<&str> = codes::all()
         .map(|code| code.id)
-        .filter(|id| !folder().join(format!("{id}.txt")).is_file())
+        .filter(|id| !kept(id) || !tests.contains(&format!("\"{id}\"")))
         .collect();
     assert!(
         missing.is_empty(),
         "{missing:?}: provoke the code in a test: crate::provoked::provoked(CODE, seen)"
     );
+    for file in std::fs::read_dir(folder()).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        assert!(codes::find(name.trim_end_matches(".txt")).is_some(), "{name}: the code is gone");
+    }
 }
 
 #[test]

@@ -53,6 +53,12 @@ fn files(folder: &str, wanted: impl Fn(&str) -> bool) -> Vec<File> {
     found
 }
 
+/// The sources of the system tests, one after the other.
+pub(crate) fn test_sources() -> String {
+    let files = rust_files().into_iter().filter(|file| file.path.contains("/tests/it/"));
+    files.map(|file| file.text).collect()
+}
+
 /// All Rust files of the workspace.
 fn rust_files() -> Vec<File> {
     files("crates", |name| has_extension(name, "rs"))

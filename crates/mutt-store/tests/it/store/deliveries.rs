@@ -46,14 +46,18 @@ pub(super) async fn order_within_a_key_and_between_keys(store: Arc<dyn Store>) {
 pub(super) async fn a_lease_is_exclusive_and_fences(store: Arc<dyn Store>) {
     commit_changes(&store, &[(0, "a", Problem)]).await;
     let ttl = Duration::from_secs(30);
-    let first = store.lease_sink(SINK, "one", ttl).await.unwrap().unwrap();
-    assert_eq!(store.lease_sink(SINK, "two", ttl).await.unwrap(), None);
-    assert_eq!(store.lease_sink(SINK, "one", ttl).await.unwrap(), Some(first.clone()), "renewed");
+    let first = store.lease_sink(SINK, "one", ttl, false).await.unwrap().unwrap();
+    assert_eq!(store.lease_sink(SINK, "two", ttl, false).await.unwrap(), None);
+    assert_eq!(
+        store.lease_sink(SINK, "one", ttl, false).await.unwrap(),
+        Some(first.clone()),
+        "renewed"
+    );
     let taken = take(&store, &first, 1).await;
     assert_eq!(store.lanes().await.unwrap()[0].owner.as_deref(), Some("one"));
     // A lease of no length is over at once.
-    store.lease_sink(SINK, "one", Duration::ZERO).await.unwrap().unwrap();
-    let second = store.lease_sink(SINK, "two", ttl).await.unwrap().unwrap();
+    store.lease_sink(SINK, "one", Duration::ZERO, false).await.unwrap().unwrap();
+    let second = store.lease_sink(SINK, "two", ttl, false).await.unwrap().unwrap();
     assert!(second.generation > first.generation);
     let late =
         store.finish(&first, vec![attempted(taken[0].id, Next::Delivered)], LaneReport::default());

@@ -81,7 +81,8 @@ impl Model {
                 self.owners += 1;
                 let over = std::time::Duration::ZERO;
                 let owner = format!("forwarder-{}", self.owners);
-                let lease = self.store.lease_sink(SINK, &owner, over).await.unwrap().unwrap();
+                let lease =
+                    self.store.lease_sink(SINK, &owner, over, false).await.unwrap().unwrap();
                 let late = self.store.give_back(&self.lease, &[]).await;
                 assert!(late.is_err(), "the last owner is fenced off");
                 self.lease = lease;
@@ -154,7 +155,7 @@ async fn run(actions: Vec<Action>) {
     let dir = tempfile::tempdir().unwrap();
     let store = sqlite(dir.path());
     let over = std::time::Duration::ZERO;
-    let lease = store.lease_sink(SINK, "forwarder-0", over).await.unwrap().unwrap();
+    let lease = store.lease_sink(SINK, "forwarder-0", over, false).await.unwrap().unwrap();
     let mut model = Model {
         store,
         lease,

@@ -142,7 +142,7 @@ pub(crate) async fn commit_changes(
 }
 
 pub(crate) async fn lease(store: &Arc<dyn Store>) -> SinkLease {
-    store.lease_sink(SINK, "forwarder-1", Duration::from_secs(30)).await.unwrap().unwrap()
+    store.lease_sink(SINK, "forwarder-1", Duration::from_secs(30), false).await.unwrap().unwrap()
 }
 
 pub(crate) async fn take(store: &Arc<dyn Store>, lease: &SinkLease, limit: usize) -> Vec<Delivery> {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -28,8 +29,6 @@ pub const NAME: &str = "http";
 pub const RETRY_AFTER: &str = "1";
 /// A client's correlation id is kept when it is not longer and has only visible ASCII.
 pub const CORRELATION_ID_MAX: usize = 128;
-/// A longer idempotency key is cut for its digest to this many bytes.
-pub const IDEMPOTENCY_KEY_MAX: usize = 1_024;
 
 /// An ingest key by name. Several secrets overlap during a rotation.
 #[derive(Clone, Debug)]
@@ -48,7 +47,7 @@ pub struct HttpDoor {
     /// Counters of this listener.
     pub metrics: ListenerMetrics,
     /// Known keys.
-    pub keys: Vec<Key>,
+    pub keys: ArcSwap<Vec<Key>>,
     /// `ingestor.http.max_body`: bytes, compressed and unpacked.
     pub max_body: usize,
     /// `ingestor.http.max_records`
@@ -69,6 +68,15 @@ pub fn router(door: Arc<HttpDoor>) -> Router {
     router.with_state(door)
 }
 
+/// Who asks, and what with.
+struct Request {
+    peer: SocketAddr,
+    /// The name of the ingest key.
+    key: String,
+    headers: HeaderMap,
+    correlation_id: String,
+}
+
 /// A refusal: status, code, words, and the reason that is counted.
 struct Refusal(StatusCode, Code, String, &'static str);
 
@@ -82,15 +90,26 @@ async fn ingest(
     let correlation_id = correlation_id(&headers).unwrap_or_else(|| {
         mutt_model::IdSource::from_entropy().next(door.ingest.clock.wall()).to_string()
     });
-    let outcome = match tokio::time::timeout(door.timeout, body_of(&door, &headers, body)).await {
-        Err(_) => Err(Refusal(
-            StatusCode::REQUEST_TIMEOUT,
-            codes::INGEST_NOT_JSON,
-            "the body did not arrive in time".to_owned(),
-            "json",
+    let outcome = match authorised(&door, &headers) {
+        None => Err(Refusal(
+            StatusCode::UNAUTHORIZED,
+            codes::INGEST_BAD_KEY,
+            "send the ingest key as X-API-KEY or as a bearer token".to_owned(),
+            "auth",
         )),
-        Ok(Err(refusal)) => Err(refusal),
-        Ok(Ok(body)) => take(&door, peer, &headers, &correlation_id, &body).await,
+        Some(key) => {
+            let request = Request { peer, key, headers, correlation_id: correlation_id.clone() };
+            match tokio::time::timeout(door.timeout, body_of(&door, &request.headers, body)).await {
+                Err(_) => Err(Refusal(
+                    StatusCode::REQUEST_TIMEOUT,
+                    codes::INGEST_NOT_JSON,
+                    "the body did not arrive in time".to_owned(),
+                    "json",
+                )),
+                Ok(Err(refusal)) => Err(refusal),
+                Ok(Ok(body)) => take(&door, &request, &body).await,
+            }
+        }
     };
     let (status, reason) = match &outcome {
         Ok(_) => ("success", ""),
@@ -134,16 +153,8 @@ fn correlation_id(headers: &HeaderMap) -> Option<String> {
     sane.then(|| id.to_owned())
 }
 
-/// Checks the key, then reads and unpacks the body.
+/// Reads and unpacks the body.
 async fn body_of(door: &HttpDoor, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refusal> {
-    if !authorised(door, headers) {
-        return Err(Refusal(
-            StatusCode::UNAUTHORIZED,
-            codes::INGEST_BAD_KEY,
-            "send the ingest key as X-API-KEY or as a bearer token".to_owned(),
-            "auth",
-        ));
-    }
     let too_large = || {
         Refusal(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -166,9 +177,8 @@ async fn body_of(door: &HttpDoor, headers: &HeaderMap, body: Body) -> Result<Vec
         Some(name) if name.eq_ignore_ascii_case("gzip") => {
             let mut unpacked = Vec::new();
             let limit = door.max_body as u64 + 1;
-            let read = flate2::read::MultiGzDecoder::new(&bytes[..])
-                .take(limit)
-                .read_to_end(&mut unpacked);
+            let mut gzip = flate2::read::MultiGzDecoder::new(&bytes[..]).take(limit);
+            let read = tokio::task::block_in_place(|| gzip.read_to_end(&mut unpacked));
             match read {
                 Ok(_) if unpacked.len() > door.max_body => Err(too_large()),
                 Ok(_) => Ok(unpacked),
@@ -189,18 +199,24 @@ async fn body_of(door: &HttpDoor, headers: &HeaderMap, body: Body) -> Result<Vec
     }
 }
 
-fn authorised(door: &HttpDoor, headers: &HeaderMap) -> bool {
+/// The name of the key that the request carries.
+fn authorised(door: &HttpDoor, headers: &HeaderMap) -> Option<String> {
     let given = headers
         .get("x-api-key")
         .map(HeaderValue::as_bytes)
         .or_else(|| bearer(headers.get(header::AUTHORIZATION)?.as_bytes()));
-    let Some(given) = given else { return false };
     // Digests are compared, so that the time tells nothing about the key.
-    let given = ring::digest::digest(&ring::digest::SHA256, given);
-    door.keys.iter().flat_map(|key| &key.secrets).fold(false, |found, secret| {
-        let known = ring::digest::digest(&ring::digest::SHA256, secret.expose().as_bytes());
-        found | (!secret.is_empty() && known.as_ref() == given.as_ref())
-    })
+    let given = ring::digest::digest(&ring::digest::SHA256, given?);
+    let mut name = None;
+    for key in door.keys.load().iter() {
+        for secret in &key.secrets {
+            let known = ring::digest::digest(&ring::digest::SHA256, secret.expose().as_bytes());
+            if !secret.is_empty() && known.as_ref() == given.as_ref() {
+                name = Some(key.name.clone());
+            }
+        }
+    }
+    name
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {
@@ -209,13 +225,7 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 }
 
 /// Decodes, reserves room for all, appends, answers.
-async fn take(
-    door: &HttpDoor,
-    peer: SocketAddr,
-    headers: &HeaderMap,
-    correlation_id: &str,
-    body: &[u8],
-) -> Result<Response, Refusal> {
+async fn take(door: &HttpDoor, request: &Request, body: &[u8]) -> Result<Response, Refusal> {
     let too_many = || {
         Refusal(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -227,7 +237,8 @@ async fn take(
             "too_large",
         )
     };
-    let records = http::records(body).map_err(|error| match error {
+    let records = tokio::task::block_in_place(|| http::records(body));
+    let records = records.map_err(|error| match error {
         BodyError::TooManyRecords => too_many(),
         error @ BodyError::NotJson { .. } => {
             Refusal(StatusCode::BAD_REQUEST, codes::INGEST_NOT_JSON, error.to_string(), "json")
@@ -236,43 +247,41 @@ async fn take(
     if records.len() > door.max_records {
         return Err(too_many());
     }
-    let request_key = headers.get("idempotency-key").map(HeaderValue::as_bytes);
-    let collected =
-        tokio::task::block_in_place(|| decode(door, peer, request_key, correlation_id, &records));
+    let collected = tokio::task::block_in_place(|| decode(door, request, &records));
     let flagged = collected.iter().map(|c| c.parse[1] + c.parse[2]).sum::<u64>();
     append(door, &collected).await?;
     let depth = door.ingest.queue.stats().pending_events;
     Ok(Json(json!({
-        "status": "queued", "correlation_id": correlation_id, "queue_depth": depth,
+        "status": "queued", "correlation_id": request.correlation_id, "queue_depth": depth,
         "accepted": records.len(), "flagged": flagged,
     }))
     .into_response())
 }
 
-fn decode(
-    door: &HttpDoor,
-    peer: SocketAddr,
-    request_key: Option<&[u8]>,
-    correlation_id: &str,
-    records: &[&[u8]],
-) -> Vec<Collected> {
+fn decode(door: &HttpDoor, request: &Request, records: &[&[u8]]) -> Vec<Collected> {
     let received_at = door.ingest.clock.wall();
     let keep_until = received_at.plus(door.dedup_window);
-    let peer = peer.to_string();
+    let peer = request.peer.to_string();
+    let request_key = request.headers.get("idempotency-key").map(HeaderValue::as_bytes);
     let mut batcher = Batcher::new(&door.ingest, &door.metrics);
     let mut collected = Vec::new();
     for (position, raw) in records.iter().enumerate() {
         let id = batcher.id(received_at);
         let frame = Frame { id, received_at, listener: NAME, peer: &peer, raw };
         let mut decoded = http::decode(frame);
-        decoded.event.correlation_id = Some(correlation_id.into());
+        decoded.event.correlation_id = Some(request.correlation_id.as_str().into());
         // A record's own id is stronger than the request's key: it recognises a record that comes
-        // again in another batch.
+        // again in another batch. Both hold within one sender's key only; and an `event_id` that is
+        // no id but a kind of message (as some systems name it) must not swallow other records.
         decoded.event.dedup = match (&decoded.event_id, request_key) {
-            (Some(id), _) => Some(digest_key(&[b"event_id", id.as_bytes()], keep_until)),
+            (Some(id), _) => {
+                let parts: [&[u8]; 4] = [b"event_id", request.key.as_bytes(), id.as_bytes(), raw];
+                Some(digest_key(&parts, keep_until))
+            }
             (None, Some(key)) => {
-                let key = &key[..key.len().min(IDEMPOTENCY_KEY_MAX)];
-                Some(digest_key(&[b"request", key, &position.to_be_bytes()], keep_until))
+                let parts: [&[u8]; 4] =
+                    [b"request", request.key.as_bytes(), key, &position.to_be_bytes()];
+                Some(digest_key(&parts, keep_until))
             }
             (None, None) => None,
         };

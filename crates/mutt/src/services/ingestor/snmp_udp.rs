@@ -5,13 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use mutt_model::{DedupKey, Secret, codes};
 use mutt_wire::Frame;
 use mutt_wire::snmp::{self, InformReply};
 use tokio_util::sync::CancellationToken;
 
 use super::batcher::Batcher;
-use super::syslog_udp::pause;
+use super::syslog_udp::{DRAIN_WAIT, pause};
 use super::{Ingest, ListenerMetrics};
 use crate::net::udp::{Listener, Room};
 
@@ -29,7 +30,7 @@ struct Owed {
 #[derive(Clone, Debug)]
 pub struct Door {
     /// Empty: any community (loopback only, held by the configuration).
-    pub communities: Vec<Secret>,
+    pub communities: Arc<ArcSwap<Vec<Secret>>>,
     /// `ingestor.dedup_window_informs`
     pub dedup_window: Duration,
 }
@@ -63,11 +64,13 @@ pub async fn run(
             flush(&socket, &mut batcher, &mut owed).await;
         }
     }
+    let late = ingest.clock.monotonic() + DRAIN_WAIT;
     loop {
         let each = decoder(&ingest, &mut batcher, &mut owed, &metrics, &door);
         let more = socket.receive_now(&mut room, each).unwrap_or(0);
         flush(&socket, &mut batcher, &mut owed).await;
-        if more == 0 {
+        // Senders go on sending: what comes after this time is the next run's, or the kernel's.
+        if more == 0 || ingest.clock.monotonic() >= late {
             return Ok(());
         }
     }
@@ -114,10 +117,9 @@ fn decoder(
         let id = batcher.id(received_at);
         let frame = Frame { id, received_at, listener: NAME, peer: &peer_text, raw: bytes };
         let mut decoded = snmp::decode(frame);
-        let known = door.communities.is_empty()
-            || decoded
-                .community
-                .is_some_and(|c| door.communities.iter().any(|known| c.matches(known)));
+        let communities = door.communities.load();
+        let known = communities.is_empty()
+            || decoded.community.is_some_and(|c| communities.iter().any(|known| c.matches(known)));
         if !known {
             tracing::warn!(code = %codes::INGEST_COMMUNITY, %peer, "a datagram with an unknown community was dropped");
             ingest.dropped(metrics, "community", 1);

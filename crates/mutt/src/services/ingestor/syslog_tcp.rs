@@ -165,17 +165,34 @@ impl Connection {
         }
         // Tell the sender that nothing more is read, and read what it sent before it noticed.
         let _ = stream.shutdown().await;
-        let never = CancellationToken::new();
-        let rest = async {
-            while let Ok(count) = stream.read(&mut self.buffer[self.filled..]).await {
-                if count == 0 {
-                    break;
+        let late = CancellationToken::new();
+        tokio::join!(
+            async {
+                tokio::select! {
+                    () = tokio::time::sleep(HALF_CLOSE_WAIT) => late.cancel(),
+                    () = late.cancelled() => {}
                 }
-                self.take(count, &never).await;
+            },
+            async {
+                self.drain(&mut stream, &late).await;
+                late.cancel();
             }
-        };
-        let _ = tokio::time::timeout(HALF_CLOSE_WAIT, rest).await;
+        );
         self.end(&stop).await;
+    }
+
+    /// Reads until the sender ends or it is too late; what was read is taken whole in each case.
+    async fn drain<S: AsyncRead + Unpin>(&mut self, stream: &mut S, late: &CancellationToken) {
+        loop {
+            let read = tokio::select! {
+                () = late.cancelled() => return,
+                read = stream.read(&mut self.buffer[self.filled..]) => read,
+            };
+            match read {
+                Ok(0) | Err(_) => return,
+                Ok(count) => self.take(count, late).await,
+            }
+        }
     }
 
     /// Frames, decodes and appends what was read; keeps the incomplete rest.

@@ -12,6 +12,8 @@ use crate::net::udp::{Listener, Room};
 
 /// The listener's name in events and metrics.
 pub const NAME: &str = "syslog-udp";
+/// At shutdown datagrams are read for this long at most.
+pub const DRAIN_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Reads one socket until `stop`, then what the kernel still holds.
 ///
@@ -39,11 +41,13 @@ pub async fn run(
             batcher.flush_or_drop().await;
         }
     }
+    let late = ingest.clock.monotonic() + DRAIN_WAIT;
     loop {
         let each = decoder(&ingest, &mut batcher, &metrics, &options);
         let more = socket.receive_now(&mut room, each).unwrap_or(0);
         batcher.flush_or_drop().await;
-        if more == 0 {
+        // Senders go on sending: what comes after this time is the next run's, or the kernel's.
+        if more == 0 || ingest.clock.monotonic() >= late {
             return Ok(());
         }
     }

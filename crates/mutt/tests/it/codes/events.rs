@@ -64,7 +64,8 @@ fn a_receive_buffer_that_the_kernel_refuses_is_told() {
     let program = setup.start();
     let line = program.log();
     let line = line.lines().find(|line| line.contains("MUTT-I008")).unwrap();
-    let granted = line.split("\"granted\":").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+    let granted =
+        line.split("\"granted\":").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
     provoked("MUTT-I008", &line.replace(granted, "4194304"));
 }
 
@@ -150,6 +151,10 @@ fn a_store_that_cannot_answer_is_told_by_all_who_ask_it() {
     let answer = program.api().call("GET", "/api/v2/alerts", None).unwrap();
     assert_eq!(answer.status, 503);
     let id = answer.json()["correlation_id"].as_str().unwrap().to_owned();
+    let why = until("the reason in the log", || {
+        program.log().lines().find(|line| line.contains("MUTT-W008")).map(ToOwned::to_owned)
+    });
+    assert!(why.contains(&id) && why.contains("no such table"), "{why}");
     let body = String::from_utf8(answer.body).unwrap();
     provoked("MUTT-W008", &body.replace(&id, "pfzYicuM3NF8dcod"));
 }
@@ -159,7 +164,8 @@ fn a_store_at_its_cap_removes_the_oldest_rows_and_says_so() {
     let mut setup = Setup::new();
     let program = setup.start();
     let text = "x".repeat(16 << 10);
-    let records: Vec<_> = (0..100).map(|n| json!({"hostname": "h", "message": format!("{n} {text}")})).collect();
+    let records: Vec<_> =
+        (0..100).map(|n| json!({"hostname": "h", "message": format!("{n} {text}")})).collect();
     let records = serde_json::Value::from(records).to_string();
     for _ in 0..15 {
         assert_eq!(program.ingest(&[], &records).status, 200);
@@ -194,8 +200,11 @@ fn a_clock_that_is_set_back_is_told_and_received_at_does_not_step_back() {
     assert!((3_500..3_700).contains(&seconds.parse::<u64>().unwrap()), "{line}");
     provoked("MUTT-P003", &line.replace(&format!(":{seconds},"), ":3600,"));
     assert_eq!(program.ingest(&[], EVENT).status, 200);
-    let times: Vec<String> =
-        program.events("", 2).iter().map(|e| e["received_at"].as_str().unwrap().to_owned()).collect();
+    let times: Vec<String> = program
+        .events("", 2)
+        .iter()
+        .map(|e| e["received_at"].as_str().unwrap().to_owned())
+        .collect();
     assert!(times.is_sorted(), "{times:?}");
 }
 

@@ -31,7 +31,9 @@ fn a_sink_that_fails_is_told_and_its_breaker_opens_once() {
     logged(&program, "MUTT-F001");
     logged(&program, "MUTT-F005");
     // Probes that fail are no news.
-    crate::support::until("probes", || (program.log().matches("MUTT-F001").count() > 12).then_some(()));
+    crate::support::until("probes", || {
+        (program.log().matches("MUTT-F001").count() > 12).then_some(())
+    });
     assert_eq!(program.log().matches("MUTT-F005").count(), 1);
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use mutt_model::codes;
+use mutt_model::{codes, metrics};
 use regex::Regex;
 
 use super::parse::{Block, Kind};
@@ -203,11 +203,15 @@ fn prose(text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     let words = Regex::new(WORDS).unwrap();
     let code = Regex::new(r"MUTT-[A-Z]\d{3}\b").unwrap();
+    let metric = Regex::new(r"\bmutt_[a-z_]+\b").unwrap();
     let (mut headings, mut fenced) = (BTreeSet::new(), false);
     for (at, line) in text.lines().enumerate() {
         let at = at + 1;
         for found in code.find_iter(line).filter(|found| codes::find(found.as_str()).is_none()) {
             faults.push(format!("{at}: no such code: {}", found.as_str()));
+        }
+        for found in metric.find_iter(line).filter(|found| !is_metric(found.as_str())) {
+            faults.push(format!("{at}: no such metric: {}", found.as_str()));
         }
         if line.trim_start().starts_with("```") {
             fenced = !fenced;
@@ -221,6 +225,16 @@ fn prose(text: &str) -> Vec<String> {
         }
     }
     faults
+}
+
+/// Declared, as it stands or with what the exposition format adds to its name.
+fn is_metric(name: &str) -> bool {
+    const CRATES: [&str; 6] =
+        ["mutt_model", "mutt_wire", "mutt_rules", "mutt_store", "mutt_notify", "mutt_web"];
+    let bare =
+        ["_total", "_sum", "_count", "_bucket"].iter().find_map(|end| name.strip_suffix(end));
+    CRATES.contains(&name)
+        || metrics::ALL.iter().any(|metric| metric.name == name || Some(metric.name) == bare)
 }
 
 /// Shell syntax of every block that a reader may paste, also of those that are not run.
@@ -266,6 +280,8 @@ fn rules_are_kept() {
         ("```text out=a\n```", "no block has the id a"),
         ("You simply do it", "not this word: simply"),
         ("MUTT-Z999", "no such code"),
+        ("mutt_nothing_total", "no such metric"),
+        ("mutt_queue_oldest_seconds, mutt_ingest_kernel_drops_total", ""),
         ("# A\n# A", "a heading of this name"),
     ];
     for (text, expected) in cases {

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::support::program::MUTTCTL;
 use crate::support::wait::{LONG, within};
 
@@ -29,6 +32,10 @@ mount -t tmpfs tmpfs /run
 echo ready
 exec sleep infinity
 "#;
+
+/// What a machine must allow, in small.
+const TRY: &str = "mount -t tmpfs tmpfs /run && mkdir /run/u /run/w &&
+    mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/u,workdir=/run/w /etc && ip link set lo up";
 
 /// Stands for cargo: the documents' commands build and run what the suite has built already.
 const CARGO: &str = r#"#!/bin/sh
@@ -70,8 +77,8 @@ pub(crate) fn missing() -> Option<&'static str> {
     if !nix::unistd::geteuid().is_root() {
         return Some("not root");
     }
-    let tried = Command::new("unshare").args(["-n", "-m", "-p", "-f", "true"]).status();
-    (!tried.is_ok_and(|status| status.success())).then_some("namespaces are not allowed")
+    let tried = Command::new("unshare").args(["-n", "-m", "-p", "-f", "bash", "-c", TRY]).output();
+    (!tried.is_ok_and(|done| done.status.success())).then_some("namespaces are not allowed here")
 }
 
 impl Sandbox {
@@ -90,10 +97,12 @@ impl Sandbox {
         let mut command = Command::new("unshare");
         command.args(["-n", "-m", "-p", "-f", "--kill-child", "--mount-proc"]);
         command.args(["bash", "-c", INIT, "init"]).arg(at).arg(OVERLAID);
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let said = std::fs::File::create(at.join("init.err")).unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(said);
         let mut holder = command.spawn().unwrap();
         let mut word = [0; 6];
-        holder.stdout.as_mut().unwrap().read_exact(&mut word).expect("the sandbox did not start");
+        let started = holder.stdout.as_mut().unwrap().read_exact(&mut word);
+        assert!(started.is_ok(), "the sandbox did not start: {}", read(&at.join("init.err")));
         let children = format!("/proc/{0}/task/{0}/children", holder.id());
         let inside = std::fs::read_to_string(children).unwrap().trim().to_owned();
         Self { folder, holder, inside, scripts: 0, background: Vec::new() }
@@ -192,8 +201,11 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        // With its first process every process of the sandbox ends.
-        let _ = self.holder.kill();
+        // With its first process every process of the sandbox ends, and only then the holder.
+        match self.inside.parse() {
+            Ok(id) => _ = kill(Pid::from_raw(id), Signal::SIGKILL),
+            Err(_) => _ = self.holder.kill(),
+        }
         let _ = self.holder.wait();
         for one in &mut self.background {
             let _ = one.child.wait();

@@ -16,13 +16,14 @@ const CUT: &str = "import fcntl,os,struct,sys; fcntl.ioctl(os.open(sys.argv[1], 
 #[derive(Debug)]
 pub(crate) struct Disk {
     folder: tempfile::TempDir,
+    boots: u32,
     mounted: bool,
 }
 
 impl Disk {
     /// A new disk of so many MiB; none, with a printed line, where it cannot be had.
     pub(crate) fn new(mebibytes: u64) -> Option<Self> {
-        let disk = Self { folder: tempfile::tempdir().unwrap(), mounted: false };
+        let disk = Self { folder: tempfile::tempdir().unwrap(), boots: 0, mounted: false };
         match disk.prepare(mebibytes) {
             Ok(disk) => Some(disk),
             Err(why) => {
@@ -47,7 +48,7 @@ impl Disk {
     }
 
     fn image(&self) -> PathBuf {
-        self.folder.path().join("image")
+        self.folder.path().join(format!("image-{}", self.boots))
     }
 
     /// Where it is mounted.
@@ -69,10 +70,15 @@ impl Disk {
         run("python3", &[OsStr::new("-c"), OsStr::new(CUT), self.path().as_os_str()]).unwrap();
     }
 
-    /// Takes the disk out and puts it in again, as a reboot does.
+    /// Goes on with what the disk holds now, as after a reboot. It is a copy: while anything on this
+    /// machine still knows the old mount (a namespace of another process), the kernel would give the
+    /// old one back, cut off as it is.
     #[track_caller]
     pub(crate) fn reboot(&mut self) {
-        run("umount", &[self.path().as_os_str()]).unwrap();
+        let old = self.image();
+        self.boots += 1;
+        std::fs::write(self.image(), std::fs::read(old).unwrap()).unwrap();
+        run("umount", &[OsStr::new("-l"), self.path().as_os_str()]).unwrap();
         self.mounted = false;
         self.mount().unwrap();
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -113,7 +114,8 @@ impl Setup {
         self.folder.path()
     }
 
-    fn config(&self) -> PathBuf {
+    /// Writes the configuration; a program that runs reads it with SIGHUP.
+    pub(crate) fn write(&self) -> PathBuf {
         let mut text = format!("data_dir = {:?}\n", self.data_dir);
         for (section, lines) in &self.sections {
             let head = if section.is_empty() { String::new() } else { format!("[{section}]") };
@@ -138,7 +140,7 @@ impl Setup {
                 command
             }
         };
-        command.arg("serve").arg("--config").arg(self.config());
+        command.arg("serve").arg("--config").arg(self.write());
         if let Some(only) = &self.only {
             command.arg("--only").arg(only);
         }
@@ -318,16 +320,24 @@ impl Program {
     /// Waits until nothing is under way: the event queue is empty and no delivery waits.
     #[track_caller]
     pub(crate) fn at_rest(&self) -> mutt_model::ledger::Ledger {
+        self.at_rest_within(LONG)
+    }
+
+    /// As [`Program::at_rest`], for a backlog that takes its time.
+    #[track_caller]
+    pub(crate) fn at_rest_within(&self, time: Duration) -> mutt_model::ledger::Ledger {
         let mut api = self.api();
         let mut last = None;
-        let found = within(LONG, || {
+        let found = within(time, || {
             let ledger = api.ledger();
             let (e, d) = (&ledger.events, &ledger.deliveries);
             let rest = e.pending == 0 && d.pending + d.leased + d.held == 0 && e.unaccounted == 0;
             last = Some(ledger.clone());
             rest.then_some(ledger)
         });
-        found.unwrap_or_else(|| panic!("it does not come to rest: {last:?}\n{}{}", self.threads(), self.log()))
+        found.unwrap_or_else(|| {
+            panic!("it does not come to rest: {last:?}\n{}{}", self.threads(), self.log())
+        })
     }
 
     pub(crate) fn log(&self) -> String {
@@ -339,10 +349,17 @@ impl Program {
         let tasks = format!("/proc/{}/task", self.process.child.id());
         let mut text = String::new();
         for task in std::fs::read_dir(tasks).unwrap().flatten() {
-            let read = |name: &str| std::fs::read_to_string(task.path().join(name)).unwrap_or_default();
+            let read =
+                |name: &str| std::fs::read_to_string(task.path().join(name)).unwrap_or_default();
             let stat = read("stat");
             let times: Vec<&str> = stat.split(' ').skip(13).take(2).collect();
-            let _ = writeln!(text, "{} {} {} {times:?}", read("comm").trim(), read("wchan"), read("syscall").trim());
+            let _ = writeln!(
+                text,
+                "{} {} {} {times:?}",
+                read("comm").trim(),
+                read("wchan"),
+                read("syscall").trim()
+            );
         }
         text
     }

@@ -36,6 +36,8 @@ pub(crate) fn number_in(message: &str) -> Option<&str> {
 struct Doors {
     http: Mutex<Option<(SocketAddr, String)>>,
     snmp: Mutex<Option<SocketAddr>>,
+    /// The key of the last program.
+    key: Mutex<String>,
 }
 
 /// What all senders of one load share.
@@ -104,8 +106,25 @@ impl Senders {
 
     /// Tells where the program listens (again).
     pub(crate) fn aim(&self, program: &Program) {
-        *lock(&self.shared.doors.http) = Some((program.http(), program.ingest_key()));
+        let key = program.ingest_key();
+        lock(&self.shared.doors.key).clone_from(&key);
+        *lock(&self.shared.doors.http) = Some((program.http(), key));
         *lock(&self.shared.doors.snmp) = Some(program.snmp());
+    }
+
+    /// As [`Senders::aim`], for those that post, with the key that is known: the disk is gone.
+    pub(crate) fn aim_at_http(&self, program: &Program) {
+        let key = lock(&self.shared.doors.key).clone();
+        *lock(&self.shared.doors.http) = Some((program.http(), key));
+    }
+
+    /// Nobody to send to, until the next [`Senders::aim`]; waits for what is on its way.
+    #[track_caller]
+    pub(crate) fn rest(&self) {
+        *lock(&self.shared.doors.http) = None;
+        *lock(&self.shared.doors.snmp) = None;
+        let found = within(super::wait::LONG, || (self.open() == 0).then_some(()));
+        assert!(found.is_some(), "{} are on their way", self.open());
     }
 
     /// Requests and informs that were sent and not answered yet.

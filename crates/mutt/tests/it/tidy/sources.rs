@@ -94,7 +94,8 @@ fn every_log_line_at_warn_or_above_carries_a_code() {
                 let call = &call[..call.find(");").unwrap_or(call.len())];
                 if !call.contains("code") {
                     let line = file.text[..at].lines().count();
-                    faults.push(format!("{}:{line}: give it a code of mutt_model::codes", file.path));
+                    faults
+                        .push(format!("{}:{line}: give it a code of mutt_model::codes", file.path));
                 }
             }
         }
