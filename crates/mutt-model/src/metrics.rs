@@ -72,6 +72,8 @@ metrics! {
         "Receive buffer that the kernel granted", "";
     INGEST_CONNECTIONS = "mutt_ingest_connections", Kind::Gauge, ["listener" = "a listener's name"], "ingestor",
         "Open connections", "";
+    INGEST_REFUSED = "mutt_ingest_connections_refused_total", Kind::Counter, ["listener" = "a listener's name"], "ingestor",
+        "Connections closed because the listener had as many as it may", "";
     QUEUE_BYTES = "mutt_queue_bytes", Kind::Gauge, [], "ingestor",
         "Bytes that the event queue occupies", "";
     QUEUE_OLDEST = "mutt_queue_oldest_seconds", Kind::Gauge, [], "ingestor",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -140,7 +141,7 @@ impl Wiring<'_> {
         let counter = counter.get_or_create(&vec![("stage", "all".to_owned())]).clone();
         let restarts = self.supervisor.restarts();
         metrics.on_scrape(move || {
-            raise_to(&counter, restarts.load(std::sync::atomic::Ordering::Relaxed));
+            raise_to(&counter, restarts.load(Ordering::Relaxed));
         });
         Arc::new(metrics)
     }
@@ -213,9 +214,15 @@ impl Wiring<'_> {
                 .connections
                 .get_or_create(&vec![("listener", http::NAME.to_owned())])
                 .clone();
-            let count = Arc::clone(&listener.open);
+            let refused = ingest
+                .metrics
+                .refused
+                .get_or_create(&vec![("listener", http::NAME.to_owned())])
+                .clone();
+            let watched = Arc::clone(listener);
             metrics.on_scrape(move || {
-                open.set(count.load(std::sync::atomic::Ordering::Relaxed) as f64);
+                open.set(watched.open.load(Ordering::Relaxed) as f64);
+                raise_to(&refused, watched.refused.load(Ordering::Relaxed) as u64);
             });
             self.serve(Service::Ingestor, listener, &metrics, http::router(door));
         }

@@ -24,6 +24,9 @@ use crate::telemetry::metrics::{Counters, Gauges, ServiceMetrics, raise_to};
 /// Pause before an append is tried again when the queue is full or its disk fails.
 pub const APPEND_PAUSE: Duration = Duration::from_millis(100);
 
+/// A warning that any peer can provoke is logged once in this time.
+pub const WARNING_PERIOD: Duration = Duration::from_secs(10);
+
 /// What all listeners share.
 #[derive(Debug)]
 pub struct Ingest {
@@ -34,6 +37,10 @@ pub struct Ingest {
     /// What is counted.
     pub metrics: IngestMetrics,
     board: Arc<HealthBoard>,
+    /// When too many connections were last told of; see [`Ingest::may_warn`].
+    pub warned_connections: AtomicU64,
+    /// When an unknown community was last told of.
+    pub warned_community: AtomicU64,
     /// Says "full" once and "room again" once, not for every batch.
     full: std::sync::atomic::AtomicBool,
 }
@@ -51,6 +58,8 @@ pub struct IngestMetrics {
     dropped: Counters,
     /// Open connections.
     pub connections: Gauges,
+    /// Connections over the limit.
+    pub refused: Counters,
     /// Receive buffers granted.
     pub receive_buffer: Gauges,
     /// Datagrams that the kernel dropped.
@@ -67,6 +76,7 @@ impl IngestMetrics {
             parse: metrics.counters(&names::INGEST_PARSE),
             dropped: metrics.counters(&names::INGEST_DROPPED),
             connections: metrics.gauges(&names::INGEST_CONNECTIONS),
+            refused: metrics.counters(&names::INGEST_REFUSED),
             receive_buffer: metrics.gauges(&names::INGEST_RCVBUF),
             kernel_drops: metrics.counters(&names::INGEST_KERNEL_DROPS),
         }
@@ -109,6 +119,8 @@ impl Ingest {
         board.set(Service::Ingestor, true, "running");
         Self {
             board,
+            warned_connections: AtomicU64::new(0),
+            warned_community: AtomicU64::new(0),
             queue,
             clock,
             metrics: IngestMetrics::new(metrics),
@@ -142,6 +154,15 @@ impl Ingest {
         let labels = vec![("listener", listener.name.to_owned()), ("reason", reason.to_owned())];
         listener.dropped.get_or_create(&labels).inc_by(events);
         self.queue.count_dropped(reason, events);
+    }
+
+    /// Whether a warning that any peer can provoke may be logged again: once in [`WARNING_PERIOD`].
+    /// What it warns of is counted each time.
+    pub fn may_warn(&self, last: &AtomicU64) -> bool {
+        let now = u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX).max(1);
+        let before = last.load(Ordering::Relaxed);
+        let due = before == 0 || now.saturating_sub(before) >= WARNING_PERIOD.as_millis() as u64;
+        due && last.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Appends once. The error is logged once until it is over.

@@ -121,7 +121,9 @@ fn decoder(
         let known = communities.is_empty()
             || decoded.community.is_some_and(|c| communities.iter().any(|known| c.matches(known)));
         if !known {
-            tracing::warn!(code = %codes::INGEST_COMMUNITY, %peer, "a datagram with an unknown community was dropped");
+            if ingest.may_warn(&ingest.warned_community) {
+                tracing::warn!(code = %codes::INGEST_COMMUNITY, %peer, "a datagram with an unknown community was dropped");
+            }
             ingest.dropped(metrics, "community", 1);
             return;
         }

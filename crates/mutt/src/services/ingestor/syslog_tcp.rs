@@ -94,7 +94,10 @@ fn admit(
     peer: SocketAddr,
 ) {
     if connections.len() >= limits.max_connections {
-        tracing::warn!(code = %mutt_model::codes::INGEST_TOO_MANY_CONNECTIONS, %peer, listener = NAME, max = limits.max_connections, "too many connections");
+        ingest.metrics.refused.get_or_create(&vec![("listener", NAME.to_owned())]).inc();
+        if ingest.may_warn(&ingest.warned_connections) {
+            tracing::warn!(code = %mutt_model::codes::INGEST_TOO_MANY_CONNECTIONS, %peer, listener = NAME, max = limits.max_connections, "too many connections");
+        }
         return;
     }
     let connection = Connection::new(Arc::clone(ingest), metrics.clone(), limits.clone(), peer);

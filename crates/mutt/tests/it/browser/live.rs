@@ -16,7 +16,7 @@ const SEEN_WITHIN: Duration = Duration::from_secs(1);
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// Rows that the page keeps.
 const ROWS: u64 = 500;
-/// A page with all its rows; a row has about fifteen nodes with text.
+/// Elements of a page with all its rows; a row has about fifteen.
 const NODES: u64 = 20_000;
 
 fn line(host: &str, message: &str) -> String {
@@ -77,14 +77,15 @@ fn fill(program: &Program, count: usize) {
     until("all are audited", || (api.ledger().events.audited == count as u64).then_some(()));
 }
 
-/// The page answers in time; its size.
+/// The page answers in time; after which time, and its size.
 #[track_caller]
-fn answers(browser: &mut Browser) -> u64 {
+fn answers(browser: &mut Browser) -> (Duration, u64) {
     let watch = Stopwatch::start();
     let nodes = browser.value("document.querySelectorAll('*').length").as_u64().unwrap();
     let took = watch.elapsed();
     assert!(took < ANSWER_WITHIN, "the page answers after {took:?}");
-    nodes
+    assert!(nodes < NODES, "the page has {nodes} elements");
+    (took, nodes)
 }
 
 #[test]
@@ -97,9 +98,8 @@ fn a_hundred_thousand_rows_do_not_freeze_the_pages() {
     for page in ["overview", "events", "alerts", "rules", "deliveries", "changes"] {
         let watch = Stopwatch::start();
         browser.follow(&format!("#nav-{page}"));
-        let nodes = answers(&mut browser);
+        let (_, nodes) = answers(&mut browser);
         println!("{page}: {:?}, {nodes} elements", watch.elapsed());
-        assert!(nodes < NODES, "{page}: {nodes}");
     }
     // A search looks at so many rows at a time, says so, and goes on where it stopped.
     browser.open("/events?q=number+4711");
@@ -115,9 +115,9 @@ fn a_hundred_thousand_rows_do_not_freeze_the_pages() {
             stream.write_all(line("edge-r1", &format!("new number {number}")).as_bytes()).unwrap();
         }
     });
+    let mut slowest = Duration::ZERO;
     until("the newest stands on top", || {
-        let nodes = answers(&mut browser);
-        assert!(nodes < NODES, "{nodes}");
+        slowest = slowest.max(answers(&mut browser).0);
         let rows = browser.value("document.querySelectorAll('#live-rows tr').length");
         assert!(rows.as_u64().unwrap() <= ROWS, "{rows}");
         browser
@@ -128,6 +128,7 @@ fn a_hundred_thousand_rows_do_not_freeze_the_pages() {
             .filter(|there| *there)
     });
     sending.join().unwrap();
+    println!("the slowest answer while 2000 events came took {slowest:?}");
     // And it can be worked with.
     let watch = Stopwatch::start();
     browser.tab_to("#live-clear");
