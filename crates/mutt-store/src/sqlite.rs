@@ -9,6 +9,7 @@ use crate::store::StoreError;
 mod alerts;
 mod audit;
 mod backup;
+mod cap;
 mod commit;
 mod counting;
 mod deliveries;
@@ -30,7 +31,7 @@ use engine::Engine;
 pub struct SqliteOptions {
     /// `store.max_bytes`: above it the oldest audit rows go, unhandled first.
     pub max_bytes: u64,
-    /// Reading threads.
+    /// Reading threads; one of them is kept for short queries.
     pub readers: usize,
     /// Page cache of the writer in bytes; each reader has an eighth of it.
     pub cache_bytes: usize,
@@ -44,7 +45,7 @@ impl Default for SqliteOptions {
     fn default() -> Self {
         Self {
             max_bytes: 5 << 30,
-            readers: 2,
+            readers: 3,
             cache_bytes: 48 << 20,
             clock: Clock::System,
             id_seed: None,

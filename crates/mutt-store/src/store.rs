@@ -615,6 +615,13 @@ pub trait ReadStore: Send + Sync {
     /// [`StoreError::Transient`].
     async fn delivery_ledger(&self) -> Result<DeliveryLedger, StoreError>;
 
+    /// How many deliveries are dead, by reason (`refused`, `expired`).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Transient`].
+    async fn dead_by_reason(&self) -> Result<BTreeMap<String, u64>, StoreError>;
+
     /// Events per minute since `since`, oldest first; minutes without events are left out.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ const COOKIE_SECURE: &str = "__Host-mutt_session";
 pub struct Peer(pub IpAddr);
 
 /// A digest under a key of this process: comparing digests tells nothing about tokens by time.
-type Mark = [u8; 32];
+pub(crate) type Mark = [u8; 32];
 
 #[derive(Debug)]
 struct Session {
@@ -121,17 +121,33 @@ impl Auth {
         Ok(text)
     }
 
-    /// The principal of a session, as long as its token is still configured as it was.
-    fn resume(&self, tokens: &[Token], id: [u8; 32], now: Duration) -> Option<Principal> {
+    /// The token of this name, as long as it is configured as it was.
+    fn unchanged<'a>(&self, tokens: &'a [Token], name: &str, mark: &Mark) -> Option<&'a Token> {
+        tokens.iter().find(|token| token.name == name && self.mark(token.secret.expose()) == *mark)
+    }
+
+    /// The principal of a session, as long as its token is still configured as it was. Whether that
+    /// counts as a request of the person is `used`.
+    fn resume(
+        &self,
+        tokens: &[Token],
+        id: [u8; 32],
+        now: Duration,
+        used: bool,
+    ) -> Option<Principal> {
         let mut sessions = lock(&self.sessions);
         let session = sessions.get_mut(&id)?;
-        let token = tokens.iter().find(|token| {
-            token.name == session.token && self.mark(token.secret.expose()) == session.mark
-        });
-        match token {
+        match self.unchanged(tokens, &session.token, &session.mark) {
             Some(token) if alive(session, now) => {
-                session.seen = now;
-                Some(Principal { name: token.name.clone(), role: token.role, session: Some(id) })
+                if used {
+                    session.seen = now;
+                }
+                Some(Principal {
+                    name: token.name.clone(),
+                    role: token.role,
+                    mark: session.mark,
+                    session: Some(id),
+                })
             }
             _ => {
                 sessions.remove(&id);
@@ -207,18 +223,23 @@ pub(crate) fn identify(state: &WebState, headers: &HeaderMap) -> Option<Principa
     });
     if let Some(candidate) = bearer.or_else(|| header(headers, "x-api-key")) {
         let token = state.auth.find(&tokens, candidate)?;
-        return Some(Principal { name: token.name.clone(), role: token.role, session: None });
+        let mark = state.auth.mark(token.secret.expose());
+        return Some(Principal { name: token.name.clone(), role: token.role, mark, session: None });
     }
     let id = session_of(headers, state.secure)?;
-    state.auth.resume(&tokens, id, state.clock.monotonic())
+    state.auth.resume(&tokens, id, state.clock.monotonic(), true)
 }
 
-/// Whether somebody who was let in may still look on (a live stream lasts).
+/// Whether somebody who was let in may still look on (a live stream lasts). Looking on is no request:
+/// a page left open does not keep its session from ending.
 pub(crate) fn still_valid(state: &WebState, who: &Principal) -> bool {
     let tokens = state.program.tokens();
     match who.session {
-        Some(id) => state.auth.resume(&tokens, id, state.clock.monotonic()).is_some(),
-        None => tokens.iter().any(|token| token.name == who.name && token.role == who.role),
+        Some(id) => state.auth.resume(&tokens, id, state.clock.monotonic(), false).is_some(),
+        None => state
+            .auth
+            .unchanged(&tokens, &who.name, &who.mark)
+            .is_some_and(|token| token.role == who.role),
     }
 }
 
@@ -310,4 +331,27 @@ fn cookie(secure: bool, value: &str, age: Duration) -> Result<HeaderValue, Probl
         "{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{extra}"
     ))
     .map_err(|_| Problem::unavailable("No session can be begun now."))
+}
+
+#[cfg(test)]
+mod tests {
+    use mutt_model::Secret;
+
+    use super::*;
+
+    #[test]
+    fn looking_on_does_not_keep_a_session() {
+        let auth = Auth::new().unwrap();
+        let token =
+            Token { name: "eye".to_owned(), role: Role::Viewer, secret: Secret::new("secret") };
+        let tokens = [token];
+        let id = id_digest(&auth.begin(&tokens[0], Duration::ZERO).unwrap());
+        let at = |part: u32| SESSION_IDLE / 4 * part;
+        let resume = |part, used| auth.resume(&tokens, id, at(part), used).is_some();
+        assert!(resume(2, true), "a request");
+        assert!(resume(4, false), "a stream, half the idle time after it");
+        assert!(resume(5, false));
+        assert!(!resume(6, false), "the idle time counts from the request");
+        assert!(!resume(3, true), "it is gone");
+    }
 }

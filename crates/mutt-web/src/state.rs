@@ -10,7 +10,7 @@ use mutt_store::queue::QueueStats;
 use mutt_store::store::{Actor, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::auth::Auth;
+use crate::auth::{Auth, Mark};
 use crate::live::Live;
 use crate::pages::Pages;
 
@@ -232,6 +232,8 @@ pub(crate) struct Principal {
     /// The token's name.
     pub(crate) name: String,
     pub(crate) role: Role,
+    /// The token's digest: a token that was changed is another one.
+    pub(crate) mark: Mark,
     /// The session's digest, when it came by cookie.
     pub(crate) session: Option<[u8; 32]>,
 }

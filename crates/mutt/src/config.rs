@@ -195,12 +195,10 @@ pub struct SyslogConfig {
     pub udp: Vec<SocketAddr>,
     /// TCP listeners.
     pub tcp: Vec<SocketAddr>,
-    /// TLS listeners.
-    pub tls: Vec<TlsListener>,
     /// Longest message; longer ones are cut and flagged.
     #[serde(serialize_with = "size_text")]
     pub max_message: u64,
-    /// Most TCP and TLS connections of one listener.
+    /// Most TCP connections of one listener.
     pub max_connections: usize,
     /// A silent TCP connection is closed after this.
     #[serde(with = "amount::duration_text")]
@@ -208,19 +206,6 @@ pub struct SyslogConfig {
     /// `SO_RCVBUF` of each UDP socket.
     #[serde(serialize_with = "size_text")]
     pub receive_buffer: u64,
-}
-
-/// `[[ingestor.syslog.tls]]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct TlsListener {
-    /// Address.
-    pub listen: SocketAddr,
-    /// PEM chain.
-    pub cert: PathBuf,
-    /// PEM key.
-    pub key: SecretRef,
-    /// Clients must show a certificate of this CA.
-    pub client_ca: Option<PathBuf>,
 }
 
 /// `[ingestor.snmp]`
@@ -320,24 +305,15 @@ pub enum SinkKind {
     Moogsoft,
     /// Moogsoft Cloud events API.
     MoogsoftCloud,
-    /// PagerDuty Events API v2.
-    Pagerduty,
-    /// ServiceNow Event Management.
-    Servicenow,
-    /// Prometheus Alertmanager API v2.
-    Alertmanager,
     /// Any HTTP endpoint that takes JSON.
     Webhook,
 }
 
 impl SinkKind {
     /// All kinds with their names in the configuration.
-    pub const ALL: [(Self, &'static str); 6] = [
+    pub const ALL: [(Self, &'static str); 3] = [
         (Self::Moogsoft, "moogsoft"),
         (Self::MoogsoftCloud, "moogsoft-cloud"),
-        (Self::Pagerduty, "pagerduty"),
-        (Self::Servicenow, "servicenow"),
-        (Self::Alertmanager, "alertmanager"),
         (Self::Webhook, "webhook"),
     ];
 
@@ -534,9 +510,6 @@ impl Config {
             for key in &http.keys {
                 all.extend(key.key.iter().map(|r| ("ingestor.http.keys.key".to_owned(), r)));
             }
-        }
-        for tls in &self.ingestor.syslog.tls {
-            all.push(("ingestor.syslog.tls.key".to_owned(), &tls.key));
         }
         for community in &self.ingestor.snmp.communities {
             all.push(("ingestor.snmp.communities".to_owned(), community));

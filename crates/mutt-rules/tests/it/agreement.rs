@@ -67,6 +67,8 @@ const PATTERNS: &[&str] = &[
     "key?",
     r"\Aab",
     r"[[:upper:]]{2}",
+    r"\B\w\W",
+    r"(?-u:\b)\w[^k]\b",
 ];
 const OIDS: &[&str] = &[
     "1.3.6",

@@ -114,7 +114,7 @@ impl EmbeddedQueue {
                 )));
             }
         };
-        let recovered = recover::open(&*fs, dir)?;
+        let recovered = recover::open(&*fs, dir, &clock)?;
         let shared = Arc::new(Shared {
             fs,
             dir: dir.to_owned(),

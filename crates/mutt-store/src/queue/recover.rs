@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 
-use mutt_model::failpoint;
+use mutt_model::{Clock, failpoint};
 use ring::rand::SecureRandom;
 
 use super::QueueError;
@@ -70,7 +70,7 @@ struct Recovery<'a> {
 }
 
 /// Reads everything that says where the log stands, and mends it.
-pub(crate) fn open(fs: &dyn Fs, dir: &Path) -> Result<Recovered, QueueError> {
+pub(crate) fn open(fs: &dyn Fs, dir: &Path, clock: &Clock) -> Result<Recovered, QueueError> {
     let path = dir.join(CURSOR);
     let read_error = io_error("open");
     let found = cursor::read(fs, &path).map_err(&read_error)?;
@@ -109,7 +109,7 @@ pub(crate) fn open(fs: &dyn Fs, dir: &Path) -> Result<Recovered, QueueError> {
         recovery.notes.push("cursor: missing; batches may be delivered again".to_owned());
     }
     let mut state = recovery.state().map_err(&read_error)?;
-    state.generation += 1;
+    state.generation = next_generation(state.generation, clock);
     let file = match found {
         Found::Cursor { version, slot, .. } => {
             CursorFile::open(fs, &path, version, slot).and_then(|mut file| {
@@ -121,6 +121,13 @@ pub(crate) fn open(fs: &dyn Fs, dir: &Path) -> Result<Recovered, QueueError> {
         _ => CursorFile::create(fs, &path, &state.cursor()),
     };
     Ok(Recovered { state, cursor: file.map_err(&read_error)?, next_number })
+}
+
+/// Above what was given out so far, also where the cursor that knew it is lost, set aside or an old
+/// copy: the store refuses a generation lower than one it has seen. Leases are given out more seldom
+/// than once a second, so that the seconds since the epoch are above any count begun earlier.
+fn next_generation(known: u64, clock: &Clock) -> u64 {
+    known.saturating_add(1).max(u64::try_from(clock.wall().secs()).unwrap_or(0))
 }
 
 fn parts(fs: &dyn Fs, dir: &Path, names: &[String]) -> Result<Vec<Part>, QueueError> {

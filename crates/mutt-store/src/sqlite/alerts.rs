@@ -194,6 +194,12 @@ fn load_open(conn: &Connection, key: &str) -> Result<Option<Alert>, StoreError> 
         .transpose()
 }
 
+/// Whether a key has an open alert.
+pub(super) fn is_open(conn: &Connection, key: &str) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT EXISTS (SELECT 1 FROM alerts WHERE key = ?1 AND cleared = 0)")?
+        .query_row([key], |row| row.get(0))
+}
+
 /// The alert with this id.
 pub(super) fn load(conn: &Connection, id: Id) -> Result<Option<Alert>, StoreError> {
     conn.prepare_cached("SELECT body FROM alerts WHERE id = ?1")?

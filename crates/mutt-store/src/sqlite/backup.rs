@@ -128,8 +128,8 @@ pub fn restore(backup: &Path, target: &Path) -> Result<(), StoreError> {
     verify(&fresh)?;
     if target.exists() {
         // A store that cannot be read any more has nothing to carry over.
-        if let Ok(before) = Connection::open(target).and_then(|old| Totals::load(&old)) {
-            carry_over(&before, &Connection::open(&fresh)?)?;
+        if let Ok(before) = Connection::open(target).and_then(|old| Before::of(&old)) {
+            before.carry_over(&Connection::open(&fresh)?)?;
         }
         set_aside(target)?;
     }
@@ -156,16 +156,15 @@ fn set_aside(target: &Path) -> Result<(), StoreError> {
     fs::hard_link(target, &kept).map_err(|e| failed(&kept, e))
 }
 
-fn replace(writer: &mut Writer, path: &Path, backup: &Path) -> Result<(), StoreError> {
-    let from = open_verified(backup)?;
-    if pragma(&from, "page_size")? != pragma(&writer.conn, "page_size")? {
+fn replace(writer: &mut Writer, path: &Path, from: &Connection) -> Result<(), StoreError> {
+    if pragma(from, "page_size")? != pragma(&writer.conn, "page_size")? {
         return Err(StoreError::Conflict(
             "the backup has another page size; restore it while MUTT is stopped".to_owned(),
         ));
     }
-    let before = Totals::load(&writer.conn)?;
+    let before = Before::of(&writer.conn)?;
     // All pages in one step: one transaction, so that a crash leaves the old or the new store.
-    let step = Backup::new(&from, &mut writer.conn)?.step(-1)?;
+    let step = Backup::new(from, &mut writer.conn)?.step(-1)?;
     if step != StepResult::Done {
         let why = format!("{step:?}");
         return Err(StoreError::Transient { doing: "restore", why });
@@ -173,25 +172,46 @@ fn replace(writer: &mut Writer, path: &Path, backup: &Path) -> Result<(), StoreE
     writer.conn.flush_prepared_statement_cache();
     writer.conn.execute_batch("PRAGMA journal_mode = WAL")?;
     open::migrate(&mut writer.conn, path, MIGRATIONS)?;
-    carry_over(&before, &writer.conn)?;
+    before.carry_over(&writer.conn)?;
     open::forget_leases(&writer.conn)
 }
 
-/// What was counted of events outlives a restore, as it outlives retention: the event queue counts on,
-/// and the ledger must balance. Orders and ids given out never go back, so that a live stream goes on
-/// and no two rules ever had one id.
-fn carry_over(before: &Totals, conn: &Connection) -> rusqlite::Result<()> {
-    let restored = Totals::load(conn)?;
-    Totals {
-        seq: restored.seq.max(before.seq),
-        delivery_seq: restored.delivery_seq.max(before.delivery_seq),
-        rule_id: restored.rule_id.max(before.rule_id),
-        audited: restored.audited.max(before.audited),
-        duplicates: restored.duplicates.max(before.duplicates),
-        lost: restored.lost.max(before.lost),
-        ..restored
+/// What outlives a restore.
+struct Before {
+    totals: Totals,
+    /// Generations of the shards' leases.
+    shards: Vec<(i64, i64)>,
+}
+
+impl Before {
+    fn of(conn: &Connection) -> rusqlite::Result<Self> {
+        let shards = conn
+            .prepare("SELECT shard, generation FROM shards")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(Self { totals: Totals::load(conn)?, shards })
     }
-    .save(conn)
+
+    /// What was counted of events outlives a restore, as it outlives retention: the event queue
+    /// counts on, and the ledger must balance. Orders and ids given out never go back, so that a live
+    /// stream goes on and no two rules ever had one id. The generations are those of the event queue
+    /// that is here: those in the backup may be of another one, which counts otherwise.
+    fn carry_over(&self, conn: &Connection) -> rusqlite::Result<()> {
+        let (restored, before) = (Totals::load(conn)?, &self.totals);
+        Totals {
+            seq: restored.seq.max(before.seq),
+            delivery_seq: restored.delivery_seq.max(before.delivery_seq),
+            rule_id: restored.rule_id.max(before.rule_id),
+            audited: restored.audited.max(before.audited),
+            duplicates: restored.duplicates.max(before.duplicates),
+            lost: restored.lost.max(before.lost),
+            ..restored
+        }
+        .save(conn)?;
+        conn.execute("DELETE FROM shards", [])?;
+        let mut insert = conn.prepare("INSERT INTO shards VALUES (?1, ?2)")?;
+        self.shards.iter().try_for_each(|row| insert.execute(*row).map(|_| ()))
+    }
 }
 
 impl SqliteStore {
@@ -205,6 +225,24 @@ impl SqliteStore {
     /// [`StoreError::Transient`]; the store is unchanged in each case.
     pub async fn replace_with(&self, backup: &Path) -> Result<(), StoreError> {
         let (backup, path) = (backup.to_path_buf(), self.path().to_path_buf());
-        self.on_writer("restore", move |writer| replace(writer, &path, &backup)).await
+        // Reading all of it takes minutes: not where commits wait.
+        let from = aside("restore", move || open_verified(&backup)).await?;
+        self.on_writer("restore", move |writer| replace(writer, &path, &from)).await
     }
+}
+
+/// Runs long work on a thread of its own, so that neither commits nor reads wait.
+pub(super) async fn aside<T: Send + 'static>(
+    doing: &'static str,
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let (reply, answer) = tokio::sync::oneshot::channel();
+    let failed = move |why: String| StoreError::Transient { doing, why };
+    std::thread::Builder::new()
+        .name("store-aside".to_owned())
+        .spawn(move || {
+            let _ = reply.send(work());
+        })
+        .map_err(|e| failed(e.to_string()))?;
+    answer.await.unwrap_or_else(|_| Err(failed("its thread failed".to_owned())))
 }

@@ -94,7 +94,7 @@ fn commit(writer: &mut Writer, work: &CommitWork) -> Result<Committed, StoreErro
         done => done,
     }?;
     failpoint::hit("store.commit.after_commit");
-    writer.written += done.audited;
+    writer.cap.written += done.audited;
     Ok(done)
 }
 

@@ -180,21 +180,54 @@ pub(super) fn rehead(conn: &Connection, sink: &str, key: &str) -> rusqlite::Resu
     Ok(())
 }
 
+/// Removes ended deliveries (the dead, or all others) with their attempts, oldest first; what they
+/// counted stays in the ledger.
+pub(super) fn remove_ended(
+    conn: &Connection,
+    dead: bool,
+    before: Timestamp,
+    limit: i64,
+) -> rusqlite::Result<u64> {
+    conn.execute_batch("CREATE TEMP TABLE IF NOT EXISTS gone (seq INTEGER PRIMARY KEY)")?;
+    conn.prepare_cached("DELETE FROM temp.gone")?.execute([])?;
+    conn.prepare_cached(
+        "INSERT INTO temp.gone SELECT seq FROM deliveries WHERE state >= 3
+         AND (state = 5) = ?1 AND ended_at < ?2 ORDER BY ended_at LIMIT ?3",
+    )?
+    .execute((dead, before.0, limit))?;
+    conn.prepare_cached(
+        "UPDATE delivery_counts SET (n, removed) = (n - g.c, removed + g.c) FROM
+         (SELECT sink, state, COUNT(*) AS c FROM deliveries
+          WHERE seq IN (SELECT seq FROM temp.gone) GROUP BY sink, state) AS g
+         WHERE delivery_counts.sink = g.sink AND delivery_counts.state = g.state",
+    )?
+    .execute([])?;
+    conn.prepare_cached("DELETE FROM attempts WHERE delivery_seq IN (SELECT seq FROM temp.gone)")?
+        .execute([])?;
+    conn.prepare_cached("DELETE FROM deliveries WHERE seq IN (SELECT seq FROM temp.gone)")?
+        .execute([])
+        .map(|gone| gone as u64)
+}
+
 /// The columns that [`from_row`] reads.
 pub(super) const COLUMNS: &str = "d.seq, d.id, d.sink, d.key, d.kind, d.state, d.reason, \
     d.attempts, d.stands_for, d.created_at, d.due_at, d.first_attempt_at, d.ended_at, d.event_id, \
     d.alert, EXISTS (SELECT 1 FROM lanes l WHERE l.sink = d.sink AND l.held_by IS NOT NULL) AS held";
 
-/// Reads the columns of [`COLUMNS`]; the event comes from the audit, while it is kept there.
-pub(super) fn from_row(conn: &Connection, row: &Row<'_>) -> Result<Delivery, StoreError> {
-    let state = match row.get::<_, i64>(5)? {
+/// The state of a row of [`COLUMNS`].
+pub(super) fn state(row: &Row<'_>) -> rusqlite::Result<DeliveryState> {
+    Ok(match row.get::<_, i64>(5)? {
         WAITING if row.get(15)? => DeliveryState::Held,
         WAITING => DeliveryState::Pending,
         LEASED => DeliveryState::Leased,
         DELIVERED => DeliveryState::Delivered,
         SUPPRESSED => DeliveryState::Suppressed,
         _ => DeliveryState::Dead,
-    };
+    })
+}
+
+/// Reads the columns of [`COLUMNS`]; the event comes from the audit, while it is kept there.
+pub(super) fn from_row(conn: &Connection, row: &Row<'_>) -> Result<Delivery, StoreError> {
     let event = match audit::opt_id(row, 13)? {
         Some(id) => audit::by_id(conn, id)?.map(|e| event_json(&e.event, Some(&e.judgement))),
         None => None,
@@ -212,7 +245,7 @@ pub(super) fn from_row(conn: &Connection, row: &Row<'_>) -> Result<Delivery, Sto
             event,
             stands_for: unsigned(row.get(8)?),
         },
-        state,
+        state: state(row)?,
         reason: row.get(6)?,
         attempts: row.get(7)?,
         created_at: Timestamp(row.get(9)?),
@@ -261,11 +294,13 @@ fn record(conn: &Connection, row: &Brief, one: &Finished) -> Result<(), StoreErr
     let over = attempt.at.plus(Duration::from_millis(attempt.latency_ms));
     conn.prepare_cached("INSERT INTO attempts (delivery_seq, body) VALUES (?1, ?2)")?
         .execute((row.seq, serde_json::to_string(attempt)?))?;
+    // `retry_for` counts from here: a fault of the lane uses none of it up.
+    let first = (!matches!(one.next, Next::HoldLane(_))).then_some(attempt.at.0);
     conn.prepare_cached(
         "UPDATE deliveries SET attempts = attempts + 1,
             first_attempt_at = COALESCE(first_attempt_at, ?2) WHERE seq = ?1",
     )?
-    .execute((row.seq, attempt.at.0))?;
+    .execute((row.seq, first))?;
     if one.next != Next::Delivered {
         lanes::note_error(conn, &row.sink, &attempt.detail, over)?;
     }

@@ -11,7 +11,8 @@ use nix::fcntl::Flock;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{SqliteOptions, SqliteStore, open, upkeep};
+use super::cap::{self, Cap};
+use super::{SqliteOptions, SqliteStore, open};
 use crate::store::StoreError;
 
 /// Jobs that wait for a thread; more callers wait for room.
@@ -25,12 +26,7 @@ type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
 pub(super) struct Writer {
     pub(super) conn: Connection,
     pub(super) ids: IdSource,
-    /// `store.max_bytes`, for the cap that is kept between jobs.
-    pub(super) max_bytes: u64,
-    /// Audit rows written since the cap was last looked at.
-    pub(super) written: u64,
-    /// Audit rows written since the table of unhandled shapes was last looked at.
-    pub(super) since_evict: u64,
+    pub(super) cap: Cap,
 }
 
 impl Writer {
@@ -60,9 +56,7 @@ impl Writer {
 
     /// What is due between jobs: the cap and the log.
     fn tidy(&mut self) {
-        if self.written > 0
-            && let Err(error) = upkeep::keep_cap(self)
-        {
+        if let Err(error) = cap::keep(self) {
             tracing::debug!(%error, "the cap is kept with the next job");
         }
         let pages = |mode: &str| -> rusqlite::Result<i64> {
@@ -80,6 +74,9 @@ impl Writer {
 pub(super) struct Engine {
     to_writer: Mutex<Option<mpsc::Sender<Job<Writer>>>>,
     to_readers: Mutex<Option<mpsc::Sender<Job<Connection>>>>,
+    /// The reader that is kept for short queries: what the services ask often never waits behind
+    /// people's searches.
+    to_quick: Mutex<Option<mpsc::Sender<Job<Connection>>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -101,26 +98,21 @@ impl Engine {
         options: &SqliteOptions,
     ) -> Result<Self, StoreError> {
         let (to_writer, writer_jobs) = mpsc::channel(QUEUED_JOBS);
-        let (to_readers, reader_jobs) = mpsc::channel(QUEUED_JOBS);
         let mut threads = Vec::new();
-        let reader_jobs = Arc::new(Mutex::new(reader_jobs));
-        for n in 0..options.readers.max(1) {
-            let conn = open::open_reader(path, options.cache_bytes / 8)?;
-            let jobs = Arc::clone(&reader_jobs);
-            threads.push(spawn(&format!("store-read-{n}"), move || read_loop(conn, &jobs))?);
-        }
+        let searching = options.readers.saturating_sub(1).max(1);
+        let to_readers = readers("store-search", searching, path, options, &mut threads)?;
+        let to_quick = readers("store-read", 1, path, options, &mut threads)?;
         let writer = Writer {
             conn,
             ids: options.id_seed.map_or_else(IdSource::from_entropy, IdSource::new),
-            max_bytes: options.max_bytes,
-            written: 0,
-            since_evict: 0,
+            cap: Cap::new(options.max_bytes),
         };
         // The lock goes with the writer: it is given back after the last write.
         threads.push(spawn("store-write", move || write_loop(writer, writer_jobs, lock))?);
         Ok(Self {
             to_writer: Mutex::new(Some(to_writer)),
             to_readers: Mutex::new(Some(to_readers)),
+            to_quick: Mutex::new(Some(to_quick)),
             threads: Mutex::new(threads),
         })
     }
@@ -129,6 +121,7 @@ impl Engine {
     pub(super) fn stop(&self) {
         held(&self.to_writer).take();
         held(&self.to_readers).take();
+        held(&self.to_quick).take();
         let threads = std::mem::take(&mut *held(&self.threads));
         for thread in threads {
             let _ = thread.join();
@@ -140,6 +133,24 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Starts reading threads that share one queue of jobs.
+fn readers(
+    name: &str,
+    count: usize,
+    path: &Path,
+    options: &SqliteOptions,
+    threads: &mut Vec<JoinHandle<()>>,
+) -> Result<mpsc::Sender<Job<Connection>>, StoreError> {
+    let (to_them, jobs) = mpsc::channel(QUEUED_JOBS);
+    let jobs = Arc::new(Mutex::new(jobs));
+    for n in 0..count {
+        let conn = open::open_reader(path, options.cache_bytes / 8)?;
+        let jobs = Arc::clone(&jobs);
+        threads.push(spawn(&format!("{name}-{n}"), move || read_loop(conn, &jobs))?);
+    }
+    Ok(to_them)
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
@@ -207,6 +218,7 @@ impl SqliteStore {
         let (done, over) = oneshot::channel();
         held(&self.engine.to_writer).take();
         held(&self.engine.to_readers).take();
+        held(&self.engine.to_quick).take();
         let threads = std::mem::take(&mut *held(&self.engine.threads));
         // Joining may wait for a sync: on a thread of its own, not on the runtime.
         let joined = spawn("store-close", move || {
@@ -239,17 +251,32 @@ impl SqliteStore {
         ask(to, doing, work).await
     }
 
-    /// Runs `work` on a reading thread, in one snapshot.
+    /// Runs a short query in one snapshot, on the thread that is kept for these.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         doing: &'static str,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let to = held(&self.engine.to_quick).clone();
+        ask(to, doing, in_snapshot(work)).await
+    }
+
+    /// Runs what may look at many rows in one snapshot, on a searching thread.
+    pub(super) async fn search<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let to = held(&self.engine.to_readers).clone();
-        ask(to, doing, move |conn: &mut Connection| {
-            let snapshot = conn.transaction()?;
-            work(&snapshot)
-        })
-        .await
+        ask(to, doing, in_snapshot(work)).await
+    }
+}
+
+fn in_snapshot<T>(
+    work: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> impl FnOnce(&mut Connection) -> Result<T, StoreError> {
+    move |conn| {
+        let snapshot = conn.transaction()?;
+        work(&snapshot)
     }
 }

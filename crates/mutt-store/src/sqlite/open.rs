@@ -13,7 +13,10 @@ use crate::store::{OpenError, StoreError};
 /// "MUTT" in the file's header.
 pub(super) const APPLICATION_ID: i64 = 0x4d55_5454;
 /// Schema versions, oldest first; the version number is the position from 1.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_first.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_first.sql"),
+    include_str!("../../migrations/0002_indexes.sql"),
+];
 /// Page size of new files. Measured: 8 KiB doubles the log's bytes, as many pages get few rows each.
 const PAGE_SIZE: u32 = 4096;
 
@@ -217,6 +220,28 @@ mod tests {
         check(
             &format!("{deliveries} state = 0 AND state < 3 AND seq < ?1 ORDER BY seq DESC"),
             "deliveries_live",
+        );
+        check(
+            &format!(
+                "{deliveries} state = 5 AND (?1 IS NULL OR sink = ?1) AND reason = ?2 ORDER BY seq"
+            ),
+            "deliveries_dead_reason",
+        );
+        check(
+            "SELECT reason, COUNT(*) FROM deliveries WHERE state = 5 GROUP BY reason",
+            "deliveries_dead_reason",
+        );
+        check(&format!("{deliveries} alert_id = ?1 ORDER BY seq DESC"), "deliveries_alert");
+        check(
+            &format!(
+                "{deliveries} state >= 3 AND (state = 5) = ?1 AND ended_at < ?2 ORDER BY ended_at"
+            ),
+            "deliveries_ended",
+        );
+        check("SELECT MIN(shard) FROM receipts WHERE shard > ?1", "receipts_order");
+        check(
+            "SELECT n FROM receipts WHERE shard = ?1 AND n <= ?2 ORDER BY n LIMIT 5",
+            "receipts_order (shard=? AND n<?)",
         );
         check("SELECT body FROM alerts WHERE key = ?1 AND cleared = 0", "alerts_open");
         check(

@@ -1,5 +1,7 @@
 //! Reading for API, UI and CLI: searches with cursors and a scan budget, the ledger, rates.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use mutt_model::alert::{Alert, AlertState, ClearedBy, SinkRoute};
 use mutt_model::audit::AuditedEvent;
@@ -7,7 +9,7 @@ use mutt_model::delivery::{Delivery, DeliveryState};
 use mutt_model::ledger::{DeliveryLedger, EventLedger, Ledger};
 use mutt_model::{Id, Timestamp};
 use rusqlite::types::Value;
-use rusqlite::{Connection, Rows, params_from_iter};
+use rusqlite::{Connection, Row, Rows, params_from_iter};
 
 use super::alerts::{self, Book};
 use super::commit::finish;
@@ -21,7 +23,8 @@ use crate::store::{
     MinuteRate, PAGE_MAX, Page, ReadStore, SCAN_BUDGET_ROWS, StoreError, TimelineEntry,
 };
 
-/// Conditions of a search with their parameters.
+/// Conditions of a search with their parameters: what one index serves. All others are looked at row
+/// by row, so that the scan budget counts every row that is read.
 #[derive(Default)]
 struct Filter {
     sql: String,
@@ -59,22 +62,24 @@ fn contains(text: &str, needle: &str) -> bool {
 fn collect<T>(
     rows: &mut Rows<'_>,
     limit: usize,
-    mut read: impl FnMut(&rusqlite::Row<'_>) -> Result<(Option<T>, String), StoreError>,
+    cursor: impl Fn(&Row<'_>) -> rusqlite::Result<String>,
+    mut read: impl FnMut(&Row<'_>) -> Result<Option<T>, StoreError>,
 ) -> Result<Page<T>, StoreError> {
     let limit = limit.clamp(1, PAGE_MAX);
     let mut page = Page::default();
-    let mut last = None;
     let mut scanned = 0;
     while let Some(row) = rows.next()? {
+        page.items.extend(read(row)?);
+        scanned += 1;
         if page.items.len() == limit || scanned == SCAN_BUDGET_ROWS {
             page.complete = page.items.len() == limit;
-            page.next_cursor = last;
+            page.next_cursor = Some(cursor(row)?);
+            if rows.next()?.is_none() {
+                page.complete = true;
+                page.next_cursor = None;
+            }
             break;
         }
-        scanned += 1;
-        let (item, cursor) = read(row)?;
-        page.items.extend(item);
-        last = Some(cursor);
     }
     Ok(page)
 }
@@ -88,6 +93,7 @@ fn search_events(
     let before: Option<Id> = cursor.map(|c| c.parse().map_err(|_| wrong_cursor())).transpose()?;
     let limit = limit.clamp(1, PAGE_MAX);
     let q = query.q.as_deref().map(str::to_lowercase);
+    let host = query.host.as_deref().map(str::to_lowercase);
     let handled_row = |handled: bool| query.handled.is_none_or(|wanted| wanted == handled);
     let mut found = Vec::new();
     // Each table is read up to the budget; where one stopped early nothing older is shown.
@@ -98,7 +104,7 @@ fn search_events(
         }
         let filter = event_filter(query, before);
         let sql = format!(
-            "SELECT {} FROM {}{} ORDER BY id DESC",
+            "SELECT {}, host FROM {}{} ORDER BY id DESC",
             audit::COLUMNS,
             audit::table(handled),
             filter.sql
@@ -113,7 +119,7 @@ fn search_events(
             }
             scanned += 1;
             last = Some(audit::id(row, 1)?);
-            if query.severity.is_some() && row.get::<_, Option<u8>>(2)? != query.severity {
+            if !event_fits(query, host.as_deref(), row)? {
                 continue;
             }
             let item = audit::from_row(row, handled)?;
@@ -132,16 +138,30 @@ fn search_events(
     Ok(Page { items: found, next_cursor: next.map(|id| id.to_string()), complete })
 }
 
+/// The conditions that can be told from the columns; the text of the message comes after.
+fn event_fits(query: &EventQuery, host: Option<&str>, row: &Row<'_>) -> Result<bool, StoreError> {
+    if query.severity.is_some() && row.get::<_, Option<u8>>(2)? != query.severity
+        || query.rule.is_some() && row.get::<_, Option<i64>>(4)? != query.rule
+    {
+        return Ok(false);
+    }
+    fits(row, 10, host)
+}
+
+/// Whether a text column is what was asked for.
+fn fits(row: &Row<'_>, at: usize, wanted: Option<&str>) -> Result<bool, StoreError> {
+    let Some(wanted) = wanted else { return Ok(true) };
+    row.get_ref(at)?.as_str().map(|is| is == wanted).map_err(|e| StoreError::Data(e.to_string()))
+}
+
 fn event_filter(query: &EventQuery, before: Option<Id>) -> Filter {
     let mut filter = Filter::default();
-    if let Some(host) = &query.host {
-        filter.and("host =", host.to_lowercase());
-    }
-    if let Some(rule) = query.rule {
-        filter.and("rule_id =", rule);
-    }
     if let Some(alert) = query.alert {
         filter.and("alert_id =", blob(alert));
+    } else if let Some(host) = &query.host {
+        filter.and("host =", host.to_lowercase());
+    } else if let Some(rule) = query.rule {
+        filter.and("rule_id =", rule);
     }
     if let Some(since) = query.since {
         filter.and("id >=", blob(Id::floor_of(since)));
@@ -167,14 +187,13 @@ fn search_alerts(
     cursor: Option<&str>,
 ) -> Result<Page<Alert>, StoreError> {
     let mut filter = Filter::default();
-    if let Some(state) = query.state {
-        filter.and("cleared =", i64::from(state == AlertState::Cleared));
-    }
-    let exact = [("host =", &query.host), ("team =", &query.team), ("problem =", &query.problem)];
-    for (condition, value) in exact {
-        if let Some(value) = value {
-            filter.and(condition, value.to_lowercase());
-        }
+    let lower = |text: &Option<String>| text.as_deref().map(str::to_lowercase);
+    let (host, team, problem) = (lower(&query.host), lower(&query.team), lower(&query.problem));
+    let cleared = query.state.map(|state| state == AlertState::Cleared);
+    if let Some(host) = host {
+        filter.and("host =", host);
+    } else if let Some(cleared) = cleared {
+        filter.and("cleared =", i64::from(cleared));
     }
     if let Some(cursor) = cursor {
         let (last_seen, id) = pair_cursor(cursor)?;
@@ -182,17 +201,25 @@ fn search_alerts(
         filter.params.push(blob(id));
         filter.sql.push_str(", ?)");
     }
-    let q = query.q.as_deref().map(str::to_lowercase);
-    let sql = format!("SELECT body FROM alerts{} ORDER BY last_seen DESC, id DESC", filter.sql);
+    let q = lower(&query.q);
+    let sql = format!(
+        "SELECT last_seen, id, cleared, team, problem, body FROM alerts{}
+         ORDER BY last_seen DESC, id DESC",
+        filter.sql
+    );
     let mut statement = conn.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(&filter.params))?;
-    collect(&mut rows, limit, |row| {
-        let body = row.get_ref(0)?.as_str().map_err(|e| StoreError::Data(e.to_string()))?;
+    let cursor = |row: &Row<'_>| Ok(format!("{}.{}", row.get::<_, i64>(0)?, audit::id(row, 1)?));
+    collect(&mut rows, limit, cursor, |row| {
+        let in_state = cleared.is_none() || cleared == Some(row.get(2)?);
+        if !(in_state && fits(row, 3, team.as_deref())? && fits(row, 4, problem.as_deref())?) {
+            return Ok(None);
+        }
+        let body = row.get_ref(5)?.as_str().map_err(|e| StoreError::Data(e.to_string()))?;
         let alert: Alert = serde_json::from_str(body)?;
-        let cursor = format!("{}.{}", alert.last_seen.0, alert.id);
         let wanted =
             q.as_deref().is_none_or(|q| contains(&alert.key, q) || contains(&alert.message, q));
-        Ok((wanted.then_some(alert), cursor))
+        Ok(wanted.then_some(alert))
     })
 }
 
@@ -203,40 +230,39 @@ fn search_deliveries(
     cursor: Option<&str>,
 ) -> Result<Page<Delivery>, StoreError> {
     let mut filter = Filter::default();
-    // Literals, so that the partial indexes of live and dead rows serve.
-    match query.state {
-        None => {}
-        Some(DeliveryState::Pending) => filter.literal("d.state = 0 AND d.state < 3 AND NOT held"),
-        Some(DeliveryState::Held) => filter.literal("d.state = 0 AND d.state < 3 AND held"),
-        Some(DeliveryState::Leased) => filter.literal("d.state = 1 AND d.state < 3"),
-        Some(DeliveryState::Delivered) => filter.literal("d.state = 3"),
-        Some(DeliveryState::Suppressed) => filter.literal("d.state = 4"),
-        Some(DeliveryState::Dead) => filter.literal("d.state = 5"),
-    }
-    if let Some(sink) = &query.sink {
-        filter.and("d.sink =", sink.clone());
-    }
-    if let Some(alert) = query.alert {
-        filter.and("d.alert_id =", blob(alert));
-    }
     if let Some(event) = query.event {
         filter.and("d.event_id =", blob(event));
+    } else if let Some(alert) = query.alert {
+        filter.and("d.alert_id =", blob(alert));
+    } else {
+        // Literals, so that the partial indexes of live and dead rows serve.
+        match query.state {
+            Some(DeliveryState::Pending | DeliveryState::Held) => {
+                filter.literal("d.state = 0 AND d.state < 3");
+            }
+            Some(DeliveryState::Leased) => filter.literal("d.state = 1 AND d.state < 3"),
+            Some(DeliveryState::Dead) => filter.literal("d.state = 5"),
+            // Most rows are delivered; the few others are looked for within the budget.
+            Some(DeliveryState::Delivered | DeliveryState::Suppressed) | None => {}
+        }
     }
     if let Some(cursor) = cursor {
         let seq: i64 = cursor.parse().map_err(|_| wrong_cursor())?;
         filter.and("d.seq <", seq);
     }
     let sql = format!(
-        "SELECT {} FROM deliveries d{} ORDER BY d.seq DESC",
+        "SELECT {}, d.alert_id FROM deliveries d{} ORDER BY d.seq DESC",
         deliveries::COLUMNS,
         filter.sql
     );
     let mut statement = conn.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(&filter.params))?;
-    collect(&mut rows, limit, |row| {
-        let delivery = deliveries::from_row(conn, row)?;
-        let cursor = delivery.seq.to_string();
-        Ok((Some(delivery), cursor))
+    let cursor = |row: &Row<'_>| row.get::<_, i64>(0).map(|seq| seq.to_string());
+    collect(&mut rows, limit, cursor, |row| {
+        let fitting = fits(row, 2, query.sink.as_deref())?
+            && (query.state.is_none() || query.state == Some(deliveries::state(row)?))
+            && (query.alert.is_none() || query.alert == Some(audit::id(row, 16)?));
+        if fitting { deliveries::from_row(conn, row).map(Some) } else { Ok(None) }
     })
 }
 
@@ -328,10 +354,10 @@ fn search_changes(
     )?;
     let mut rows = statement.query([before])?;
     let json = |text: Option<String>| text.map(|t| serde_json::from_str(&t)).transpose();
-    collect(&mut rows, limit, |row| {
-        let id: i64 = row.get(0)?;
-        let change = Change {
-            id,
+    let cursor = |row: &Row<'_>| row.get::<_, i64>(0).map(|id| id.to_string());
+    collect(&mut rows, limit, cursor, |row| {
+        Ok(Some(Change {
+            id: row.get(0)?,
             at: Timestamp(row.get(1)?),
             who: row.get(2)?,
             object: row.get(3)?,
@@ -340,8 +366,7 @@ fn search_changes(
             old: json(row.get(6)?)?,
             new: json(row.get(7)?)?,
             reason: row.get(8)?,
-        };
-        Ok((Some(change), id.to_string()))
+        }))
     })
 }
 
@@ -406,7 +431,8 @@ impl ReadStore for SqliteStore {
         cursor: Option<&str>,
     ) -> Result<Page<AuditedEvent>, StoreError> {
         let (query, cursor) = (query.clone(), cursor.map(str::to_owned));
-        self.read("search", move |conn| search_events(conn, &query, limit, cursor.as_deref())).await
+        self.search("search", move |conn| search_events(conn, &query, limit, cursor.as_deref()))
+            .await
     }
 
     async fn event(&self, id: Id) -> Result<Option<AuditedEvent>, StoreError> {
@@ -418,7 +444,7 @@ impl ReadStore for SqliteStore {
         seq: Option<i64>,
         limit: usize,
     ) -> Result<(Vec<AuditedEvent>, i64), StoreError> {
-        self.read("tail the audit", move |conn| {
+        self.search("tail the audit", move |conn| {
             let end = Totals::load(conn)?.seq;
             // A place beyond the end is one from before a restore.
             let Some(seq) = seq.filter(|seq| *seq <= end) else { return Ok((Vec::new(), end)) };
@@ -436,12 +462,14 @@ impl ReadStore for SqliteStore {
         cursor: Option<&str>,
     ) -> Result<Page<Alert>, StoreError> {
         let (query, cursor) = (query.clone(), cursor.map(str::to_owned));
-        self.read("list alerts", move |conn| search_alerts(conn, &query, limit, cursor.as_deref()))
-            .await
+        self.search("list alerts", move |conn| {
+            search_alerts(conn, &query, limit, cursor.as_deref())
+        })
+        .await
     }
 
     async fn alert(&self, id: Id) -> Result<Option<(Alert, Vec<TimelineEntry>)>, StoreError> {
-        self.read("read an alert", move |conn| {
+        self.search("read an alert", move |conn| {
             let Some(alert) = alerts::load(conn, id)? else { return Ok(None) };
             Ok(Some((alert, timeline(conn, id)?)))
         })
@@ -467,14 +495,14 @@ impl ReadStore for SqliteStore {
         cursor: Option<&str>,
     ) -> Result<Page<Delivery>, StoreError> {
         let (query, cursor) = (query.clone(), cursor.map(str::to_owned));
-        self.read("list deliveries", move |conn| {
+        self.search("list deliveries", move |conn| {
             search_deliveries(conn, &query, limit, cursor.as_deref())
         })
         .await
     }
 
     async fn delivery(&self, id: Id) -> Result<Option<DeliveryLife>, StoreError> {
-        self.read("read a delivery", move |conn| {
+        self.search("read a delivery", move |conn| {
             let Some(delivery) = deliveries::load(conn, id)? else { return Ok(None) };
             let attempts = deliveries::attempts(conn, delivery.seq)?;
             Ok(Some(DeliveryLife { delivery, attempts }))
@@ -488,8 +516,10 @@ impl ReadStore for SqliteStore {
         cursor: Option<&str>,
     ) -> Result<Page<Change>, StoreError> {
         let cursor = cursor.map(str::to_owned);
-        self.read("read the change log", move |conn| search_changes(conn, limit, cursor.as_deref()))
-            .await
+        self.search("read the change log", move |conn| {
+            search_changes(conn, limit, cursor.as_deref())
+        })
+        .await
     }
 
     async fn ledger(&self, queue: &QueueStats) -> Result<Ledger, StoreError> {
@@ -501,7 +531,20 @@ impl ReadStore for SqliteStore {
         self.read("read the ledger", delivery_ledger).await
     }
 
+    async fn dead_by_reason(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        self.search("count the dead", |conn| {
+            Ok(conn
+                .prepare_cached(
+                    "SELECT COALESCE(reason, ''), COUNT(*) FROM deliveries WHERE state = 5
+                     GROUP BY reason",
+                )?
+                .query_map([], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))?
+                .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
     async fn rates(&self, since: Timestamp) -> Result<Vec<MinuteRate>, StoreError> {
-        self.read("read the rates", move |conn| rates(conn, since)).await
+        self.search("read the rates", move |conn| rates(conn, since)).await
     }
 }

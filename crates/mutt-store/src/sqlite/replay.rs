@@ -1,14 +1,17 @@
 //! Replays: dead deliveries become pending again, under the same id.
 
-use mutt_model::Timestamp;
-use mutt_model::delivery::DeliveryState;
+use std::collections::BTreeMap;
+
+use mutt_model::delivery::{DeliveryState, NoticeKind};
+use mutt_model::{Id, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _};
 use serde_json::json;
 
 use super::deliveries::{self, Brief, DEAD, WAITING};
 use super::lanes;
 use super::rules::log_change;
-use super::totals::signed;
+use super::totals::{signed, unsigned};
+use super::{alerts, take};
 use crate::store::{Actor, Change, ReplayFilter, Replayed, StoreError};
 
 /// A filter without a limit replays this many in one call.
@@ -21,62 +24,100 @@ pub(super) fn replay(
     actor: &Actor,
     now: Timestamp,
 ) -> Result<Replayed, StoreError> {
-    let rows = match which.id {
-        Some(id) => {
-            let row = deliveries::brief(conn, id)?
-                .ok_or_else(|| StoreError::NotFound(format!("no delivery has the id {id}")))?;
-            let held = lanes::held(conn, &row.sink)?.0.is_some();
-            if row.state != DEAD && !(row.state == WAITING && held) {
-                return Err(StoreError::Conflict(
-                    "only dead and held deliveries can be replayed".to_owned(),
-                ));
-            }
-            vec![row]
-        }
-        None => matching(conn, which)?,
+    let (rows, passed_over) = match which.id {
+        Some(id) => (vec![single(conn, id, force)?], 0),
+        None => matching(conn, which, force)?,
     };
-    let mut done = Replayed::default();
+    let mut done = Replayed { passed_over, ..Replayed::default() };
+    let mut problems = BTreeMap::new();
     for row in rows {
-        if row.state == DEAD && !force && is_overtaken(conn, &row)? {
-            if which.id.is_some() {
-                return Err(StoreError::Conflict(
-                    "its key has delivered something newer since; force replays it all the same"
-                        .to_owned(),
-                ));
-            }
-            done.passed_over += 1;
-            continue;
-        }
         again(conn, &row, now)?;
         done.replayed += 1;
+        if row.state == DEAD && row.kind != NoticeKind::Cleared {
+            problems.insert((row.alert_id, row.sink), row.key);
+        }
+    }
+    for ((alert, sink), key) in problems {
+        owe_clear(conn, alert, &sink, &key, now)?;
     }
     log(conn, which, done, force, actor, now)?;
     Ok(done)
 }
 
-fn matching(conn: &Connection, which: &ReplayFilter) -> Result<Vec<Brief>, StoreError> {
+fn single(conn: &Connection, id: Id, force: bool) -> Result<Brief, StoreError> {
+    let row = deliveries::brief(conn, id)?
+        .ok_or_else(|| StoreError::NotFound(format!("no delivery has the id {id}")))?;
+    let held = lanes::held(conn, &row.sink)?.0.is_some();
+    if row.state != DEAD && !(row.state == WAITING && held) {
+        return Err(StoreError::Conflict(
+            "only dead and held deliveries can be replayed".to_owned(),
+        ));
+    }
+    if row.state == DEAD && !force && is_overtaken(conn, &row)? {
+        return Err(StoreError::Conflict(
+            "its key has delivered something newer since; force replays it all the same".to_owned(),
+        ));
+    }
+    Ok(row)
+}
+
+/// The rows of a filter and how many were passed over before the limit was reached: these never
+/// stand in the way of those behind them.
+fn matching(
+    conn: &Connection,
+    which: &ReplayFilter,
+    force: bool,
+) -> Result<(Vec<Brief>, u64), StoreError> {
     let limit = signed(which.limit.unwrap_or(REPLAY_MAX).min(REPLAY_MAX));
-    let rows = match which.state.unwrap_or(DeliveryState::Dead) {
-        DeliveryState::Dead => deliveries::briefs(
-            conn,
-            "state = 5 AND (?1 IS NULL OR sink = ?1) AND (?2 IS NULL OR reason = ?2)
-             ORDER BY seq LIMIT ?3",
-            (&which.sink, &which.reason, limit),
-        )?,
-        DeliveryState::Held => deliveries::briefs(
-            conn,
-            "state = 0 AND state < 3 AND (?1 IS NULL OR sink = ?1)
-             AND sink IN (SELECT sink FROM lanes WHERE held_by IS NOT NULL) ORDER BY seq LIMIT ?2",
-            (&which.sink, limit),
-        )?,
-        other => {
-            return Err(StoreError::Conflict(format!(
-                "{} deliveries cannot be replayed, only dead and held ones",
-                other.name()
-            )));
+    match which.state.unwrap_or(DeliveryState::Dead) {
+        DeliveryState::Dead => dead(conn, which, force, limit),
+        DeliveryState::Held => {
+            let held = deliveries::briefs(
+                conn,
+                "state = 0 AND state < 3 AND (?1 IS NULL OR sink = ?1) AND sink IN
+                 (SELECT sink FROM lanes WHERE held_by IS NOT NULL) ORDER BY seq LIMIT ?2",
+                (&which.sink, limit),
+            )?;
+            Ok((held, 0))
         }
+        other => Err(StoreError::Conflict(format!(
+            "{} deliveries cannot be replayed, only dead and held ones",
+            other.name()
+        ))),
+    }
+}
+
+fn dead(
+    conn: &Connection,
+    which: &ReplayFilter,
+    force: bool,
+    limit: i64,
+) -> Result<(Vec<Brief>, u64), StoreError> {
+    // By its own condition where a reason is given, so that the index by reason serves.
+    let reason = if which.reason.is_some() { "reason = ?2" } else { "?2 IS NULL" };
+    let overtaken = "EXISTS (SELECT 1 FROM key_delivered k
+        WHERE k.sink = deliveries.sink AND k.key = deliveries.key AND k.seq > deliveries.seq)";
+    let condition = format!("state = 5 AND (?1 IS NULL OR sink = ?1) AND {reason}");
+    let filter = (&which.sink, &which.reason);
+    let rows = deliveries::briefs(
+        conn,
+        &format!("{condition} AND (?3 OR NOT {overtaken}) ORDER BY seq LIMIT ?4"),
+        (filter.0, filter.1, force, limit),
+    )?;
+    if force {
+        return Ok((rows, 0));
+    }
+    let until = match rows.last() {
+        Some(last) if signed(rows.len() as u64) == limit => last.seq,
+        _ => i64::MAX,
     };
-    Ok(rows)
+    let sql =
+        format!("SELECT COUNT(*) FROM deliveries WHERE {condition} AND seq < ?3 AND {overtaken}");
+    let passed_over = conn
+        .prepare_cached(&sql)?
+        .query_row((filter.0, filter.1, until), |row| row.get(0))
+        .map(unsigned)?;
+    Ok((rows, passed_over))
 }
 
 /// Whether its key has delivered something newer since.
@@ -88,6 +129,30 @@ fn is_overtaken(conn: &Connection, row: &Brief) -> rusqlite::Result<bool> {
     Ok(newest.is_some_and(|newest| newest > row.seq))
 }
 
+/// A clear that was suppressed because its problem was dead is owed again: the problem goes out after
+/// all, and would stay open at the sink for ever. Not where the key has a newer problem open that the
+/// sink knows: that one would be cleared by it.
+fn owe_clear(
+    conn: &Connection,
+    alert: Id,
+    sink: &str,
+    key: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let clears = deliveries::briefs(
+        conn,
+        "alert_id = ?1 AND sink = ?2 AND state = 4 AND reason = ?3",
+        (alert.0.as_slice(), sink, take::PROBLEM_DEAD),
+    )?;
+    for clear in clears {
+        if is_overtaken(conn, &clear)? && alerts::is_open(conn, key)? {
+            continue;
+        }
+        again(conn, &clear, now)?;
+    }
+    Ok(())
+}
+
 /// Due at once, `retry_for` counts anew. One in a held lane stays held; its lane is probed.
 fn again(conn: &Connection, row: &Brief, now: Timestamp) -> Result<(), StoreError> {
     conn.prepare_cached(
@@ -95,10 +160,10 @@ fn again(conn: &Connection, row: &Brief, now: Timestamp) -> Result<(), StoreErro
             first_attempt_at = NULL WHERE seq = ?1",
     )?
     .execute((row.seq, now.0))?;
-    if row.state == DEAD {
-        deliveries::back_to_waiting(conn, row)?;
-    } else {
+    if row.state == WAITING {
         lanes::ask_probe(conn, &row.sink)?;
+    } else {
+        deliveries::back_to_waiting(conn, row)?;
     }
     Ok(())
 }

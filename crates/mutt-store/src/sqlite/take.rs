@@ -11,6 +11,8 @@ use crate::store::{SinkLease, StoreError};
 
 /// So many waiting deliveries of one key are looked at when it is coalesced.
 const COALESCE_MAX: i64 = 1_000;
+/// Why a clear is suppressed whose problem never reached the sink.
+pub(super) const PROBLEM_DEAD: &str = "problem dead";
 /// Rounds of suppressing and looking again in one call; what is left comes with the next call.
 const ROUNDS_MAX: usize = 8;
 
@@ -93,7 +95,7 @@ fn relieve(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     if head.kind == NoticeKind::Cleared && problem_is_dead(conn, head)? {
-        deliveries::end(conn, head, SUPPRESSED, Some("problem dead"), now)?;
+        deliveries::end(conn, head, SUPPRESSED, Some(PROBLEM_DEAD), now)?;
         return Ok(true);
     }
     if !coalesce || !(head.kind.coalesces() || head.kind == NoticeKind::Opened) {
@@ -151,8 +153,11 @@ fn pair_never_left(
 /// of it delivered.
 fn problem_is_dead(conn: &Connection, clear: &Brief) -> rusqlite::Result<bool> {
     conn.prepare_cached(
-        "SELECT COALESCE(SUM(state = 5), 0) > 0 AND COALESCE(SUM(state = 3), 0) = 0
-         FROM deliveries WHERE alert_id = ?1 AND sink = ?2",
+        // Most often the first row was delivered, which ends it.
+        "SELECT NOT EXISTS (SELECT 1 FROM deliveries
+                WHERE alert_id = ?1 AND sink = ?2 AND state = 3)
+            AND EXISTS (SELECT 1 FROM deliveries
+                WHERE alert_id = ?1 AND sink = ?2 AND state = 5)",
     )?
     .query_row((clear.alert_id.0.as_slice(), &clear.sink), |row| row.get(0))
 }

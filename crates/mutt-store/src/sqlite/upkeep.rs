@@ -1,4 +1,4 @@
-//! Upkeep: alerts that age out, retention in small transactions, the cap, backup, closing.
+//! Upkeep: alerts that age out, retention in small transactions, backup, closing.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,76 +10,20 @@ use rusqlite::{Connection, OptionalExtension as _, Params};
 
 use super::alerts::Book;
 use super::commit::finish;
-use super::counting::{self, Rates};
+use super::counting::Rates;
 use super::engine::Writer;
-use super::open::{beside, pragma};
-use super::totals::{Totals, signed, unsigned};
-use super::{SqliteStore, audit, backup};
+use super::open::beside;
+use super::totals::{Totals, signed};
+use super::{SqliteStore, audit, backup, cap, deliveries};
 use crate::store::{Committed, RetentionPolicy, StoreError, Upkeep, UpkeepStore};
 
 /// Rows removed in one transaction of retention.
 const CHUNK: i64 = 5_000;
-/// Audit rows removed in one transaction while the cap is passed.
-const CAP_CHUNK: i64 = 2_000;
 /// Chunks of one table in one round; what is left comes with the next round.
 const CHUNKS_MAX: usize = 200;
 /// Receipts kept of each shard. Commits follow the queue's order, so that what can be claimed again
 /// is among the newest.
 const RECEIPTS_KEPT: i64 = 10_000;
-/// Audit rows written between two looks at the cap.
-const CAP_EVERY: u64 = 10_000;
-/// Audit rows written between two looks at the table of unhandled shapes.
-const EVICT_EVERY: u64 = 20_000;
-
-/// Pages in use, in bytes: free pages inside the file are used again before it grows.
-fn used_bytes(conn: &Connection) -> rusqlite::Result<u64> {
-    let pages = pragma(conn, "page_count")? - pragma(conn, "freelist_count")?;
-    Ok(unsigned(pages) * unsigned(pragma(conn, "page_size")?))
-}
-
-/// Between jobs: removes somewhat more than was written while the cap is passed.
-pub(super) fn keep_cap(writer: &mut Writer) -> Result<(), StoreError> {
-    if writer.written < CAP_EVERY {
-        return Ok(());
-    }
-    let written = std::mem::take(&mut writer.written);
-    writer.since_evict += written;
-    if writer.since_evict >= EVICT_EVERY {
-        writer.since_evict = 0;
-        counting::evict(&writer.conn)?;
-    }
-    let mut left = signed(written.saturating_add(written / 4));
-    while left > 0 {
-        let over = used_bytes(&writer.conn)?.saturating_sub(writer.max_bytes);
-        if over == 0 {
-            return Ok(());
-        }
-        // Far above the cap large transactions save syncs; few rows are above 2 KiB, so that this
-        // does not remove more than is needed.
-        let rows = signed(over / 2_048).min(left).max(CAP_CHUNK);
-        let removed = writer.transaction(|w| remove_oldest(&w.conn, rows))?;
-        if removed == 0 {
-            return Ok(());
-        }
-        left -= signed(removed);
-    }
-    Ok(())
-}
-
-/// The oldest audit rows, unhandled first.
-fn remove_oldest(conn: &Connection, rows: i64) -> Result<u64, StoreError> {
-    for handled in [false, true] {
-        let table = audit::table(handled);
-        let sql = format!(
-            "DELETE FROM {table} WHERE seq IN (SELECT seq FROM {table} ORDER BY seq LIMIT ?1)"
-        );
-        let removed = conn.prepare_cached(&sql)?.execute([rows])?;
-        if removed > 0 {
-            return Ok(removed as u64);
-        }
-    }
-    Ok(0)
-}
 
 impl SqliteStore {
     /// Runs a bounded DELETE again and again, each in its own job, so that commits come in between.
@@ -156,25 +100,10 @@ fn clear_aged(
     Ok(keys.len() as u64)
 }
 
-/// Ended deliveries with their attempts; what they counted stays in the ledger.
+/// Ended deliveries by age; the newest seqs that keys have delivered go with the last of them.
 fn remove_ended(conn: &Connection, before: Timestamp) -> rusqlite::Result<u64> {
-    conn.execute_batch("CREATE TEMP TABLE IF NOT EXISTS gone (seq INTEGER PRIMARY KEY)")?;
-    conn.execute("DELETE FROM temp.gone", [])?;
-    conn.execute(
-        "INSERT INTO temp.gone SELECT seq FROM deliveries
-         WHERE state >= 3 AND ended_at < ?1 LIMIT ?2",
-        (before.0, CHUNK),
-    )?;
-    conn.execute(
-        "UPDATE delivery_counts SET (n, removed) = (n - g.c, removed + g.c) FROM
-         (SELECT sink, state, COUNT(*) AS c FROM deliveries
-          WHERE seq IN (SELECT seq FROM temp.gone) GROUP BY sink, state) AS g
-         WHERE delivery_counts.sink = g.sink AND delivery_counts.state = g.state",
-        [],
-    )?;
-    conn.execute("DELETE FROM attempts WHERE delivery_seq IN (SELECT seq FROM temp.gone)", [])?;
-    let gone =
-        conn.execute("DELETE FROM deliveries WHERE seq IN (SELECT seq FROM temp.gone)", [])?;
+    let gone = deliveries::remove_ended(conn, false, before, CHUNK)?
+        + deliveries::remove_ended(conn, true, before, CHUNK)?;
     if gone == 0 {
         conn.execute(
             "DELETE FROM key_delivered WHERE seq < COALESCE(
@@ -182,7 +111,7 @@ fn remove_ended(conn: &Connection, before: Timestamp) -> rusqlite::Result<u64> {
             [],
         )?;
     }
-    Ok(gone as u64)
+    Ok(gone)
 }
 
 /// Cleared alerts with their timelines.
@@ -220,22 +149,20 @@ fn remove_rule_sets(conn: &Connection) -> rusqlite::Result<u64> {
 }
 
 /// The oldest receipts beyond those that are kept of each shard, a chunk at a time: the writer is
-/// shared with the commits. Looked at in the order of their numbers, once: a bound that is worked out
-/// for each row anew would take minutes.
+/// shared with the commits. The bound is worked out once for each shard, not for each row.
 fn remove_receipts(conn: &Connection) -> rusqlite::Result<u64> {
-    let shards: Vec<i64> = conn
-        .prepare_cached("SELECT DISTINCT shard FROM receipts")?
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+    let mut next = conn.prepare_cached("SELECT MIN(shard) FROM receipts WHERE shard > ?1")?;
     let mut newest = conn.prepare_cached(
-        "SELECT n FROM receipts NOT INDEXED WHERE shard = ?1 ORDER BY n DESC LIMIT 1 OFFSET ?2",
+        "SELECT n FROM receipts INDEXED BY receipts_order
+         WHERE shard = ?1 ORDER BY n DESC LIMIT 1 OFFSET ?2",
     )?;
     let mut delete = conn.prepare_cached(
-        "DELETE FROM receipts WHERE n IN (SELECT n FROM receipts NOT INDEXED
-         WHERE n <= ?2 AND shard = ?1 ORDER BY n LIMIT ?3)",
+        "DELETE FROM receipts WHERE n IN (SELECT n FROM receipts INDEXED BY receipts_order
+         WHERE shard = ?1 AND n <= ?2 ORDER BY n LIMIT ?3)",
     )?;
-    let mut removed = 0;
-    for shard in shards {
+    let (mut removed, mut shard) = (0, -1);
+    while let Some(found) = next.query_row([shard], |row| row.get::<_, Option<i64>>(0))? {
+        shard = found;
         let bound =
             newest.query_row((shard, RECEIPTS_KEPT), |row| row.get::<_, i64>(0)).optional()?;
         if let Some(bound) = bound {
@@ -243,6 +170,17 @@ fn remove_receipts(conn: &Connection) -> rusqlite::Result<u64> {
         }
     }
     Ok(removed)
+}
+
+/// Keys of repeats that no event can meet any more. A key is valid by `received_at`, so that what
+/// still waits in the event queue is measured by what was committed last, not by the wall clock.
+fn dedup_over(conn: &Connection, now: Timestamp) -> rusqlite::Result<Timestamp> {
+    let newest: Option<i64> = conn
+        .prepare_cached("SELECT minute FROM rates WHERE audited > 0 ORDER BY minute DESC LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    // The minute's start: events of one minute may be committed in another order.
+    Ok(newest.map_or(Timestamp(0), |minute| now.min(Timestamp::from_secs(minute))))
 }
 
 #[async_trait]
@@ -268,24 +206,24 @@ impl UpkeepStore for SqliteStore {
         self.remove_by(up, "alerts", move |conn| remove_alerts(conn, alerts)).await?;
         self.remove(up, "changes", "at < ?1", [now.minus(policy.changes).0]).await?;
         self.remove(up, "rates", "minute < ?1", [now.minus(policy.handled).secs()]).await?;
-        self.remove(up, "dedup", "keep_until < ?1", [now.0]).await?;
+        let over = self.read("look for old keys", move |conn| Ok(dedup_over(conn, now)?)).await?;
+        self.remove(up, "dedup", "keep_until < ?1", [over.0]).await?;
+        let max_bytes = policy.max_bytes;
         for _ in 0..CHUNKS_MAX {
-            let max_bytes = policy.max_bytes;
             let removed = self
-                .write("keep the cap", move |w| {
-                    w.max_bytes = max_bytes;
-                    if used_bytes(&w.conn)? <= max_bytes {
-                        return Ok(0);
-                    }
-                    remove_oldest(&w.conn, CAP_CHUNK)
+                .on_writer("keep the cap", move |w| {
+                    w.cap.max_bytes = max_bytes;
+                    w.transaction(cap::step)
                 })
                 .await?;
-            up.removed_by_cap += removed;
             if removed == 0 {
                 break;
             }
         }
         self.remove_by(up, "receipts", remove_receipts).await?;
+        // What went between jobs since the last round counts too.
+        up.removed_by_cap =
+            self.on_writer("count", |w| Ok(std::mem::take(&mut w.cap.removed))).await?;
         let sets = self.write("remove what is old", |w| Ok(remove_rule_sets(&w.conn)?)).await?;
         if sets > 0 {
             *up.removed.entry("rule_sets".to_owned()).or_default() += sets;
@@ -303,18 +241,8 @@ impl UpkeepStore for SqliteStore {
         progress: Box<dyn Fn(u64, u64) + Send>,
     ) -> Result<(), StoreError> {
         let (path, target) = (self.path().to_path_buf(), target.to_path_buf());
-        // Its own connection, on a thread of its own, so that neither commits nor reads wait.
-        let (reply, answer) = tokio::sync::oneshot::channel();
-        std::thread::Builder::new()
-            .name("store-backup".to_owned())
-            .spawn(move || {
-                let _ = reply.send(backup::snapshot(&path, &target, &progress));
-            })
-            .map_err(|e| StoreError::Transient { doing: "back up", why: e.to_string() })?;
-        answer.await.unwrap_or_else(|_| {
-            let why = "its thread failed".to_owned();
-            Err(StoreError::Transient { doing: "back up", why })
-        })
+        // Its own connection, on a thread of its own.
+        backup::aside("back up", move || backup::snapshot(&path, &target, &progress)).await
     }
 
     fn bytes(&self) -> u64 {
@@ -332,15 +260,15 @@ impl UpkeepStore for SqliteStore {
 
 #[cfg(test)]
 mod tests {
+    use super::super::open;
     use super::*;
 
     #[test]
     fn receipts_beyond_those_that_are_kept_go_oldest_first_in_a_moment() {
-        let conn = Connection::open_in_memory().unwrap();
+        let mut conn = Connection::open_in_memory().unwrap();
+        open::migrate(&mut conn, Path::new("in memory"), open::MIGRATIONS).unwrap();
         conn.execute_batch(
-            "CREATE TABLE receipts (n INTEGER PRIMARY KEY, shard INTEGER, batch_id BLOB);
-             CREATE UNIQUE INDEX receipts_batch ON receipts (shard, batch_id);
-             WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 60000)
+            "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 60000)
              INSERT INTO receipts SELECT n, n % 3 = 0, randomblob(16) FROM c",
         )
         .unwrap();

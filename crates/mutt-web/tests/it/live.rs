@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt as _;
-use mutt_model::{Clock, Severity};
+use mutt_model::{Clock, Secret, Severity};
 use mutt_store::store::ReadStore as _;
 use mutt_web::Role;
 
@@ -127,5 +127,14 @@ async fn the_stream_ends_with_the_service_and_with_the_token() {
     let world = World::with(Clock::System);
     let mut stream = Stream::open(&world, "").await;
     *world.program.tokens.lock().unwrap() = Vec::new().into();
+    stream.end().await;
+
+    let world = World::with(Clock::System);
+    let mut stream = Stream::open(&world, "").await;
+    let mut tokens = world.program.tokens.lock().unwrap().to_vec();
+    for token in &mut tokens {
+        token.secret = Secret::new(format!("{}, changed", token.secret.expose()));
+    }
+    *world.program.tokens.lock().unwrap() = tokens.into();
     stream.end().await;
 }

@@ -15,7 +15,7 @@ use super::{
     AlerterConfig, ApiToken, Config, HttpListener, IngestKey, IngestorConfig, LogConfig, LogFormat,
     MoogForwarderConfig, QueueConfig, QueueEngine, RemediationConfig, RepeatMode, RetentionConfig,
     Role, SinkAuth, SinkConfig, SinkKind, SnmpConfig, StoreConfig, StoreEngine, SyslogConfig,
-    TlsConfig, TlsListener, WebUiConfig,
+    TlsConfig, WebUiConfig,
 };
 use crate::secrets::SecretRef;
 
@@ -312,20 +312,11 @@ fn http(r: &mut Reader<'_>, table: &Table<'_>) -> Option<HttpListener> {
 }
 
 fn syslog(r: &mut Reader<'_>, table: &Table<'_>) -> SyslogConfig {
+    r.later(table, "tls");
     r.later(table, "relp");
     SyslogConfig {
         udp: r.addresses(table, "udp"),
         tcp: r.addresses(table, "tcp"),
-        tls: table
-            .tables("tls")
-            .iter()
-            .map(|tls| TlsListener {
-                listen: r.address(tls, "listen"),
-                cert: r.path(tls, "cert").unwrap_or_default(),
-                key: r.secret(tls, "key"),
-                client_ca: r.path(tls, "client_ca"),
-            })
-            .collect(),
         max_message: r.size(table, "max_message"),
         max_connections: r.small(table, "max_connections"),
         idle_timeout: r.duration(table, "idle_timeout"),

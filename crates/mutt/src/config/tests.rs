@@ -62,7 +62,7 @@ tls = { cert = "c.pem", key = { file = "k.pem" }, client_ca = "ca.pem" }
 name = "rsyslog"
 key = [{ env = "INGEST_API_KEY" }, { file = "/next" }]
 [ingestor.syslog]
-tls = [{ listen = "127.0.0.1:6514", cert = "c.pem", key = { credential = "tls" }, client_ca = "ca.pem" }]
+tls = []
 relp = []
 [ingestor.snmp]
 communities = [{ env = "COMMUNITY" }]
@@ -86,7 +86,7 @@ kind = "webhook"
 url = "http://127.0.0.1:9/"
 auth = { basic = { user = "u", password = { env = "P" } } }
 [sinks.header]
-kind = "pagerduty"
+kind = "webhook"
 url = "http://127.0.0.1:9/"
 auth = { header = { name = "X-Key", value = { env = "P" } } }
 repeat = "every"
@@ -111,7 +111,7 @@ fn a_whole_file_means_what_it_says() {
     assert_eq!(config.sinks["basic"].repeat, RepeatMode::Changes);
     assert_eq!(config.ingestor.http.as_ref().unwrap().keys[0].key.len(), 2);
     assert_eq!(config.web_ui.tokens[0].role, Role::Operator);
-    assert_eq!(config.secret_refs().len(), 10);
+    assert_eq!(config.secret_refs().len(), 9);
     assert!(ok("ingestor.http.listen = \"off\"").ingestor.http.is_none());
 }
 
@@ -162,7 +162,14 @@ fn every_error_names_its_line_its_key_and_what_is_allowed() {
     fails("[queue]\npassword = { env = \"X\" }\n", "MUTT-C003", 2, "production engines");
     fails("[store]\nurl = \"postgres://u@h/d\"\n", "MUTT-C003", 2, "comes with the production");
     fails("[vault]\nurl = \"https://vault\"\n", "MUTT-C003", 2, "use { file = ... }");
-    fails("[ingestor.syslog]\nrelp = [\"127.0.0.1:2514\"]\n", "MUTT-C003", 2, "comes later");
+    let intake = "comes with the intake capability; use ingestor.syslog.tcp";
+    fails("[ingestor.syslog]\nrelp = [\"127.0.0.1:2514\"]\n", "MUTT-C003", 2, intake);
+    let tls = "[[ingestor.syslog.tls]]\nlisten = \"127.0.0.1:6514\"\ncert = \"c.pem\"\n";
+    fails(tls, "MUTT-C003", 1, intake);
+    for kind in mutt_notify::SinkKind::LATER {
+        let text = format!("[sinks.a]\nkind = \"{kind}\"\nurl = \"https://x/\"\n");
+        fails(&text, "MUTT-C003", 2, "not built in this version; use moogsoft,");
+    }
     fails("[ingestor.syslog]\nudp = [\"here\"]\n", "MUTT-C003", 2, "is no address with port");
     fails("[[ingestor.snmp.users]]\nname = \"u\"\n", "MUTT-C003", 1, "SNMPv3 users come later");
     fails("[ingestor.http]\nkeys = 5\n", "MUTT-C003", 2, "a list of tables");

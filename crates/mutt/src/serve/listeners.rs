@@ -1,5 +1,6 @@
 //! Binds every listener of this process before anything is opened or started.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -132,10 +133,36 @@ fn bind_udp(
 }
 
 fn taken(key: &str, address: SocketAddr, error: &std::io::Error) -> ServeError {
-    ServeError::new(
-        codes::INGEST_BIND,
-        format!(
-            "{key}: cannot listen on {address}: {error}; stop the program that holds the port, or set {key} to another address"
+    let advice = match error.kind() {
+        ErrorKind::PermissionDenied => format!(
+            "a port below 1024 needs the capability CAP_NET_BIND_SERVICE (in the unit: AmbientCapabilities=CAP_NET_BIND_SERVICE), or set {key} to a port above 1023"
         ),
-    )
+        ErrorKind::AddrNotAvailable => {
+            format!("this host has no such address; set {key} to one that it has")
+        }
+        _ => {
+            format!("stop the program that holds the port, or set {key} to another address")
+        }
+    };
+    let message = format!("{key}: cannot listen on {address}: {error}; {advice}");
+    ServeError::new(codes::INGEST_BIND, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_cannot_be_bound_comes_with_its_own_advice() {
+        let check = |kind: ErrorKind, words: &str| {
+            let address = SocketAddr::from(([127, 0, 0, 1], 514));
+            let error = taken("ingestor.syslog.udp", address, &kind.into());
+            assert_eq!(error.code, codes::INGEST_BIND);
+            assert!(error.message.contains(words), "{}", error.message);
+        };
+        check(ErrorKind::PermissionDenied, "CAP_NET_BIND_SERVICE");
+        check(ErrorKind::PermissionDenied, "set ingestor.syslog.udp to a port above 1023");
+        check(ErrorKind::AddrNotAvailable, "this host has no such address");
+        check(ErrorKind::AddrInUse, "stop the program that holds the port");
+    }
 }

@@ -272,6 +272,7 @@ impl Wiring<'_> {
             resolve_all("ingestor.snmp.communities", &self.config.ingestor.snmp.communities)?;
         let door = Door {
             communities: Arc::new(ArcSwap::from_pointee(communities)),
+            told: Arc::default(),
             dedup_window: self.config.ingestor.dedup_window_informs,
         };
         self.live.communities = Some(Arc::clone(&door.communities));

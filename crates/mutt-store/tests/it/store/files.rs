@@ -55,7 +55,7 @@ async fn files_of_others_and_of_newer_versions_are_refused_unchanged() {
     drop(conn);
     let newer = open(&path).map(|_| ());
     assert!(
-        matches!(newer, Err(StoreError::Open(OpenError::Newer { found: 99, known: 1 }))),
+        matches!(newer, Err(StoreError::Open(OpenError::Newer { found: 99, known: 2 }))),
         "{newer:?}"
     );
     let other = dir.path().join("other.db");

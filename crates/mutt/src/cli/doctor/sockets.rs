@@ -21,7 +21,6 @@ pub(super) fn ports(context: &Context) -> Vec<Finding> {
     wanted.extend(http);
     let syslog = &config.ingestor.syslog;
     wanted.extend(syslog.tcp.iter().map(|address| ("tcp", "ingestor.syslog.tcp", *address)));
-    wanted.extend(syslog.tls.iter().map(|tls| ("tcp", "ingestor.syslog.tls", tls.listen)));
     wanted.extend(syslog.udp.iter().map(|address| ("udp", "ingestor.syslog.udp", *address)));
     let snmp = &config.ingestor.snmp.udp;
     wanted.extend(snmp.iter().map(|address| ("udp", "ingestor.snmp.udp", *address)));

@@ -2,7 +2,8 @@
 
 use super::{Key, Kind, key, required};
 
-const RELP: &str = "RELP comes later; use ingestor.syslog.tcp or ingestor.syslog.tls";
+const TLS: &str = "syslog over TLS comes with the intake capability; use ingestor.syslog.tcp on a trusted network";
+const RELP: &str = "RELP comes with the intake capability; use ingestor.syslog.tcp";
 const USM: &str = "SNMPv3 users come later; use communities on a trusted network";
 const METRICS: &str =
     "Address of v2's second listener, metrics only (METRICS_PORT_...). Unset: none.";
@@ -83,20 +84,7 @@ pub(super) const KEYS: &[Key] = &[
         "TCP listeners, both framings. [] switches them off.",
         "Port 514 needs CAP_NET_BIND_SERVICE.",
     ),
-    required(
-        "ingestor.syslog.tls[].listen",
-        Kind::Address,
-        "Address of a TLS listener, customarily port 6514.",
-    ),
-    required("ingestor.syslog.tls[].cert", Kind::Path, "PEM file with the certificate chain."),
-    required("ingestor.syslog.tls[].key", Kind::Secret, "PEM private key."),
-    key(
-        "ingestor.syslog.tls[].client_ca",
-        Kind::Path,
-        "",
-        "PEM file; senders must show a certificate of this CA.",
-        "",
-    ),
+    key("ingestor.syslog.tls", Kind::Later(TLS), "", "TLS listeners.", ""),
     key("ingestor.syslog.relp", Kind::Later(RELP), "", "RELP listeners.", ""),
     key(
         "ingestor.syslog.max_message",
@@ -109,7 +97,7 @@ pub(super) const KEYS: &[Key] = &[
         "ingestor.syslog.max_connections",
         Kind::Count { min: 1, max: 100_000 },
         "2048",
-        "Most connections of one TCP or TLS listener.",
+        "Most connections of one TCP listener.",
         CONNECTIONS,
     ),
     key(

@@ -5,14 +5,7 @@ use super::{Key, Kind, key, required};
 pub(super) const KEYS: &[Key] = &[
     required(
         "sinks.*.kind",
-        Kind::Choice(&[
-            "moogsoft",
-            "moogsoft-cloud",
-            "pagerduty",
-            "servicenow",
-            "alertmanager",
-            "webhook",
-        ]),
+        Kind::Choice(&["moogsoft", "moogsoft-cloud", "webhook"]),
         "Which protocol the sink speaks.",
     ),
     required("sinks.*.url", Kind::Url, "Where deliveries are sent."),

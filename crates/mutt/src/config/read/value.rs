@@ -7,6 +7,7 @@ use std::time::Duration;
 use mutt_model::amount;
 use mutt_model::rule::Handling;
 use mutt_model::verdict::Environment;
+use mutt_notify::BuildError;
 
 use crate::config::keys::{self, Kind};
 use crate::config::suggest::nearest;
@@ -162,6 +163,10 @@ pub(super) fn repeat(kind: Kind, value: &Value) -> Result<RepeatMode, String> {
 }
 
 pub(super) fn sink_kind(kind: Kind, value: &Value) -> Result<SinkKind, String> {
+    let name = str_of(value)?;
+    if let Err(later @ BuildError::KindLater(_)) = mutt_notify::SinkKind::parse(name) {
+        return Err(later.to_string());
+    }
     let name = text(kind, value)?;
     SinkKind::ALL
         .into_iter()

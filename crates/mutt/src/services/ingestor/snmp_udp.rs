@@ -1,8 +1,9 @@
 //! SNMP traps and informs over UDP. An inform is answered after its event is durable, from the
 //! address that was asked; a repeat of it is recognised in the store's commit.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -31,8 +32,38 @@ struct Owed {
 pub struct Door {
     /// Empty: any community (loopback only, held by the configuration).
     pub communities: Arc<ArcSwap<Vec<Secret>>>,
+    /// Senders with an unknown community.
+    pub told: Arc<Told>,
     /// `ingestor.dedup_window_informs`
     pub dedup_window: Duration,
+}
+
+/// An address is told of again after this time.
+pub const TELL_PERIOD: Duration = Duration::from_secs(60);
+/// Addresses remembered at one time; more at once are only counted.
+pub const TOLD_MAX: usize = 1_024;
+
+/// Who was told of lately, so that one device cannot fill the log.
+#[derive(Debug, Default)]
+pub struct Told(Mutex<HashMap<IpAddr, Duration>>);
+
+impl Told {
+    /// Whether this address was not told of for a while; notes it.
+    fn is_news(&self, peer: IpAddr, now: Duration) -> bool {
+        let Ok(mut told) = self.0.lock() else { return false };
+        let lately = |at: &Duration| now.saturating_sub(*at) < TELL_PERIOD;
+        if told.get(&peer).is_some_and(lately) {
+            return false;
+        }
+        if told.len() >= TOLD_MAX {
+            told.retain(|_, at| lately(at));
+        }
+        let is_news = told.len() < TOLD_MAX;
+        if is_news {
+            told.insert(peer, now);
+        }
+        is_news
+    }
 }
 
 /// Reads one socket until `stop`, then what the kernel still holds.
@@ -122,7 +153,9 @@ fn decoder(
             || decoded.community.is_some_and(|c| communities.iter().any(|known| c.matches(known)));
         if !known {
             if ingest.may_warn(&ingest.warned_community) {
-                tracing::warn!(code = %codes::INGEST_COMMUNITY, %peer, "a datagram with an unknown community was dropped");
+                if door.told.is_news(peer.ip(), ingest.clock.monotonic()) {
+                    tracing::warn!(code = %codes::INGEST_COMMUNITY, %peer, "a datagram with an unknown community was dropped: add it to ingestor.snmp.communities, or mend the sender; its next ones are only counted for a minute");
+                }
             }
             ingest.dropped(metrics, "community", 1);
             return;
@@ -146,4 +179,22 @@ fn dedup_key(
     keep_until: mutt_model::Timestamp,
 ) -> DedupKey {
     super::http::digest_key(&[b"inform", peer.as_bytes(), community, pdu], keep_until)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_told_of_once_in_a_while_and_many_do_not_fill_the_memory() {
+        let told = Told::default();
+        let at = |n: u32| IpAddr::from(n.to_be_bytes());
+        let secs = Duration::from_secs;
+        assert!(told.is_news(at(1), secs(0)));
+        assert!(!told.is_news(at(1), secs(59)));
+        assert!(told.is_news(at(1), secs(60)));
+        let news = (2..5_000).filter(|n| told.is_news(at(*n), secs(61))).count();
+        assert_eq!(news, TOLD_MAX - 1);
+        assert!(told.is_news(at(9_999), secs(200)));
+    }
 }

@@ -78,8 +78,15 @@ fn an_unknown_community_is_told() {
     setup.set("ingestor.snmp", &known).only(Some("ingestor"));
     let program = setup.start();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.send_to(&inform_pdu(1, "a"), program.snmp()).unwrap();
+    for request in 1..=5 {
+        socket.send_to(&inform_pdu(request, "a"), program.snmp()).unwrap();
+    }
+    until("five drops", || {
+        let dropped = program.ingestor_metric("mutt_ingest_dropped_total", &["community"]);
+        (dropped >= 5.0).then_some(())
+    });
     logged(&program, "MUTT-I009");
+    assert_eq!(program.log().matches("MUTT-I009").count(), 1);
 }
 
 #[test]
