@@ -10,6 +10,7 @@ use mutt_model::{Id, IdSource, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::deliveries::{self, NewDelivery, WAITING};
+use super::lanes;
 use super::totals::{Totals, signed};
 use crate::store::{Committed, StoreError};
 
@@ -29,7 +30,17 @@ pub(super) struct Book<'a> {
     now: Timestamp,
     keys: HashMap<String, Slot>,
     ended: Vec<Alert>,
-    made: BTreeMap<&'a str, u64>,
+    made: BTreeMap<&'a str, Made>,
+    /// Sinks of which it is known whether anything can leave to them.
+    blocked: HashMap<&'a str, bool>,
+}
+
+/// Deliveries made for one sink.
+#[derive(Clone, Copy, Default)]
+struct Made {
+    waiting: u64,
+    /// Those that became part of one that waits already.
+    joined: u64,
 }
 
 impl<'a> Book<'a> {
@@ -42,8 +53,18 @@ impl<'a> Book<'a> {
         now: Timestamp,
     ) -> Self {
         let sinks = sinks.collect();
-        let (keys, ended, made) = (HashMap::new(), Vec::new(), BTreeMap::new());
-        Self { conn, ids, totals, out, sinks, now, keys, ended, made }
+        Self {
+            conn,
+            ids,
+            totals,
+            out,
+            sinks,
+            now,
+            keys: HashMap::new(),
+            ended: Vec::new(),
+            made: BTreeMap::new(),
+            blocked: HashMap::new(),
+        }
     }
 
     fn slot(&mut self, key: &str) -> Result<Option<Alert>, StoreError> {
@@ -146,9 +167,13 @@ impl<'a> Book<'a> {
         }
         let body = serde_json::to_string(alert)?;
         for (sink, kind) in kinds {
-            self.totals.delivery_seq += 1;
+            let blocked = match self.blocked.get(sink) {
+                Some(blocked) => *blocked,
+                None => lanes::is_blocked(self.conn, sink)?,
+            };
+            self.blocked.insert(sink, blocked);
             let new = NewDelivery {
-                seq: self.totals.delivery_seq,
+                seq: self.totals.delivery_seq + 1,
                 id: self.ids.next(self.now),
                 sink,
                 key: &alert.key,
@@ -158,8 +183,14 @@ impl<'a> Book<'a> {
                 event_id,
                 alert: &body,
             };
+            let made = self.made.entry(sink).or_default();
+            if blocked && deliveries::join_waiting(self.conn, &new)? {
+                made.joined += 1;
+                continue;
+            }
+            self.totals.delivery_seq = new.seq;
             deliveries::insert(self.conn, &new)?;
-            *self.made.entry(sink).or_default() += 1;
+            made.waiting += 1;
         }
         Ok(())
     }
@@ -175,9 +206,11 @@ impl<'a> Book<'a> {
             }
         }
         for (sink, made) in self.made {
-            deliveries::count(self.conn, sink, WAITING, signed(made))?;
-            self.totals.deliveries += signed(made);
-            *self.out.deliveries.entry(sink.to_owned()).or_default() += made;
+            let all = made.waiting + made.joined;
+            deliveries::count(self.conn, sink, WAITING, signed(made.waiting))?;
+            deliveries::count_joined(self.conn, sink, signed(made.joined))?;
+            self.totals.deliveries += signed(all);
+            *self.out.deliveries.entry(sink.to_owned()).or_default() += all;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Backup and restore: whole copies through SQLite's online backup, verified before they are used.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rusqlite::backup::{Backup, StepResult};
@@ -45,6 +46,13 @@ fn sync_folder_of(path: &Path) -> Result<(), StoreError> {
 }
 
 fn copy_pages(from: &Connection, to: &Path, progress: &dyn Fn(u64, u64)) -> Result<(), StoreError> {
+    // Rules, hosts and messages are nobody else's: not even for the moment before a chmod.
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(to)
+        .map_err(|e| failed(to, e))?;
     let mut target = Connection::open(to).map_err(|e| failed(to, e))?;
     step_through(from, &mut target, progress)?;
     // One file, without a log beside it.

@@ -73,6 +73,44 @@ pub(super) fn insert(conn: &Connection, new: &NewDelivery<'_>) -> rusqlite::Resu
     Ok(())
 }
 
+/// While nothing can leave, a repeat becomes part of the repeat of its alert that waits last in its
+/// key, untried: that one tells the newest and carries the count. So an outage of a sink costs a row
+/// for each problem, not one for each event. False when there is none.
+pub(super) fn join_waiting(conn: &Connection, new: &NewDelivery<'_>) -> rusqlite::Result<bool> {
+    if new.kind != NoticeKind::Repeated {
+        return Ok(false);
+    }
+    let last = briefs(
+        conn,
+        "sink = ?1 AND key = ?2 AND state < 3 ORDER BY seq DESC LIMIT 1",
+        (new.sink, new.key),
+    )?;
+    let Some(last) = last.first().filter(|last| {
+        (last.state, last.attempts, last.alert_id) == (WAITING, 0, new.alert_id)
+            && last.kind == NoticeKind::Repeated
+    }) else {
+        return Ok(false);
+    };
+    conn.prepare_cached(
+        "UPDATE deliveries SET alert = ?2, event_id = ?3, stands_for = stands_for + 1
+         WHERE seq = ?1",
+    )?
+    .execute((last.seq, new.alert, new.event_id.as_ref().map(|id| id.0.as_slice())))?;
+    Ok(true)
+}
+
+/// What was joined was made and ended suppressed (coalesced) at once: in the ledger, without rows.
+pub(super) fn count_joined(conn: &Connection, sink: &str, by: i64) -> rusqlite::Result<()> {
+    if by > 0 {
+        conn.prepare_cached(
+            "INSERT INTO delivery_counts VALUES (?1, ?2, 0, ?3)
+             ON CONFLICT DO UPDATE SET removed = removed + ?3",
+        )?
+        .execute((sink, SUPPRESSED, by))?;
+    }
+    Ok(())
+}
+
 /// Keeps the number of rows of a sink in a state.
 pub(super) fn count(conn: &Connection, sink: &str, state: i64, by: i64) -> rusqlite::Result<()> {
     conn.prepare_cached(

@@ -280,3 +280,64 @@ fn in_snapshot<T>(
         work(&snapshot)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::backup::snapshot;
+    use super::*;
+    use crate::store::{DeliveryStore as _, RuleStore as _, UpkeepStore as _};
+
+    fn store(dir: &Path) -> Arc<SqliteStore> {
+        let store = SqliteStore::open(&dir.join("store.db"), SqliteOptions::default()).unwrap();
+        Arc::new(store)
+    }
+
+    #[tokio::test]
+    async fn short_queries_do_not_wait_behind_searches() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let (over, waiting) = std::sync::mpsc::channel::<()>();
+        let waiting = Arc::new(Mutex::new(waiting));
+        let searches: Vec<_> = (0..5)
+            .map(|_| {
+                let (store, waiting) = (Arc::clone(&store), Arc::clone(&waiting));
+                tokio::spawn(async move {
+                    let long = move |_: &Connection| {
+                        let _ = held(&waiting).recv();
+                        Ok(())
+                    };
+                    store.search("search", long).await
+                })
+            })
+            .collect();
+        let quick = async {
+            store.lanes().await.unwrap();
+            store.rule_set_version().await.unwrap()
+        };
+        assert_eq!(tokio::time::timeout(Duration::from_secs(60), quick).await.unwrap(), 0);
+        drop(over);
+        for search in searches {
+            search.await.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_backup_is_verified_while_the_writer_is_busy() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, copy) = (dir.path().join("store.db"), dir.path().join("copy.db"));
+        let store = store(dir.path());
+        snapshot(&path, &copy, &|_, _| ()).unwrap();
+        std::fs::write(&copy, b"no database").unwrap();
+        let (over, waiting) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.on_writer("work", move |_| Ok(waiting.recv().is_err())).await }
+        });
+        let refused = tokio::time::timeout(Duration::from_secs(60), store.restore(&copy));
+        assert!(matches!(refused.await.unwrap(), Err(StoreError::Data(_))));
+        drop(over);
+        assert!(busy.await.unwrap().unwrap());
+    }
+}

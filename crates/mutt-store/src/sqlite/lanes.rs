@@ -73,6 +73,15 @@ pub(super) fn held(conn: &Connection, sink: &str) -> Result<(Option<HeldBy>, boo
     Ok(found.unwrap_or((None, false)))
 }
 
+/// Whether nothing leaves now: held, or the breaker is not closed.
+pub(super) fn is_blocked(conn: &Connection, sink: &str) -> rusqlite::Result<bool> {
+    conn.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM lanes
+            WHERE sink = ?1 AND (held_by IS NOT NULL OR breaker <> 'closed'))",
+    )?
+    .query_row([sink], |row| row.get(0))
+}
+
 fn held_by(number: Option<i64>) -> Option<HeldBy> {
     number.map(|n| if n == BY_HAND { HeldBy::Hand } else { HeldBy::Fault })
 }

@@ -231,6 +231,7 @@ mod tests {
             "SELECT reason, COUNT(*) FROM deliveries WHERE state = 5 GROUP BY reason",
             "deliveries_dead_reason",
         );
+        check(&format!("{deliveries} state = 5 AND seq < ?1 ORDER BY seq DESC"), "deliveries_dead");
         check(&format!("{deliveries} alert_id = ?1 ORDER BY seq DESC"), "deliveries_alert");
         check(
             &format!(

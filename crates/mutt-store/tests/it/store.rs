@@ -4,6 +4,7 @@ mod commit;
 mod crash;
 mod deliveries;
 mod files;
+mod lanes;
 mod model;
 mod rules_and_reads;
 mod support;
@@ -40,10 +41,17 @@ on_every_backend! {
     deliveries::a_dead_problem_releases_its_key,
     deliveries::replays_are_refused_when_overtaken,
     deliveries::what_was_given_back_comes_again_untried,
+    lanes::a_fresh_start_is_a_new_owner,
+    lanes::a_fault_of_the_lane_uses_up_no_retry_time,
+    lanes::repeats_of_an_outage_wait_as_one,
+    lanes::a_replayed_problem_takes_its_clear_along,
+    lanes::a_forced_replay_clears_no_newer_problem,
+    lanes::what_was_overtaken_stands_in_nobodys_way,
     rules_and_reads::every_change_makes_a_version,
     rules_and_reads::searches_find_and_page,
     rules_and_reads::the_tail_follows_commits,
     rules_and_reads::people_act_on_alerts,
     upkeep::alerts_age_out,
+    upkeep::keys_of_repeats_outlive_a_backlog,
     upkeep::retention_removes_and_the_ledger_outlives_it,
 }

@@ -1,6 +1,7 @@
 //! The client of the REST API that the commands use: one request at a time, pages, live events.
 
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -96,9 +97,31 @@ pub(super) fn running(name: &str) -> Option<String> {
 
 /// The same for the program that runs on `data_dir`.
 pub(super) fn running_on(data_dir: &Path, name: &str) -> Option<String> {
+    listeners_in(data_dir)?[name].as_str().map(str::to_owned)
+}
+
+fn listeners_in(data_dir: &Path) -> Option<Value> {
     let text = std::fs::read_to_string(data_dir.join(crate::config::LISTENERS_FILE)).ok()?;
-    let listeners: Value = serde_json::from_str(&text).ok()?;
-    listeners[name].as_str().map(str::to_owned)
+    serde_json::from_str(&text).ok()
+}
+
+/// Where the program that runs on this host takes datagrams or streams: the first address of
+/// `syslog_udp`, `syslog_tcp` or `snmp_udp`.
+pub(super) fn running_listener(name: &str) -> Option<SocketAddr> {
+    data_dirs().find_map(|dir| {
+        let first = listeners_in(&dir)?[name][0].as_str()?.parse().ok()?;
+        Some(reachable(first))
+    })
+}
+
+/// A listener on every address is reached by loopback.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
 }
 
 fn read_secret(path: &Path) -> Result<Secret, String> {

@@ -3,7 +3,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use mutt_model::codes::Code;
 use serde_json::Value;
 
@@ -109,13 +109,48 @@ pub(super) fn table(headings: Vec<&str>, rows: Vec<Vec<String>>) -> io::Result<(
         line(&headings.join("\t"))?;
         return rows.iter().try_for_each(|row| line(&row.join("\t")));
     }
+    line(&arranged(headings, rows).trim_fmt())
+}
+
+/// As a terminal shows it: times to the second, and what people copy (ids) or compare (times) whole.
+fn arranged(headings: Vec<&str>, rows: Vec<Vec<String>>) -> Table {
+    let is_id: Vec<bool> = headings.iter().map(|heading| *heading == "ID").collect();
+    let rows: Vec<Vec<String>> =
+        rows.into_iter().map(|row| row.into_iter().map(to_the_second).collect()).collect();
+    let is_time = |at: usize| rows.iter().any(|row| row.get(at).is_some_and(|cell| time(cell)));
+    let whole: Vec<bool> = is_id.iter().enumerate().map(|(at, id)| *id || is_time(at)).collect();
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(headings)
         .add_rows(rows);
-    line(&table.trim_fmt())
+    for (column, whole) in table.column_iter_mut().zip(whole) {
+        if whole {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    table
+}
+
+fn time(cell: &str) -> bool {
+    cell.len() >= 20 && mutt_model::Timestamp::parse_rfc3339(cell).is_some()
+}
+
+/// A cell that is a time loses its fraction.
+fn to_the_second(cell: String) -> String {
+    match cell.split_once('.') {
+        Some((seconds, fraction)) if fraction.ends_with('Z') && time(&cell) => {
+            format!("{seconds}Z")
+        }
+        _ => cell,
+    }
+}
+
+/// Cells of a line that follows others: short times on a terminal, as in a table.
+pub(super) fn cells(item: &Value, columns: &[Column]) -> Vec<String> {
+    let cells = columns.iter().map(|(_, at)| cell(item, at));
+    if io::stdout().is_terminal() { cells.map(to_the_second).collect() } else { cells.collect() }
 }
 
 /// `1 finding`, `2 findings`.
@@ -184,6 +219,22 @@ mod tests {
         assert_eq!(plain("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb c");
         assert_eq!(cell(&json!({"a": {"b": 7}}), "/a/b"), "7");
         assert_eq!(cell(&json!({"a": null}), "/a"), "");
+    }
+
+    #[test]
+    fn a_terminal_gets_short_times_and_whole_ids() {
+        let at = "2026-11-23T12:00:00.123456Z";
+        let id = "01980f5e-7c1a-7000-8000-000000000000";
+        let row = [at, &"many words ".repeat(20), id].map(str::to_owned).to_vec();
+        let mut table = arranged(vec!["RECEIVED", "MESSAGE", "ID"], vec![row]);
+        table.set_width(80);
+        let shown = table.trim_fmt();
+        assert!(shown.contains("2026-11-23T12:00:00Z ") && shown.contains(id), "{shown}");
+        let check = |text: &str, expected: &str| assert_eq!(to_the_second(text.into()), expected);
+        check(at, "2026-11-23T12:00:00Z");
+        check("2026-11-23T12:00:00Z", "2026-11-23T12:00:00Z");
+        check("version 1.2Z", "version 1.2Z");
+        check(&format!("at {at}"), &format!("at {at}"));
     }
 
     #[test]

@@ -218,8 +218,12 @@ fn import(target: &Target, file: &Path, dry_run: bool, why: &Reason) -> Result<(
     let rules = rule_file::read(file).map_err(|errors| Failure::config(&errors))?;
     let api = Api::new(target)?;
     let known = in_force(&api)?;
-    let (mut made, mut replaced) = (0, 0);
+    let (mut made, mut replaced, mut unchanged) = (0, 0, 0);
     for Written { rule, .. } in &rules {
+        if known.rules.iter().any(|known| same(known, rule)) {
+            unchanged += 1;
+            continue;
+        }
         let twin = rule
             .name
             .as_ref()
@@ -243,8 +247,15 @@ fn import(target: &Target, file: &Path, dry_run: bool, why: &Reason) -> Result<(
         if twin.is_some() { replaced += 1 } else { made += 1 }
     }
     let would = if dry_run { "would be " } else { "" };
-    output::note(&format!("{made} rules {would}created, {replaced} {would}replaced"));
+    output::note(&format!(
+        "{made} rules {would}created, {replaced} {would}replaced, {unchanged} unchanged"
+    ));
     Ok(())
+}
+
+/// Whether the rule of a file is in force already: to write it again would only make a new version.
+fn same(known: &Rule, rule: &Rule) -> bool {
+    Rule { id: known.id, ..rule.clone() } == *known
 }
 
 /// What an exported file holds.

@@ -4,8 +4,11 @@ mod http;
 mod syslog;
 mod trap;
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use mutt_model::codes;
 
+use super::api::running_listener;
 use super::args::{SendArgs, SendWhat};
 use super::failure::Failure;
 use super::output;
@@ -19,6 +22,13 @@ pub(super) fn run(args: &SendArgs) -> Result<(), Failure> {
     }
 }
 
+/// The listener that was named, that of the program on this host, or the usual port on loopback.
+fn listener(named: Option<SocketAddr>, kind: &str, port: u16) -> SocketAddr {
+    named
+        .or_else(|| running_listener(kind))
+        .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+}
+
 fn failed(to: impl std::fmt::Display, why: impl std::fmt::Display) -> Failure {
     Failure::new(&codes::SEND_FAILED, format!("{to}: {why}"))
 }
@@ -29,7 +39,7 @@ fn sent(count: u64, what: &str, to: impl std::fmt::Display) {
 }
 
 /// A datagram socket that speaks to one address, so that a refusal comes back.
-fn datagrams(to: std::net::SocketAddr) -> std::io::Result<std::net::UdpSocket> {
+fn datagrams(to: SocketAddr) -> std::io::Result<std::net::UdpSocket> {
     let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = std::net::UdpSocket::bind(any)?;
     socket.connect(to)?;

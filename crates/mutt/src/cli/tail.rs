@@ -84,8 +84,7 @@ fn print(block: &(String, String), json: bool, columns: &[Column]) -> Result<boo
         return Ok(true);
     }
     let event: Value = serde_json::from_str(data).unwrap_or_default();
-    let cells: Vec<String> = columns.iter().map(|(_, at)| output::cell(&event, at)).collect();
-    output::line(&cells.join("  "))?;
+    output::line(&output::cells(&event, columns).join("  "))?;
     Ok(true)
 }
 

@@ -66,14 +66,21 @@ fn open_queue(config: &Config, clock: &Clock) -> Result<Arc<dyn EventQueue>, Ser
         min_free: config.queue.min_free,
         ..QueueOptions::default()
     };
-    match EmbeddedQueue::open(&config.data_dir.join(QUEUE_DIR), options, clock.clone()) {
+    let dir = config.data_dir.join(QUEUE_DIR);
+    match EmbeddedQueue::open(&dir, options, clock.clone()) {
         Ok(queue) => Ok(Arc::new(queue)),
         Err(QueueError::InUse(why)) => Err(ServeError::new(codes::DATA_DIR_IN_USE, why)),
         Err(error @ QueueError::Format(_)) => {
-            Err(ServeError::new(codes::ALERTER_RECORD_FORMAT, error.to_string()))
+            Err(ServeError::new(codes::ALERTER_RECORD_FORMAT, named(&dir, &error)))
         }
-        Err(error) => Err(ServeError::new(codes::QUEUE_OPEN, error.to_string())),
+        Err(error) => Err(ServeError::new(codes::QUEUE_OPEN, named(&dir, &error))),
     }
+}
+
+/// What happened and to which file or folder.
+fn named(path: &Path, error: &impl std::fmt::Display) -> String {
+    let (path, error) = (path.display().to_string(), error.to_string());
+    if error.contains(&path) { error } else { format!("{path}: {error}") }
 }
 
 async fn open_store(config: &Config, clock: &Clock) -> Result<Arc<dyn Store>, ServeError> {
@@ -82,15 +89,16 @@ async fn open_store(config: &Config, clock: &Clock) -> Result<Arc<dyn Store>, Se
         clock: clock.clone(),
         ..SqliteOptions::default()
     };
+    let path = config.data_dir.join(STORE_FILE);
     let failed = |error: StoreError| {
         let code = match &error {
             StoreError::Open(OpenError::Newer { .. }) => codes::STORE_NEWER,
             StoreError::Open(OpenError::InUse(_)) => codes::DATA_DIR_IN_USE,
             _ => codes::STORE_OPEN,
         };
-        ServeError::new(code, error.to_string())
+        ServeError::new(code, named(&path, &error))
     };
-    let store = SqliteStore::open(&config.data_dir.join(STORE_FILE), options).map_err(failed)?;
+    let store = SqliteStore::open(&path, options).map_err(failed)?;
     let store: Arc<dyn Store> = Arc::new(store);
     let actor = Actor { name: "muttctl".to_owned(), reason: Some("first rule set".to_owned()) };
     let first = RuleChange::First(mutt_rules::first_rule_set());

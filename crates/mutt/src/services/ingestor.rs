@@ -39,8 +39,6 @@ pub struct Ingest {
     board: Arc<HealthBoard>,
     /// When too many connections were last told of; see [`Ingest::may_warn`].
     pub warned_connections: AtomicU64,
-    /// When an unknown community was last told of.
-    pub warned_community: AtomicU64,
     /// Says "full" once and "room again" once, not for every batch.
     full: std::sync::atomic::AtomicBool,
 }
@@ -120,7 +118,6 @@ impl Ingest {
         Self {
             board,
             warned_connections: AtomicU64::new(0),
-            warned_community: AtomicU64::new(0),
             queue,
             clock,
             metrics: IngestMetrics::new(metrics),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mutt_model::Clock;
+use mutt_model::{Clock, Timestamp};
 use mutt_store::queue::{EmbeddedQueue, EventQueue, QueueError, QueueOptions, QueueStats, check};
 use proptest::prelude::*;
 
@@ -223,6 +223,36 @@ async fn a_missing_cursor_means_second_deliveries() {
         assert!(found.len() >= 10 && found.len() < 30, "files before the cursor were given back");
         assert_eq!((stats.appended_events, stats.lost_events), (60, 0));
         assert_eq!(stats.set_aside.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_cursor_never_goes_back_in_generations() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::manual(Timestamp::from_secs(1_000));
+    let generation = async |dir: &Path| {
+        let queue = EmbeddedQueue::open(dir, small(), clock.clone()).unwrap();
+        append(&queue, 0..1, 1).await;
+        let held = lease(&queue).await;
+        queue.close().await;
+        held.generation
+    };
+    let mut seen = 0;
+    // As it stands, without its cursor, with a cursor that is damaged or older, set aside whole.
+    let old = dir.path().join("old");
+    for how in 0..6 {
+        let cursor = dir.path().join("queue/cursor");
+        match how {
+            2 => std::fs::copy(&cursor, &old).map(|_| ()).unwrap(),
+            3 => std::fs::remove_file(&cursor).unwrap(),
+            4 => std::fs::copy(&old, &cursor).map(|_| ()).unwrap(),
+            5 => std::fs::rename(dir.path().join("queue"), dir.path().join("aside")).unwrap(),
+            _ => {}
+        }
+        clock.advance(std::time::Duration::from_secs(60));
+        let now = generation(&dir.path().join("queue")).await;
+        assert!(now > seen, "step {how}: {now} after {seen}");
+        seen = now;
     }
 }
 

@@ -3,11 +3,14 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use mutt_model::alert::AlertState;
 use mutt_model::audit::UNSTORABLE;
+use mutt_model::delivery::{DeadReason, DeliveryState, Next};
 use mutt_model::rule::RuleAction::Problem;
 use mutt_store::sqlite::{SqliteOptions, SqliteStore, restore, verify};
 use mutt_store::store::{
-    CommitStore, EventQuery, OpenError, ReadStore, Store, StoreError, UpkeepStore,
+    AlertQuery, CommitStore, CommitWork, DeliveryQuery, EventQuery, OpenError, ReadStore, Store,
+    StoreError, UpkeepStore,
 };
 use rusqlite::Connection;
 
@@ -193,8 +196,105 @@ async fn the_cap_takes_the_oldest_unhandled_first() {
         changes: std::time::Duration::MAX,
         max_bytes: 4 << 20,
     };
-    store.retain(&policy, at(100)).await.unwrap();
+    let done = store.retain(&policy, at(100)).await.unwrap();
     let (oldest, _) = store.tail(Some(0), 2).await.unwrap();
     assert!(oldest[0].judgement.handled, "the handled one stays");
     assert!(oldest[1].event.received_at > at(0), "the oldest unhandled ones went");
+    assert_eq!(done.removed_by_cap, oldest[1].seq as u64 - 2, "also those between the rounds");
+    assert!(oldest[1].seq < 18_000, "not many more than needed: {}", oldest[1].seq);
+}
+
+#[tokio::test]
+async fn the_cap_takes_deliveries_that_are_over_before_handled_events() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = sqlite(dir.path());
+    let lease = lease(&store).await;
+    for round in 0..200i64 {
+        commit_changes(&store, &[(round, "a", Problem)]).await;
+        let taken = take(&store, &lease, 1).await;
+        let next = if round == 0 { Next::Dead(DeadReason::Refused) } else { Next::Delivered };
+        finish(&store, &lease, taken[0].id, next).await;
+    }
+    commit_changes(&store, &[(300, "b", Problem)]).await;
+    let ever = std::time::Duration::MAX;
+    let policy = |max_bytes| mutt_store::store::RetentionPolicy {
+        handled: ever,
+        unhandled: ever,
+        alerts: ever,
+        changes: ever,
+        max_bytes,
+    };
+    let whole = store.retain(&policy(u64::MAX), at(400)).await.unwrap();
+    assert_eq!(whole.removed_by_cap, 0);
+    let used = std::fs::metadata(dir.path().join("store.db")).unwrap().len();
+    let before = store.delivery_ledger().await.unwrap();
+    store.retain(&policy(1), at(400)).await.unwrap();
+    let left = store.deliveries(&DeliveryQuery::default(), 10, None).await.unwrap().items;
+    assert_eq!(
+        left.iter().map(|d| d.key.as_str()).collect::<Vec<_>>(),
+        ["b"],
+        "what is owed stays"
+    );
+    assert_eq!(store.delivery_ledger().await.unwrap(), before, "the ledger outlives them");
+    assert!(used > 0);
+}
+
+#[tokio::test]
+async fn generations_outlive_a_restore() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, copy) = (dir.path().join("store.db"), dir.path().join("copy.db"));
+    let store = open(&path).unwrap();
+    let by = async |store: &SqliteStore, generation| {
+        let events = [(event(0, "r1", "x"), unhandled("x"))];
+        store.commit(CommitWork { generation, ..work(vec![batch(&events)]) }).await
+    };
+    by(&store, 7).await.unwrap();
+    store.backup(&copy, Box::new(|_, _| ())).await.unwrap();
+    by(&store, 9).await.unwrap();
+    store.replace_with(&copy).await.unwrap();
+    assert!(matches!(by(&store, 8).await, Err(StoreError::LeaseLost)), "overtaken before");
+    by(&store, 9).await.unwrap();
+    store.close().await;
+    restore(&copy, &path).unwrap();
+    let store = open(&path).unwrap();
+    assert!(matches!(by(&store, 8).await, Err(StoreError::LeaseLost)));
+    // The backup of another event queue, which counted higher, does not fence off this one.
+    let other = open(&dir.path().join("other.db")).unwrap();
+    by(&other, 3).await.unwrap();
+    other.replace_with(&copy).await.unwrap();
+    by(&other, 3).await.unwrap();
+}
+
+#[tokio::test]
+async fn lists_stop_at_the_scan_budget_and_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = sqlite(dir.path());
+    commit_changes(&store, &[(0, "a", Problem)]).await;
+    let lease = lease(&store).await;
+    let taken = take(&store, &lease, 1).await;
+    finish(&store, &lease, taken[0].id, Next::Delivered).await;
+    refuse(
+        &dir.path().join("store.db"),
+        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 60000)
+         INSERT INTO deliveries SELECT 1000 + n, randomblob(16), 'other', 'k', 0, 3, 0, NULL, 1, 1,
+            0, 0, 0, 0, randomblob(16), NULL, alert FROM c, (SELECT alert FROM deliveries LIMIT 1);
+         WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 60000)
+         INSERT INTO alerts SELECT randomblob(16), 'k' || n, 0, 'h', 'other', 'p',
+            1 << 60, NULL, NULL, body FROM c, (SELECT body FROM alerts LIMIT 1)",
+    );
+    let wanted = DeliveryQuery {
+        state: Some(DeliveryState::Delivered),
+        sink: Some(SINK.to_owned()),
+        ..DeliveryQuery::default()
+    };
+    let page = store.deliveries(&wanted, 5, None).await.unwrap();
+    assert_eq!((page.items.len(), page.complete), (0, false), "fifty thousand were looked at");
+    let page = store.deliveries(&wanted, 5, page.next_cursor.as_deref()).await.unwrap();
+    assert_eq!((page.items.len(), page.complete, page.next_cursor), (1, true, None));
+    let state = Some(AlertState::Open);
+    let team = AlertQuery { team: Some("NetOps".to_owned()), state, ..AlertQuery::default() };
+    let page = store.alerts(&team, 5, None).await.unwrap();
+    assert_eq!((page.items.len(), page.complete), (0, false));
+    let page = store.alerts(&team, 5, page.next_cursor.as_deref()).await.unwrap();
+    assert_eq!((page.items.len(), page.complete, page.next_cursor), (1, true, None));
 }

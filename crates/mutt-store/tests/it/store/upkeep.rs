@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mutt_model::alert::{AlertState, ClearedBy, Repeat};
 use mutt_model::delivery::{DeadReason, Next};
+use mutt_model::event::DedupKey;
 use mutt_model::rule::RuleAction::{Clear, Problem};
 use mutt_model::rule::{Handling, Rule};
 use mutt_store::queue::QueueStats;
@@ -66,4 +67,29 @@ pub(super) async fn retention_removes_and_the_ledger_outlives_it(store: Arc<dyn 
     assert_eq!(store.lanes().await.unwrap()[0].dead, 0);
     let done = store.retain(&RetentionPolicy { changes: days(1), ..policy }, after(92)).await;
     assert_eq!(done.unwrap().removed.get("changes"), Some(&2));
+}
+
+pub(super) async fn keys_of_repeats_outlive_a_backlog(store: Arc<dyn Store>) {
+    let keyed = |seconds, key: u8| {
+        let mut event = event(seconds, "r1", "x");
+        let keep_until = at(seconds + 600);
+        event.dedup = Some(DedupKey { digest: [key; 16], keep_until });
+        (event, unhandled("x"))
+    };
+    store.commit(work(vec![batch(&[keyed(0, 1)])])).await.unwrap();
+    let keep = Duration::from_secs(1 << 40);
+    let policy = RetentionPolicy {
+        handled: keep,
+        unhandled: keep,
+        alerts: keep,
+        changes: keep,
+        max_bytes: u64::MAX,
+    };
+    // Hours later the repeat that came at once is still in the event queue.
+    let done = store.retain(&policy, at(20_000)).await.unwrap();
+    assert_eq!(done.removed.get("dedup"), None, "valid by received_at");
+    let done = store.commit(work(vec![batch(&[keyed(300, 1), keyed(900, 2)])])).await.unwrap();
+    assert_eq!((done.audited, done.duplicates), (1, 1));
+    let done = store.retain(&policy, at(20_000)).await.unwrap();
+    assert_eq!(done.removed.get("dedup"), Some(&1), "what came last is past the first one's time");
 }

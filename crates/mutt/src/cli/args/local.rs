@@ -85,9 +85,9 @@ pub struct SendSyslog {
     /// The message
     #[arg(default_value = "%MUTT-5-TEST: a test message from muttctl")]
     pub message: String,
-    /// The listener
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:5514")]
-    pub to: SocketAddr,
+    /// The listener; else the program running on ./mutt-data or /var/lib/mutt, else 127.0.0.1:5514
+    #[arg(long, value_name = "IP:PORT")]
+    pub to: Option<SocketAddr>,
     /// Use TCP
     #[arg(long)]
     pub tcp: bool,
@@ -131,9 +131,9 @@ pub struct SendTrap {
     /// Varbinds, as 1.3.6.1.2.1.2.2.1.1.12=i:12
     #[arg(value_name = "OID=TYPE:VALUE")]
     pub varbinds: Vec<String>,
-    /// The listener
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9162")]
-    pub to: SocketAddr,
+    /// The listener; else the program running on ./mutt-data or /var/lib/mutt, else 127.0.0.1:9162
+    #[arg(long, value_name = "IP:PORT")]
+    pub to: Option<SocketAddr>,
     /// The trap's OID; default: linkDown
     #[arg(long, default_value = "1.3.6.1.6.3.1.1.5.3", value_name = "OID")]
     pub oid: String,

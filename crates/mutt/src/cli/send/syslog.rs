@@ -1,16 +1,18 @@
 //! Syslog messages by UDP or TCP, in RFC 5424 or RFC 3164 form.
 
 use std::io::Write as _;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use mutt_model::event::FACILITIES;
 use mutt_model::{Clock, Severity, Timestamp};
 
-use super::{check_heard, datagrams, failed, sent};
+use super::{check_heard, datagrams, failed, listener, sent};
 use crate::cli::args::{SendSyslog, SyslogFormat};
 use crate::cli::failure::Failure;
 
+/// Where syslog is taken when nothing else is said.
+const DEFAULT_PORT: u16 = 5514;
 /// Connecting and writing may take this long.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -31,14 +33,15 @@ pub(super) fn run(args: &SendSyslog) -> Result<(), Failure> {
         };
         render(args, priority, clock.wall(), &text)
     });
-    let carried = if args.tcp { by_tcp(args, messages) } else { by_udp(args, messages) };
-    carried.map_err(|why| failed(args.to, why))?;
-    sent(args.count, "syslog message", args.to);
+    let to = listener(args.to, if args.tcp { "syslog_tcp" } else { "syslog_udp" }, DEFAULT_PORT);
+    let carried = if args.tcp { by_tcp(to, messages) } else { by_udp(to, messages) };
+    carried.map_err(|why| failed(to, why))?;
+    sent(args.count, "syslog message", to);
     Ok(())
 }
 
-fn by_udp(args: &SendSyslog, messages: impl Iterator<Item = String>) -> std::io::Result<()> {
-    let socket = datagrams(args.to)?;
+fn by_udp(to: SocketAddr, messages: impl Iterator<Item = String>) -> std::io::Result<()> {
+    let socket = datagrams(to)?;
     for message in messages {
         socket.send(message.as_bytes())?;
     }
@@ -46,8 +49,8 @@ fn by_udp(args: &SendSyslog, messages: impl Iterator<Item = String>) -> std::io:
 }
 
 /// One connection, octet counted (RFC 6587 section 3.4.1).
-fn by_tcp(args: &SendSyslog, messages: impl Iterator<Item = String>) -> std::io::Result<()> {
-    let mut stream = TcpStream::connect_timeout(&args.to, TIMEOUT)?;
+fn by_tcp(to: SocketAddr, messages: impl Iterator<Item = String>) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect_timeout(&to, TIMEOUT)?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     let mut buffer = Vec::new();
     for message in messages {

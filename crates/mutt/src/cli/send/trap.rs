@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use mutt_wire::snmp::encode::{self, Pair, Value};
 
-use super::{check_heard, datagrams, failed, sent};
+use super::{check_heard, datagrams, failed, listener, sent};
 use crate::cli::args::{SendTrap, TrapVersion};
 use crate::cli::failure::Failure;
 
+/// Where traps are taken when nothing else is said.
+const DEFAULT_PORT: u16 = 9162;
 /// How long an inform waits for its response, and how often it is sent.
 const INFORM_TIMEOUT: Duration = Duration::from_secs(5);
 const INFORM_TRIES: usize = 2;
@@ -29,20 +31,21 @@ pub(super) fn run(args: &SendTrap) -> Result<(), Failure> {
             .trim()
             .to_owned(),
     };
-    let socket = datagrams(args.to).map_err(|why| failed(args.to, why))?;
+    let to = listener(args.to, "snmp_udp", DEFAULT_PORT);
+    let socket = datagrams(to).map_err(|why| failed(to, why))?;
     for _ in 0..args.count {
         // Four octets in BER, so that a response is found by them.
         let request = fastrand::i32(0x0100_0000..i32::MAX);
         let packet = packet(args, community.as_bytes(), request, &socket, &pairs)
             .map_err(|why| Failure::usage(why.to_string()))?;
         if args.inform {
-            inform(&socket, &packet, request).map_err(|why| failed(args.to, why))?;
+            inform(&socket, &packet, request).map_err(|why| failed(to, why))?;
         } else {
-            socket.send(&packet).map_err(|why| failed(args.to, why))?;
+            socket.send(&packet).map_err(|why| failed(to, why))?;
         }
     }
-    check_heard(&socket).map_err(|why| failed(args.to, why))?;
-    sent(args.count, if args.inform { "acknowledged inform" } else { "trap" }, args.to);
+    check_heard(&socket).map_err(|why| failed(to, why))?;
+    sent(args.count, if args.inform { "acknowledged inform" } else { "trap" }, to);
     Ok(())
 }
 

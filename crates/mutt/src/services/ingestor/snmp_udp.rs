@@ -152,10 +152,9 @@ fn decoder(
         let known = communities.is_empty()
             || decoded.community.is_some_and(|c| communities.iter().any(|known| c.matches(known)));
         if !known {
-            if ingest.may_warn(&ingest.warned_community) {
-                if door.told.is_news(peer.ip(), ingest.clock.monotonic()) {
-                    tracing::warn!(code = %codes::INGEST_COMMUNITY, %peer, "a datagram with an unknown community was dropped: add it to ingestor.snmp.communities, or mend the sender; its next ones are only counted for a minute");
-                }
+            // For each sender, so that one of them cannot hide the others.
+            if door.told.is_news(peer.ip(), ingest.clock.monotonic()) {
+                tracing::warn!(code = %codes::INGEST_COMMUNITY, %peer, "a datagram with an unknown community was dropped: add it to ingestor.snmp.communities, or mend the sender; its next ones are only counted for a minute");
             }
             ingest.dropped(metrics, "community", 1);
             return;

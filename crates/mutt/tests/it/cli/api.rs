@@ -131,10 +131,16 @@ fn rules_are_exported_as_a_file_that_can_be_imported() {
     assert!(said.out.contains("[[rules]]") && said.out.contains("lab1"), "{}", said.out);
     let place = Place::new();
     let file = place.write("rules.toml", &said.out);
+    let import = ["rules", "import", &file, "--reason", "review"];
+    let (said, _) = against(&import, &in_force);
+    assert_eq!(said.exit, 0, "{said:?}");
+    assert!(said.err.contains("0 rules created, 0 replaced, 1 unchanged"), "{said:?}");
+    let other = rules.replace("\"priority\":10", "\"priority\":11");
     let mut answers = in_force.to_vec();
+    answers[0].1 = &other;
     answers.push((200, "{}"));
-    let (said, seen) = against(&["rules", "import", &file, "--reason", "review"], &answers);
+    let (said, seen) = against(&import, &answers);
     assert_eq!(said.exit, 0, "{said:?}");
     assert!(seen[3].starts_with("PUT /api/v2/rules/7 "), "{}", seen[3]);
-    assert!(said.err.contains("0 rules created, 1 replaced"), "{said:?}");
+    assert!(said.err.contains("0 rules created, 1 replaced, 0 unchanged"), "{said:?}");
 }

@@ -30,6 +30,28 @@ fn syslog_goes_out_in_both_forms() {
 }
 
 #[test]
+fn the_program_that_runs_here_is_found() {
+    let place = Place::new();
+    let bind = || UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (syslog, traps) = (bind(), bind());
+    let port = |socket: &UdpSocket| socket.local_addr().unwrap().port();
+    std::fs::create_dir(place.path("mutt-data")).unwrap();
+    let text = format!(
+        "{{\"syslog_udp\":[\"0.0.0.0:{}\"],\"snmp_udp\":[\"127.0.0.1:{}\"]}}",
+        port(&syslog),
+        port(&traps)
+    );
+    place.write("mutt-data/listeners.json", &text);
+    let said = place.run(&["send", "syslog", "x"]);
+    assert_eq!(said.exit, 0, "{said:?}");
+    assert!(said.err.contains(&format!("to 127.0.0.1:{}", port(&syslog))), "{said:?}");
+    assert!(datagram(&syslog).ends_with(b" x"));
+    let said = place.run(&["send", "trap"]);
+    assert_eq!(said.exit, 0, "{said:?}");
+    assert_eq!(datagram(&traps)[0], 0x30);
+}
+
+#[test]
 fn tcp_is_octet_counted_and_counts() {
     let place = Place::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
