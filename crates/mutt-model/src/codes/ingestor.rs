@@ -35,7 +35,7 @@ super::codes! { INGESTOR:
         means "The address and port named in the message are in use or may not be bound. The service does not start.",
         causes ["another program (rsyslogd, snmptrapd) holds the port", "a port below 1024 without the capability"],
         check ["muttctl doctor"],
-        fix ["Stop the program that holds the port or choose another port in the configuration."];
+        fix ["Mend what the message names: free the port, choose another one, or give the right to ports below 1024 (CAP_NET_BIND_SERVICE)."];
     INGEST_RCVBUF = "MUTT-I008", "The kernel refused the receive buffer",
         means "The UDP receive buffer is smaller than asked for; bursts may be dropped by the kernel (counted per socket).",
         causes ["net.core.rmem_max is small and the service has no CAP_NET_ADMIN"],

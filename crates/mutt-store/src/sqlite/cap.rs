@@ -13,8 +13,9 @@ use crate::store::StoreError;
 const EVERY: u64 = 10_000;
 /// Audit rows written between two looks at the table of unhandled shapes.
 const EVICT_EVERY: u64 = 20_000;
-/// Rows removed in one transaction at most: commits wait for it.
-const CHUNK: i64 = 10_000;
+/// Rows removed in one transaction at most: commits wait for it. Large ones write each index page of
+/// a host once for many of its rows.
+const CHUNK: i64 = 25_000;
 /// A row with its part of the indexes is taken to be of this size, where none can be measured.
 const ROW_BYTES: u64 = 1_024;
 

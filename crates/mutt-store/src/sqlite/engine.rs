@@ -283,61 +283,57 @@ fn in_snapshot<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
     use std::time::Duration;
 
-    use super::super::backup::snapshot;
     use super::*;
     use crate::store::{DeliveryStore as _, RuleStore as _, UpkeepStore as _};
 
-    fn store(dir: &Path) -> Arc<SqliteStore> {
-        let store = SqliteStore::open(&dir.join("store.db"), SqliteOptions::default()).unwrap();
-        Arc::new(store)
+    fn store(dir: &Path) -> SqliteStore {
+        SqliteStore::open(&dir.join("store.db"), SqliteOptions::default()).unwrap()
+    }
+
+    /// Work that is over when the sender is dropped.
+    fn waiting() -> (SyncSender<()>, Arc<Mutex<Receiver<()>>>) {
+        let (over, waiting) = sync_channel(1);
+        (over, Arc::new(Mutex::new(waiting)))
     }
 
     #[tokio::test]
     async fn short_queries_do_not_wait_behind_searches() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
-        let (over, waiting) = std::sync::mpsc::channel::<()>();
-        let waiting = Arc::new(Mutex::new(waiting));
-        let searches: Vec<_> = (0..5)
-            .map(|_| {
-                let (store, waiting) = (Arc::clone(&store), Arc::clone(&waiting));
-                tokio::spawn(async move {
-                    let long = move |_: &Connection| {
-                        let _ = held(&waiting).recv();
-                        Ok(())
-                    };
-                    store.search("search", long).await
-                })
-            })
-            .collect();
+        let (over, waiting) = waiting();
+        let search = || {
+            let waiting = Arc::clone(&waiting);
+            store.search("search", move |_| Ok(held(&waiting).recv().is_err()))
+        };
         let quick = async {
             store.lanes().await.unwrap();
-            store.rule_set_version().await.unwrap()
+            let version = store.rule_set_version().await.unwrap();
+            drop(over);
+            version
         };
-        assert_eq!(tokio::time::timeout(Duration::from_secs(60), quick).await.unwrap(), 0);
-        drop(over);
-        for search in searches {
-            search.await.unwrap().unwrap();
-        }
+        let all = async { tokio::join!(search(), search(), search(), quick) };
+        let done = tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
+        assert!(done.0.unwrap() && done.1.unwrap() && done.2.unwrap());
     }
 
     #[tokio::test]
     async fn a_backup_is_verified_while_the_writer_is_busy() {
         let dir = tempfile::tempdir().unwrap();
-        let (path, copy) = (dir.path().join("store.db"), dir.path().join("copy.db"));
         let store = store(dir.path());
-        snapshot(&path, &copy, &|_, _| ()).unwrap();
+        let copy = dir.path().join("copy.db");
         std::fs::write(&copy, b"no database").unwrap();
-        let (over, waiting) = std::sync::mpsc::channel::<()>();
-        let busy = tokio::spawn({
-            let store = Arc::clone(&store);
-            async move { store.on_writer("work", move |_| Ok(waiting.recv().is_err())).await }
-        });
-        let refused = tokio::time::timeout(Duration::from_secs(60), store.restore(&copy));
-        assert!(matches!(refused.await.unwrap(), Err(StoreError::Data(_))));
-        drop(over);
-        assert!(busy.await.unwrap().unwrap());
+        let (over, waiting) = waiting();
+        let busy = store.on_writer("work", move |_| Ok(held(&waiting).recv().is_err()));
+        let refused = async {
+            let refused = store.restore(&copy).await;
+            drop(over);
+            refused
+        };
+        let both = async { tokio::join!(busy, refused) };
+        let (busy, refused) = tokio::time::timeout(Duration::from_secs(60), both).await.unwrap();
+        assert!(busy.unwrap() && matches!(refused, Err(StoreError::Data(_))));
     }
 }

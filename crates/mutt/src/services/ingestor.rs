@@ -3,12 +3,13 @@
 
 pub mod batcher;
 pub mod http;
+pub mod pipeline;
 pub mod snmp_udp;
 pub mod syslog_tcp;
 pub mod syslog_udp;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mutt_model::metrics as names;
@@ -39,6 +40,8 @@ pub struct Ingest {
     board: Arc<HealthBoard>,
     /// When too many connections were last told of; see [`Ingest::may_warn`].
     pub warned_connections: AtomicU64,
+    /// Bytes that connections have read ahead of appends on their way; see [`pipeline`].
+    pub ahead: AtomicUsize,
     /// Says "full" once and "room again" once, not for every batch.
     full: std::sync::atomic::AtomicBool,
 }
@@ -117,6 +120,7 @@ impl Ingest {
         board.set(Service::Ingestor, true, "running");
         Self {
             board,
+            ahead: AtomicUsize::new(0),
             warned_connections: AtomicU64::new(0),
             queue,
             clock,

@@ -133,6 +133,8 @@ async fn a_backup_is_one_whole_file_and_restores_stopped_and_running() {
     let (done, all) = *seen.lock().unwrap();
     assert!(done == all && all > 0, "{done} of {all}");
     verify(&copy).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::mode(&copy.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "a backup is its owner's only");
     let twice = store.backup(&copy, Box::new(|_, _| ())).await;
     assert!(matches!(twice, Err(StoreError::Conflict(_))), "never over an existing file");
     commit_plain(&store, &["after"]).await;

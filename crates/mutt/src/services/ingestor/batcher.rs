@@ -101,28 +101,6 @@ impl Batcher {
         collected
     }
 
-    /// Appends what was collected, and tries again until it is durable or `stop` says that there is
-    /// no time left: for senders that can be made to wait. `false` when it is not durable.
-    pub async fn flush_or_wait(&mut self, stop: &tokio_util::sync::CancellationToken) -> bool {
-        if self.is_empty() {
-            return true;
-        }
-        let collected = self.take();
-        loop {
-            if self.ingest.append(collected.batches.clone()).await.is_ok() {
-                self.stored(&collected);
-                return true;
-            }
-            tokio::select! {
-                () = stop.cancelled() => {
-                    self.ingest.dropped(&self.listener, "not_durable", collected.events);
-                    return false;
-                }
-                () = tokio::time::sleep(super::APPEND_PAUSE) => {}
-            }
-        }
-    }
-
     /// Appends what was collected, or drops and counts it: for senders that cannot be made to wait.
     /// `false` when it was dropped.
     pub async fn flush_or_drop(&mut self) -> bool {
@@ -162,6 +140,18 @@ pub struct Collected {
     pub bytes: u64,
     /// Events by parse status.
     pub parse: [u64; 3],
+}
+
+impl Collected {
+    /// Adds what was collected after this.
+    pub fn add(&mut self, more: Self) {
+        self.batches.extend(more.batches);
+        self.events += more.events;
+        self.bytes += more.bytes;
+        for (sum, part) in self.parse.iter_mut().zip(more.parse) {
+            *sum += part;
+        }
+    }
 }
 
 /// The shard of a host: FNV-1a over its lower-case name. Fixed for ever: order within a host depends

@@ -2,11 +2,12 @@
 //! connection is no longer read, so that the sender holds back. Nothing is told to the sender.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use mutt_model::ParseStatus;
+use mutt_model::{Clock, ParseStatus, Timestamp};
 use mutt_wire::syslog::framing::{FrameOutcome, Framer, NOTE_CUT};
 use mutt_wire::{Frame, syslog};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -14,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::batcher::Batcher;
+use super::pipeline::Pipeline;
 use super::syslog_udp::pause;
 use super::{Ingest, ListenerMetrics};
 use crate::net::http::{ACCEPT_PAUSE, stop_listening};
@@ -100,41 +101,36 @@ fn admit(
         }
         return;
     }
-    let connection = Connection::new(Arc::clone(ingest), metrics.clone(), limits.clone(), peer);
+    let connection = Connection::new(ingest, metrics, limits.clone(), peer);
     connections.spawn(connection.run(stream, stop.clone()));
 }
 
 /// One sender.
+#[derive(Debug)]
 pub struct Connection {
-    ingest: Arc<Ingest>,
     limits: Limits,
-    batcher: Batcher,
+    clock: Clock,
+    pipeline: Pipeline,
     framer: Framer,
     peer: String,
     buffer: Vec<u8>,
     filled: usize,
 }
 
-impl std::fmt::Debug for Connection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Connection({})", self.peer)
-    }
-}
-
 impl Connection {
     /// A connection from `peer` that has sent nothing yet.
     #[must_use]
     pub fn new(
-        ingest: Arc<Ingest>,
-        metrics: ListenerMetrics,
+        ingest: &Arc<Ingest>,
+        metrics: &ListenerMetrics,
         limits: Limits,
         peer: SocketAddr,
     ) -> Self {
         let framer = Framer::new(limits.max_message);
         let buffer = vec![0; READ_BUFFER.max(framer.buffer_needed())];
         Self {
-            batcher: Batcher::new(&ingest, &metrics),
-            ingest,
+            pipeline: Pipeline::new(ingest, metrics),
+            clock: ingest.clock.clone(),
             limits,
             framer,
             peer: peer.to_string(),
@@ -148,77 +144,70 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
+        let idle = self.limits.idle_timeout;
+        self.read(&mut stream, idle, &stop).await;
+        if stop.is_cancelled() {
+            // Tell the sender that nothing more is read, and read what it sent before it noticed.
+            let _ = stream.shutdown().await;
+            let late = CancellationToken::new();
+            tokio::join!(
+                async {
+                    tokio::select! {
+                        () = tokio::time::sleep(HALF_CLOSE_WAIT) => late.cancel(),
+                        () = late.cancelled() => {}
+                    }
+                },
+                async {
+                    self.read(&mut stream, idle, &late).await;
+                    late.cancel();
+                }
+            );
+        }
+        self.end();
+        self.pipeline.settle(&stop).await;
+    }
+
+    /// Reads until the sender ends, is idle too long, or `stop`; what was read is taken whole in each
+    /// case. When the queue does not keep up, the sender is not read.
+    async fn read<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
+        idle: Duration,
+        stop: &CancellationToken,
+    ) {
         loop {
-            let wait = self.batcher.may_wait();
+            let (wait, has_room) = (self.pipeline.may_wait(), self.pipeline.has_room());
             let read = tokio::select! {
-                () = stop.cancelled() => break,
+                biased;
+                () = stop.cancelled() => return,
+                _ = self.pipeline.progress() => continue,
                 () = pause(wait) => {
-                    self.batcher.flush_or_wait(&stop).await;
+                    self.pipeline.close();
                     continue;
                 }
-                read = tokio::time::timeout(
-                    self.limits.idle_timeout,
-                    stream.read(&mut self.buffer[self.filled..]),
-                ) => read,
+                read = tokio::time::timeout(idle, stream.read(&mut self.buffer[self.filled..])), if has_room => read,
             };
             match read {
-                Ok(Ok(0)) | Err(_) | Ok(Err(_)) => return self.end(&stop).await,
-                Ok(Ok(count)) => self.take(count, &stop).await,
-            }
-        }
-        // Tell the sender that nothing more is read, and read what it sent before it noticed.
-        let _ = stream.shutdown().await;
-        let late = CancellationToken::new();
-        tokio::join!(
-            async {
-                tokio::select! {
-                    () = tokio::time::sleep(HALF_CLOSE_WAIT) => late.cancel(),
-                    () = late.cancelled() => {}
-                }
-            },
-            async {
-                self.drain(&mut stream, &late).await;
-                late.cancel();
-            }
-        );
-        self.end(&stop).await;
-    }
-
-    /// Reads until the sender ends or it is too late; what was read is taken whole in each case.
-    async fn drain<S: AsyncRead + Unpin>(&mut self, stream: &mut S, late: &CancellationToken) {
-        loop {
-            let read = tokio::select! {
-                () = late.cancelled() => return,
-                read = stream.read(&mut self.buffer[self.filled..]) => read,
-            };
-            match read {
-                Ok(0) | Err(_) => return,
-                Ok(count) => self.take(count, late).await,
+                Ok(Ok(0)) | Err(_) | Ok(Err(_)) => return,
+                Ok(Ok(count)) => self.take(count),
             }
         }
     }
 
-    /// Frames, decodes and appends what was read; keeps the incomplete rest.
-    async fn take(&mut self, count: usize, stop: &CancellationToken) {
+    /// Frames and decodes what was read; keeps the incomplete rest.
+    fn take(&mut self, count: usize) {
         self.filled += count;
-        let received_at = self.ingest.clock.wall();
+        let received_at = self.clock.wall();
         let mut start = 0;
         loop {
             match self.framer.next(&self.buffer[start..self.filled]) {
                 FrameOutcome::NeedMore => break,
                 FrameOutcome::Skip { consumed } => start += consumed,
                 FrameOutcome::Frame { range, consumed, cut } => {
-                    let raw = &self.buffer[start + range.start..start + range.end];
-                    let id = self.batcher.id(received_at);
-                    let frame = Frame { id, received_at, listener: NAME, peer: &self.peer, raw };
-                    let mut event = syslog::decode(frame, &self.limits.options);
-                    if cut {
-                        event.note(ParseStatus::Partial, NOTE_CUT);
-                    }
-                    self.batcher.push(&event);
+                    self.event(start + range.start..start + range.end, cut, received_at);
                     start += consumed;
-                    if self.batcher.is_full() {
-                        self.batcher.flush_or_wait(stop).await;
+                    if self.pipeline.batcher.is_full() {
+                        self.pipeline.close();
                     }
                 }
             }
@@ -227,21 +216,25 @@ impl Connection {
         self.filled -= start;
     }
 
+    fn event(&mut self, range: Range<usize>, cut: bool, received_at: Timestamp) {
+        let raw = &self.buffer[range];
+        let id = self.pipeline.batcher.id(received_at);
+        let frame = Frame { id, received_at, listener: NAME, peer: &self.peer, raw };
+        let mut event = syslog::decode(frame, &self.limits.options);
+        if cut {
+            event.note(ParseStatus::Partial, NOTE_CUT);
+        }
+        self.pipeline.batcher.push(&event);
+    }
+
     /// The stream has ended: a message without its trailer is a message.
-    async fn end(mut self, stop: &CancellationToken) {
+    fn end(&mut self) {
         if let FrameOutcome::Frame { range, cut, .. } =
             self.framer.finish(&self.buffer[..self.filled])
         {
-            let received_at = self.ingest.clock.wall();
-            let id = self.batcher.id(received_at);
-            let raw = &self.buffer[range];
-            let frame = Frame { id, received_at, listener: NAME, peer: &self.peer, raw };
-            let mut event = syslog::decode(frame, &self.limits.options);
-            if cut {
-                event.note(ParseStatus::Partial, NOTE_CUT);
-            }
-            self.batcher.push(&event);
+            let received_at = self.clock.wall();
+            self.event(range, cut, received_at);
         }
-        self.batcher.flush_or_wait(stop).await;
+        self.filled = 0;
     }
 }

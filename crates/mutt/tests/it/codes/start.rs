@@ -47,6 +47,18 @@ fn a_store_that_cannot_be_opened_is_named() {
 }
 
 #[test]
+fn an_event_queue_that_cannot_be_opened_is_named() {
+    let setup = Setup::new();
+    let queue = setup.data_dir().join("queue");
+    std::fs::create_dir_all(setup.data_dir()).unwrap();
+    std::fs::write(&queue, "a file where the folder should be").unwrap();
+    let mut process = setup.spawn(None);
+    assert_eq!(process.wait().code(), Some(1), "{}", process.log());
+    let log = process.log();
+    assert!(log.contains("MUTT-S004") && log.contains(&queue.display().to_string()), "{log}");
+}
+
+#[test]
 fn a_data_dir_that_cannot_be_made_is_named() {
     let mut setup = Setup::new();
     let file = setup.folder().join("file");
