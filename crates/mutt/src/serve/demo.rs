@@ -27,14 +27,14 @@ const LINES: [(&str, &str); 6] = [
     ("<189>", "demo-edge-r1 %SYS-5-CONFIG_I: Configured from console by demo on vty0"),
     (
         "<187>",
-        "demo-core-r2 rpd[1234]: bgp_peer_down: BGP peer 192.0.2.{n} (External AS 64512) changed state from Established to Idle",
+        "demo-core-r2 rpd[1234]: RPD_BGP_NEIGHBOR_STATE_CHANGED: BGP peer 192.0.2.{n} (External AS 64512) changed state from Established to Idle (event HoldTime)",
     ),
     (
         "<190>",
         "demo-fw-1 sshd[77]: Accepted publickey for demo from 198.51.100.{n} port 52211 ssh2",
     ),
     ("<189>", "demo-edge-r1 %LINK-3-UPDOWN: Interface GigabitEthernet0/{n}, changed state to up"),
-    ("<188>", "demo-core-r2 chassisd[9]: CHASSISD_FAN: fan tray {n} speed is low"),
+    ("<188>", "demo-core-r2 chassisd[9]: CHASSISD_FAN: Fan tray {n} failed"),
 ];
 
 /// Starts the receiver and adds it as a sink.
