@@ -9,7 +9,7 @@
 #![expect(clippy::disallowed_methods, reason = "a load generator lives by the real clock")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -137,6 +137,9 @@ fn send(plan: &Plan, number: usize, start: Instant) -> u64 {
         eprintln!("load: {} does not accept", plan.address);
         return 0;
     };
+    if stream.set_write_timeout(Some(Duration::from_millis(200))).is_err() {
+        return 0;
+    }
     let block = block(plan, number);
     let length = block.len() / BLOCK;
     let end = start + Duration::from_secs(plan.seconds);
@@ -152,7 +155,7 @@ fn send(plan: &Plan, number: usize, start: Instant) -> u64 {
     while Instant::now() < end && (most == 0 || written < most) {
         let from = (usize::try_from(written).unwrap_or(0) % BLOCK) * length;
         let lines = step.min((block.len() - from) / length);
-        if stream.write_all(&block[from..from + lines * length]).is_err() {
+        if !write_until(&mut stream, &block[from..from + lines * length], end) {
             break;
         }
         written += lines as u64;
@@ -164,6 +167,23 @@ fn send(plan: &Plan, number: usize, start: Instant) -> u64 {
         }
     }
     written
+}
+
+/// Writes whole lines; a peer that no longer reads ends the load when its time is over.
+fn write_until(stream: &mut TcpStream, mut bytes: &[u8], end: Instant) -> bool {
+    while !bytes.is_empty() {
+        match stream.write(bytes) {
+            Ok(0) => return false,
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                if Instant::now() >= end {
+                    return false;
+                }
+            }
+            Err(_) => return false,
+        }
+    }
+    true
 }
 
 /// User and system time of this process, from `/proc/self/stat` in ticks of 10 ms.
