@@ -29,7 +29,8 @@ use engine::Engine;
 /// How the embedded store is run.
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
-    /// `store.max_bytes`: above it the oldest audit rows go, unhandled first.
+    /// `store.max_bytes`: above it the oldest rows go: unhandled events, deliveries that are over,
+    /// handled events, dead deliveries.
     pub max_bytes: u64,
     /// Reading threads; one of them is kept for short queries.
     pub readers: usize,

@@ -213,7 +213,8 @@ pub trait DeliveryStore: Send + Sync {
 
     /// Leases deliveries that may be tried now: pending, due, and the first unfinished one of their
     /// key, in order of `seq`, at most `limit`. In a held lane nothing but, once a probe was asked
-    /// for, its first delivery. `coalesce`: while the limiter holds back, waiting repeats of a key
+    /// for, its first delivery (while nothing can leave, repeats of an alert wait as one; they are
+    /// counted as made and suppressed). `coalesce`: while the limiter holds back, waiting repeats of a key
     /// become one. A clear whose problem is dead, and (with `coalesce`) a pair that never left, are
     /// suppressed here.
     ///
@@ -290,7 +291,8 @@ pub trait DeliveryStore: Send + Sync {
     /// [`StoreError::Transient`].
     async fn ask_probe(&self, sink: &str) -> Result<(), StoreError>;
 
-    /// Makes dead deliveries pending again, for the same id. Without `force` one that is older than
+    /// Makes dead deliveries pending again, for the same id; a clear that was suppressed because its
+    /// problem was dead comes with it. Without `force` one that is older than
     /// what its key has delivered since is refused (single) or passed over (filter).
     /// Returns how many were replayed and how many passed over.
     ///
@@ -689,7 +691,7 @@ pub struct Upkeep {
     pub redriven: u64,
     /// Rows removed by retention, by table.
     pub removed: BTreeMap<String, u64>,
-    /// Rows removed early because of the cap.
+    /// Rows removed early because of the cap since the last round, also between rounds.
     pub removed_by_cap: u64,
 }
 
@@ -729,7 +731,8 @@ pub trait UpkeepStore: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Puts a backup in the place of the whole store, while running, in one transaction; commits wait
-    /// meanwhile. What was counted of events is carried over.
+    /// meanwhile, but not while it is verified. What was counted of events and the generations of the
+    /// shards are carried over.
     ///
     /// # Errors
     ///

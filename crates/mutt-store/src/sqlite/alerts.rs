@@ -1,6 +1,7 @@
 //! The book of alerts inside one transaction: changes applied in event order in memory, each alert
 //! read once and written once, and the deliveries that each change makes.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use mutt_model::alert::{Alert, AlertState, ClearedBy, SinkRoute, Transition};
@@ -167,11 +168,6 @@ impl<'a> Book<'a> {
         }
         let body = serde_json::to_string(alert)?;
         for (sink, kind) in kinds {
-            let blocked = match self.blocked.get(sink) {
-                Some(blocked) => *blocked,
-                None => lanes::is_blocked(self.conn, sink)?,
-            };
-            self.blocked.insert(sink, blocked);
             let new = NewDelivery {
                 seq: self.totals.delivery_seq + 1,
                 id: self.ids.next(self.now),
@@ -183,15 +179,24 @@ impl<'a> Book<'a> {
                 event_id,
                 alert: &body,
             };
-            let made = self.made.entry(sink).or_default();
-            if blocked && deliveries::join_waiting(self.conn, &new)? {
-                made.joined += 1;
-                continue;
-            }
-            self.totals.delivery_seq = new.seq;
-            deliveries::insert(self.conn, &new)?;
-            made.waiting += 1;
+            self.deliver(sink, &new)?;
         }
+        Ok(())
+    }
+
+    fn deliver(&mut self, sink: &'a str, new: &NewDelivery<'_>) -> Result<(), StoreError> {
+        let blocked = match self.blocked.entry(sink) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => *unknown.insert(lanes::is_blocked(self.conn, sink)?),
+        };
+        let made = self.made.entry(sink).or_default();
+        if blocked && deliveries::join_waiting(self.conn, new)? {
+            made.joined += 1;
+            return Ok(());
+        }
+        self.totals.delivery_seq = new.seq;
+        deliveries::insert(self.conn, new)?;
+        made.waiting += 1;
         Ok(())
     }
 

@@ -223,7 +223,7 @@ impl Before {
 }
 
 impl SqliteStore {
-    /// Restores a backup while running: it is verified, then its pages replace the store's own in one
+    /// Restores a backup while running: it is verified aside, then its pages replace the store's own in one
     /// transaction on the writing thread. Readers see the old store until then. Sink leases are
     /// forgotten; what was counted of events is carried over, so that the ledger still balances.
     ///

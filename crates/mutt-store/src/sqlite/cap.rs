@@ -57,7 +57,7 @@ pub(super) fn keep(writer: &mut Writer) -> Result<(), StoreError> {
     }
     let mut left = written.saturating_add(written / 4);
     while left > 0 {
-        let removed = writer.transaction(step)?;
+        let removed = step(writer)?;
         if removed == 0 {
             break;
         }
@@ -66,15 +66,15 @@ pub(super) fn keep(writer: &mut Writer) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// One transaction's part of what is above the cap; 0 when nothing is.
+/// Removes one transaction's part of what is above the cap; 0 when nothing is.
 pub(super) fn step(writer: &mut Writer) -> Result<u64, StoreError> {
     let used = used_bytes(&writer.conn)?;
     let over = used.saturating_sub(writer.cap.max_bytes);
     if over == 0 {
         return Ok(0);
     }
-    let row = row_bytes(&writer.conn, used)?;
-    let removed = remove_oldest(&writer.conn, signed(over / row + 1).min(CHUNK))?;
+    let rows = signed(over / row_bytes(&writer.conn, used)? + 1).min(CHUNK);
+    let removed = writer.transaction(|w| remove_oldest(&w.conn, rows))?;
     writer.cap.removed += removed;
     Ok(removed)
 }

@@ -213,7 +213,7 @@ impl UpkeepStore for SqliteStore {
             let removed = self
                 .on_writer("keep the cap", move |w| {
                     w.cap.max_bytes = max_bytes;
-                    w.transaction(cap::step)
+                    cap::step(w)
                 })
                 .await?;
             if removed == 0 {

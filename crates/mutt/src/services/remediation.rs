@@ -9,9 +9,7 @@ use mutt_model::delivery::{DeadReason, DeliveryState, HeldBy, Lane};
 use mutt_model::metrics as names;
 use mutt_model::rule::RuleAction;
 use mutt_model::{Clock, Severity, Timestamp, codes};
-use mutt_store::store::{
-    Actor, CommitPolicy, DeliveryQuery, ReplayFilter, RetentionPolicy, Store, StoreError,
-};
+use mutt_store::store::{Actor, CommitPolicy, ReplayFilter, RetentionPolicy, Store, StoreError};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::Notify;
@@ -129,7 +127,7 @@ impl Remediation {
             self.tell_of_hold(lane, memory).await?;
             self.redrive(lane).await?;
         }
-        self.count_dead(&lanes, memory).await?;
+        self.count_dead(memory).await?;
         self.retain(memory).await
     }
 
@@ -223,27 +221,16 @@ impl Remediation {
         Ok(())
     }
 
-    async fn count_dead(&self, lanes: &[Lane], memory: &mut Memory) -> Result<(), StoreError> {
-        let dead: u64 = lanes.iter().map(|lane| lane.dead).sum();
-        let mut expired = 0;
-        if dead > 0 {
-            let query =
-                DeliveryQuery { state: Some(DeliveryState::Dead), ..DeliveryQuery::default() };
-            let page = self.store.deliveries(&query, mutt_store::store::PAGE_MAX, None).await?;
-            let is_expired =
-                |reason: &Option<String>| reason.as_deref() == Some(DeadReason::Expired.name());
-            expired = page.items.iter().filter(|d| is_expired(&d.reason)).count() as u64;
-        }
-        let refused = dead.saturating_sub(expired);
-        if refused > memory.refused_seen {
-            self.metrics.poison.inc_by(refused - memory.refused_seen);
-        }
+    async fn count_dead(&self, memory: &mut Memory) -> Result<(), StoreError> {
+        let dead = self.store.dead_by_reason().await?;
+        let of = |reason: DeadReason| dead.get(reason.name()).copied().unwrap_or(0);
+        let refused = of(DeadReason::Refused);
+        self.metrics.poison.inc_by(refused.saturating_sub(memory.refused_seen));
         memory.refused_seen = refused;
-        let gauge = |name: &str, value: u64| {
-            self.metrics.dead.get_or_create(&vec![("dlq_name", name.to_owned())]).set(value as f64);
-        };
-        gauge("expired", expired);
-        gauge("refused", refused);
+        for reason in [DeadReason::Expired, DeadReason::Refused] {
+            let labels = vec![("dlq_name", reason.name().to_owned())];
+            self.metrics.dead.get_or_create(&labels).set(of(reason) as f64);
+        }
         Ok(())
     }
 
