@@ -30,3 +30,5 @@ mod reload;
 mod support;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod tls;
