@@ -33,6 +33,18 @@ pub const BOUNDS: &[Bound] = &[
         met: "The batch is appended and the next one begins.",
     },
     Bound {
+        name: "AHEAD_BATCHES_MAX",
+        value: || crate::services::ingestor::pipeline::AHEAD_BATCHES_MAX.to_string(),
+        what: "Batches that one TCP connection has read ahead of an append on its way.",
+        met: "The connection is not read until the append is durable; the sender holds back.",
+    },
+    Bound {
+        name: "AHEAD_BYTES_MAX",
+        value: || size(crate::services::ingestor::pipeline::AHEAD_BYTES_MAX),
+        what: "Bytes that all TCP connections together have read ahead.",
+        met: "Each connection may still have one batch; otherwise it is not read.",
+    },
+    Bound {
         name: "BATCH_AGE_MAX",
         value: || mutt_model::amount::format_duration(mutt_model::batch::BATCH_AGE_MAX),
         what: "How long a batch waits for more events.",
