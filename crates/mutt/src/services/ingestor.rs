@@ -7,6 +7,7 @@ pub mod pipeline;
 pub mod snmp_udp;
 pub mod syslog_tcp;
 pub mod syslog_udp;
+pub mod told;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -18,15 +19,13 @@ use mutt_store::queue::{EventQueue, QueueError};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
+use self::told::Told;
 use crate::health::HealthBoard;
 use crate::services::Service;
 use crate::telemetry::metrics::{Counters, Gauges, ServiceMetrics, raise_to};
 
 /// Pause before an append is tried again when the queue is full or its disk fails.
 pub const APPEND_PAUSE: Duration = Duration::from_millis(100);
-
-/// A warning that any peer can provoke is logged once in this time.
-pub const WARNING_PERIOD: Duration = Duration::from_secs(10);
 
 /// What all listeners share.
 #[derive(Debug)]
@@ -38,8 +37,8 @@ pub struct Ingest {
     /// What is counted.
     pub metrics: IngestMetrics,
     board: Arc<HealthBoard>,
-    /// When too many connections were last told of; see [`Ingest::may_warn`].
-    pub warned_connections: AtomicU64,
+    /// Senders whose connection was one too many.
+    pub refused: Told,
     /// Bytes that connections have read ahead of appends on their way; see [`pipeline`].
     pub ahead: AtomicUsize,
     /// Says "full" once and "room again" once, not for every batch.
@@ -121,7 +120,7 @@ impl Ingest {
         Self {
             board,
             ahead: AtomicUsize::new(0),
-            warned_connections: AtomicU64::new(0),
+            refused: Told::default(),
             queue,
             clock,
             metrics: IngestMetrics::new(metrics),
@@ -155,15 +154,6 @@ impl Ingest {
         let labels = vec![("listener", listener.name.to_owned()), ("reason", reason.to_owned())];
         listener.dropped.get_or_create(&labels).inc_by(events);
         self.queue.count_dropped(reason, events);
-    }
-
-    /// Whether a warning that any peer can provoke may be logged again: once in [`WARNING_PERIOD`].
-    /// What it warns of is counted each time.
-    pub fn may_warn(&self, last: &AtomicU64) -> bool {
-        let now = u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX).max(1);
-        let before = last.load(Ordering::Relaxed);
-        let due = before == 0 || now.saturating_sub(before) >= WARNING_PERIOD.as_millis() as u64;
-        due && last.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Appends once. The error is logged once until it is over.

@@ -1,9 +1,8 @@
 //! SNMP traps and informs over UDP. An inform is answered after its event is durable, from the
 //! address that was asked; a repeat of it is recognised in the store's commit.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -14,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::batcher::Batcher;
 use super::syslog_udp::{DRAIN_WAIT, pause};
+use super::told::Told;
 use super::{Ingest, ListenerMetrics};
 use crate::net::udp::{Listener, Room};
 
@@ -36,34 +36,6 @@ pub struct Door {
     pub told: Arc<Told>,
     /// `ingestor.dedup_window_informs`
     pub dedup_window: Duration,
-}
-
-/// An address is told of again after this time.
-pub const TELL_PERIOD: Duration = Duration::from_secs(60);
-/// Addresses remembered at one time; more at once are only counted.
-pub const TOLD_MAX: usize = 1_024;
-
-/// Who was told of lately, so that one device cannot fill the log.
-#[derive(Debug, Default)]
-pub struct Told(Mutex<HashMap<IpAddr, Duration>>);
-
-impl Told {
-    /// Whether this address was not told of for a while; notes it.
-    fn is_news(&self, peer: IpAddr, now: Duration) -> bool {
-        let Ok(mut told) = self.0.lock() else { return false };
-        let lately = |at: &Duration| now.saturating_sub(*at) < TELL_PERIOD;
-        if told.get(&peer).is_some_and(lately) {
-            return false;
-        }
-        if told.len() >= TOLD_MAX {
-            told.retain(|_, at| lately(at));
-        }
-        let is_news = told.len() < TOLD_MAX;
-        if is_news {
-            told.insert(peer, now);
-        }
-        is_news
-    }
 }
 
 /// Reads one socket until `stop`, then what the kernel still holds.
@@ -178,22 +150,4 @@ fn dedup_key(
     keep_until: mutt_model::Timestamp,
 ) -> DedupKey {
     super::http::digest_key(&[b"inform", peer.as_bytes(), community, pdu], keep_until)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_told_of_once_in_a_while_and_many_do_not_fill_the_memory() {
-        let told = Told::default();
-        let at = |n: u32| IpAddr::from(n.to_be_bytes());
-        let secs = Duration::from_secs;
-        assert!(told.is_news(at(1), secs(0)));
-        assert!(!told.is_news(at(1), secs(59)));
-        assert!(told.is_news(at(1), secs(60)));
-        let news = (2..5_000).filter(|n| told.is_news(at(*n), secs(61))).count();
-        assert_eq!(news, TOLD_MAX - 1);
-        assert!(told.is_news(at(9_999), secs(200)));
-    }
 }

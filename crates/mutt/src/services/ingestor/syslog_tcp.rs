@@ -96,7 +96,7 @@ fn admit(
 ) {
     if connections.len() >= limits.max_connections {
         ingest.metrics.refused.get_or_create(&vec![("listener", NAME.to_owned())]).inc();
-        if ingest.may_warn(&ingest.warned_connections) {
+        if ingest.refused.is_news(peer.ip(), ingest.clock.monotonic()) {
             tracing::warn!(code = %mutt_model::codes::INGEST_TOO_MANY_CONNECTIONS, %peer, listener = NAME, max = limits.max_connections, "too many connections");
         }
         return;
