@@ -21,5 +21,5 @@ pub mod verdict;
 pub use batch::{Batch, BatchBuilder, BatchError};
 pub use event::{DedupKey, Event, Parse, ParseStatus, Severity, Source};
 pub use id::{Id, IdSource};
-pub use secret::Secret;
+pub use secret::{LiveSecrets, Secret};
 pub use time::{Clock, Timestamp};

@@ -1,6 +1,7 @@
 //! A secret that cannot print itself.
 
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// A secret value: no `Display`, no serialisation, and `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -39,9 +40,42 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Secrets that change while they are used: the current one, then the next one where there is one.
+/// Clones share the same values; whoever connects asks anew and tries them in order.
+#[derive(Clone, Debug, Default)]
+pub struct LiveSecrets(Arc<RwLock<Arc<[Secret]>>>);
+
+impl LiveSecrets {
+    /// With these values.
+    #[must_use]
+    pub fn new(values: Vec<Secret>) -> Self {
+        Self(Arc::new(RwLock::new(values.into())))
+    }
+
+    /// The values in force.
+    #[must_use]
+    pub fn get(&self) -> Arc<[Secret]> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts others in force.
+    pub fn set(&self, values: Vec<Secret>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = values.into();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn live_secrets_are_shared_by_their_clones() {
+        let live = LiveSecrets::new(vec![Secret::new("old")]);
+        let held = live.clone();
+        live.set(vec![Secret::new("old"), Secret::new("new")]);
+        assert_eq!(held.get().len(), 2);
+        assert!(!format!("{held:?}").contains("new"));
+    }
 
     #[test]
     fn a_secret_shows_nothing_of_itself() {

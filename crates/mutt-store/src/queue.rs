@@ -22,6 +22,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mutt_model::{Batch, Timestamp};
 
+use crate::state::EngineState;
+
 /// Why a queue did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
@@ -206,6 +208,11 @@ pub trait EventQueue: Send + Sync + std::fmt::Debug {
 
     /// Adds to the kept drop counters.
     fn count_dropped(&self, reason: &str, events: u64);
+
+    /// Whether the engine answers; an engine of this process always does.
+    fn state(&self) -> EngineState {
+        EngineState::Ready
+    }
 
     /// What is waiting and what was counted.
     fn stats(&self) -> QueueStats;

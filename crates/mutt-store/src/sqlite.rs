@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use mutt_model::Clock;
 
-use crate::store::StoreError;
+use crate::signal::Signals;
+use crate::store::{SignalStore, StoreError};
 
 mod alerts;
 mod audit;
@@ -60,6 +61,7 @@ pub struct SqliteStore {
     engine: Engine,
     path: PathBuf,
     clock: Clock,
+    signals: Signals,
 }
 
 impl SqliteStore {
@@ -72,13 +74,19 @@ impl SqliteStore {
         let (lock, conn) = open::open(path, &options)?;
         let clock = options.clock.clone();
         let engine = Engine::start(lock, conn, path, &options)?;
-        Ok(Self { engine, path: path.to_path_buf(), clock })
+        Ok(Self { engine, path: path.to_path_buf(), clock, signals: Signals::default() })
     }
 
     /// The database file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+impl SignalStore for SqliteStore {
+    fn signals(&self) -> Signals {
+        self.signals.clone()
     }
 }
 

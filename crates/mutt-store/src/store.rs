@@ -15,6 +15,8 @@ use mutt_model::{Batch, Id, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::queue::QueueStats;
+use crate::signal::Signals;
+use crate::state::EngineState;
 
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -747,13 +749,30 @@ pub trait UpkeepStore: Send + Sync {
     async fn close(&self);
 }
 
+/// What a store tells without being asked.
+pub trait SignalStore: Send + Sync {
+    /// Rung when rules, settings or deliveries change: in this process, and with PostgreSQL in others.
+    fn signals(&self) -> Signals;
+
+    /// Whether the engine answers; an engine of this process always does.
+    fn state(&self) -> EngineState {
+        EngineState::Ready
+    }
+}
+
 /// The whole store, as the program holds it.
 pub trait Store:
-    CommitStore + DeliveryStore + RuleStore + ReadStore + UpkeepStore + std::fmt::Debug
+    CommitStore + DeliveryStore + RuleStore + ReadStore + UpkeepStore + SignalStore + std::fmt::Debug
 {
 }
 
 impl<T> Store for T where
-    T: CommitStore + DeliveryStore + RuleStore + ReadStore + UpkeepStore + std::fmt::Debug
+    T: CommitStore
+        + DeliveryStore
+        + RuleStore
+        + ReadStore
+        + UpkeepStore
+        + SignalStore
+        + std::fmt::Debug
 {
 }

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use serde_json::Value;
 
 use super::SqliteStore;
+use super::engine::Writer;
 use super::totals::Totals;
 use crate::store::{Actor, Change, RuleChange, RuleStore, StoreError};
 
@@ -34,7 +35,10 @@ impl RuleStore for SqliteStore {
         now: Timestamp,
     ) -> Result<(RuleSet, Option<i64>), StoreError> {
         let actor = actor.clone();
-        self.write("change the rules", move |writer| apply(&writer.conn, change, &actor, now)).await
+        let apply = move |writer: &mut Writer| apply(&writer.conn, change, &actor, now);
+        let changed = self.write("change the rules", apply).await?;
+        self.signals.rules.ring();
+        Ok(changed)
     }
 }
 
