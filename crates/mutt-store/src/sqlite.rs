@@ -20,6 +20,7 @@ mod open;
 mod read;
 mod replay;
 mod rules;
+mod settings;
 mod take;
 mod totals;
 mod upkeep;
@@ -62,6 +63,7 @@ pub struct SqliteStore {
     path: PathBuf,
     clock: Clock,
     signals: Signals,
+    reports: settings::Reports,
 }
 
 impl SqliteStore {
@@ -74,7 +76,13 @@ impl SqliteStore {
         let (lock, conn) = open::open(path, &options)?;
         let clock = options.clock.clone();
         let engine = Engine::start(lock, conn, path, &options)?;
-        Ok(Self { engine, path: path.to_path_buf(), clock, signals: Signals::default() })
+        Ok(Self {
+            engine,
+            path: path.to_path_buf(),
+            clock,
+            signals: Signals::default(),
+            reports: settings::Reports::default(),
+        })
     }
 
     /// The database file.

@@ -18,6 +18,15 @@ use crate::queue::QueueStats;
 use crate::signal::Signals;
 use crate::state::EngineState;
 
+mod settings;
+
+pub use settings::{
+    Dependency, PROCESS_REPORT_PERIOD, PROCESS_TTL, PROCESSES_MAX, Process, ProcessReport,
+    Recorded, SETTINGS_BYTES_MAX, SETTINGS_VERSIONS_KEPT, SPILL_REMEMBERED, SettingEdit, Settings,
+    SettingsChange, SettingsStore, SettingsVersion, diff,
+};
+pub(crate) use settings::{no_version, plan};
+
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -762,7 +771,14 @@ pub trait SignalStore: Send + Sync {
 
 /// The whole store, as the program holds it.
 pub trait Store:
-    CommitStore + DeliveryStore + RuleStore + ReadStore + UpkeepStore + SignalStore + std::fmt::Debug
+    CommitStore
+    + DeliveryStore
+    + RuleStore
+    + SettingsStore
+    + ReadStore
+    + UpkeepStore
+    + SignalStore
+    + std::fmt::Debug
 {
 }
 
@@ -770,6 +786,7 @@ impl<T> Store for T where
     T: CommitStore
         + DeliveryStore
         + RuleStore
+        + SettingsStore
         + ReadStore
         + UpkeepStore
         + SignalStore

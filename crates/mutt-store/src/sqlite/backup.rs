@@ -4,14 +4,15 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use mutt_model::Clock;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::SqliteStore;
 use super::engine::Writer;
 use super::open::{self, APPLICATION_ID, MIGRATIONS, beside, pragma};
 use super::totals::{Totals, unsigned};
-use crate::store::StoreError;
+use super::{SqliteStore, settings};
+use crate::store::{SettingsVersion, StoreError};
 
 /// Pages copied between two reports of progress.
 const STEP_PAGES: i32 = 1_024;
@@ -189,6 +190,8 @@ struct Before {
     totals: Totals,
     /// Generations of the shards' leases.
     shards: Vec<(i64, i64)>,
+    /// The version of the settings; `None` before there were any.
+    settings: Option<i64>,
 }
 
 impl Before {
@@ -197,14 +200,16 @@ impl Before {
             .prepare("SELECT shard, generation FROM shards")?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<rusqlite::Result<_>>()?;
-        Ok(Self { totals: Totals::load(conn)?, shards })
+        let settings = settings::version(conn).ok();
+        Ok(Self { totals: Totals::load(conn)?, shards, settings })
     }
 
     /// What was counted of events outlives a restore, as it outlives retention: the event queue
     /// counts on, and the ledger must balance. Orders and ids given out never go back, so that a live
     /// stream goes on and no two rules ever had one id. The generations are those of the event queue
     /// that is here: those in the backup may be of another one, which counts otherwise.
-    fn carry_over(&self, conn: &Connection) -> rusqlite::Result<()> {
+    /// Settings become a new version with the restored content, so that whoever follows them looks.
+    fn carry_over(&self, conn: &Connection) -> Result<(), StoreError> {
         let (restored, before) = (Totals::load(conn)?, &self.totals);
         Totals {
             seq: restored.seq.max(before.seq),
@@ -218,7 +223,28 @@ impl Before {
         .save(conn)?;
         conn.execute("DELETE FROM shards", [])?;
         let mut insert = conn.prepare("INSERT INTO shards VALUES (?1, ?2)")?;
-        self.shards.iter().try_for_each(|row| insert.execute(*row).map(|_| ()))
+        self.shards.iter().try_for_each(|row| insert.execute(*row).map(|_| ()))?;
+        self.carry_settings_over(conn)
+    }
+
+    fn carry_settings_over(&self, conn: &Connection) -> Result<(), StoreError> {
+        let newest = self.settings.unwrap_or(0);
+        // A copy of an earlier schema has none; it begins anew when it is opened.
+        let Ok(restored) = settings::version(conn) else { return Ok(()) };
+        if newest == 0 || newest < restored {
+            return Ok(());
+        }
+        let mut stand = settings::load(conn, None)?;
+        stand.version = newest + 1;
+        let entry = SettingsVersion {
+            version: stand.version,
+            at: Clock::System.wall(),
+            who: "restore".to_owned(),
+            reason: None,
+            rolled_back_to: Some(restored),
+            edits: Vec::new(),
+        };
+        settings::write(conn, &stand, &entry)
     }
 }
 
@@ -235,7 +261,11 @@ impl SqliteStore {
         let (backup, path) = (backup.to_path_buf(), self.path().to_path_buf());
         // Reading all of it takes minutes: not where commits wait.
         let from = aside("restore", move || open_verified(&backup)).await?;
-        self.on_writer("restore", move |writer| replace(writer, &path, &from)).await
+        self.on_writer("restore", move |writer| replace(writer, &path, &from)).await?;
+        for bell in [&self.signals.rules, &self.signals.settings, &self.signals.deliveries] {
+            bell.ring();
+        }
+        Ok(())
     }
 }
 

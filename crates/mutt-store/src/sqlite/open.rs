@@ -16,6 +16,7 @@ pub(super) const APPLICATION_ID: i64 = 0x4d55_5454;
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_indexes.sql"),
+    include_str!("../../migrations/0003_settings.sql"),
 ];
 /// Page size of new files. Measured: 8 KiB doubles the log's bytes, as many pages get few rows each.
 const PAGE_SIZE: u32 = 4096;

@@ -50,7 +50,7 @@ fn blob(id: Id) -> Value {
     Value::Blob(id.0.to_vec())
 }
 
-fn wrong_cursor() -> StoreError {
+pub(super) fn wrong_cursor() -> StoreError {
     StoreError::Data("the cursor is not one that this store gave".to_owned())
 }
 
@@ -59,7 +59,7 @@ fn contains(text: &str, needle: &str) -> bool {
 }
 
 /// Collects one page from rows that are newest first, within the scan budget.
-fn collect<T>(
+pub(super) fn collect<T>(
     rows: &mut Rows<'_>,
     limit: usize,
     cursor: impl Fn(&Row<'_>) -> rusqlite::Result<String>,

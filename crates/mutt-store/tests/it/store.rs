@@ -7,6 +7,7 @@ mod files;
 mod lanes;
 mod model;
 mod rules_and_reads;
+mod settings;
 mod support;
 mod upkeep;
 
@@ -51,6 +52,12 @@ on_every_backend! {
     rules_and_reads::searches_find_and_page,
     rules_and_reads::the_tail_follows_commits,
     rules_and_reads::people_act_on_alerts,
+    settings::each_change_of_settings_makes_a_version,
+    settings::settings_refuse_what_was_overtaken_or_is_not_there,
+    settings::writers_of_settings_do_not_lose_each_others_changes,
+    settings::old_versions_of_settings_go,
+    settings::processes_are_listed_while_they_report,
+    settings::what_was_done_elsewhere_is_recorded,
     upkeep::alerts_age_out,
     upkeep::keys_of_repeats_outlive_a_backlog,
     upkeep::retention_removes_and_the_ledger_outlives_it,

@@ -9,8 +9,8 @@ use mutt_model::delivery::{DeadReason, DeliveryState, Next};
 use mutt_model::rule::RuleAction::Problem;
 use mutt_store::sqlite::{SqliteOptions, SqliteStore, restore, verify};
 use mutt_store::store::{
-    AlertQuery, CommitStore, CommitWork, DeliveryQuery, EventQuery, OpenError, ReadStore, Store,
-    StoreError, UpkeepStore,
+    AlertQuery, CommitStore, CommitWork, DeliveryQuery, EventQuery, OpenError, ReadStore,
+    SettingsChange, SettingsStore as _, SignalStore as _, Store, StoreError, UpkeepStore,
 };
 use rusqlite::Connection;
 
@@ -58,7 +58,7 @@ async fn files_of_others_and_of_newer_versions_are_refused_unchanged() {
     drop(conn);
     let newer = open(&path).map(|_| ());
     assert!(
-        matches!(newer, Err(StoreError::Open(OpenError::Newer { found: 99, known: 2 }))),
+        matches!(newer, Err(StoreError::Open(OpenError::Newer { found: 99, known: 3 }))),
         "{newer:?}"
     );
     let other = dir.path().join("other.db");
@@ -276,6 +276,35 @@ async fn generations_outlive_a_restore() {
     by(&other, 3).await.unwrap();
     other.replace_with(&copy).await.unwrap();
     by(&other, 3).await.unwrap();
+}
+
+#[tokio::test]
+async fn restored_settings_are_a_new_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, copy) = (dir.path().join("store.db"), dir.path().join("copy.db"));
+    let store = open(&path).unwrap();
+    let set = async |store: &SqliteStore, value: &str| {
+        let edits = [("log.level".to_owned(), Some(value.to_owned()))].into();
+        let change = SettingsChange::Edit(edits);
+        store.change_settings(change, None, &actor("anna"), at(1)).await.unwrap()
+    };
+    let saved = set(&store, "debug").await;
+    store.backup(&copy, Box::new(|_, _| ())).await.unwrap();
+    set(&store, "warn").await;
+    let mut rung = store.signals().settings.listen();
+    rung.borrow_and_update();
+    store.restore(&copy).await.unwrap();
+    assert!(rung.has_changed().unwrap(), "whoever follows them is told");
+    let stand = store.settings(None).await.unwrap();
+    assert_eq!((stand.version, &stand.values), (3, &saved.values));
+    set(&store, "error").await;
+    store.close().await;
+    restore(&copy, &path).unwrap();
+    let store = open(&path).unwrap();
+    let stand = store.settings(None).await.unwrap();
+    assert_eq!((stand.version, &stand.values), (5, &saved.values), "also while stopped");
+    let newest = store.settings_history(1, None).await.unwrap().items.remove(0);
+    assert_eq!((newest.who.as_str(), newest.rolled_back_to), ("restore", Some(1)));
 }
 
 #[tokio::test]
