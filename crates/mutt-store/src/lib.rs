@@ -4,6 +4,7 @@
 //! by use; backends are chosen at run time. This crate knows no sender, no sink and no HTTP.
 
 pub mod queue;
+pub mod redis;
 pub mod signal;
 pub mod sqlite;
 pub mod state;
