@@ -31,4 +31,39 @@ super::codes! { STORAGE:
         causes ["no space at the target", "the file is not a backup of MUTT"],
         check ["muttctl doctor"],
         fix ["Choose a target with space, or another backup file."];
+    STORE_AWAY = "MUTT-S020", "PostgreSQL does not answer",
+        means "The store cannot be reached. Events are accepted into the event queue and judged when it is back.",
+        causes ["the server is stopped or restarting", "network or firewall", "too many connections", "TLS that one side does not accept"],
+        check ["muttctl db status"],
+        fix ["Start the server or mend what the message names; MUTT reconnects by itself."];
+    STORE_AUTH = "MUTT-S021", "PostgreSQL refuses the credentials",
+        means "None of the passwords is taken, or pg_hba.conf does not let the role in. MUTT waits and tries again.",
+        causes ["the password was changed at the server only", "pg_hba.conf"],
+        check ["muttctl db status"],
+        fix ["Put the right password where store.password points, or ALTER ROLE ... PASSWORD at the server."];
+    STORE_OLDER = "MUTT-S022", "The store's schema is older than the program",
+        means "The services wait until the schema has been brought forward; they never change it themselves.",
+        causes ["a new installation", "an upgrade without its migration"],
+        check ["muttctl db status"],
+        fix ["Run `muttctl db migrate` once."];
+    STORE_UNSAFE = "MUTT-S023", "PostgreSQL could lose what it acknowledged",
+        means "fsync, full_page_writes or synchronous_commit is off. MUTT does not commit to such a server.",
+        causes ["a server tuned for tests"],
+        check ["muttctl db status"],
+        fix ["As a superuser: ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf(); (the message names the setting)."];
+    STORE_SERVER = "MUTT-S024", "The PostgreSQL server is too old",
+        means "MUTT needs PostgreSQL 13 or later.",
+        causes ["an old server"],
+        check ["muttctl db status"],
+        fix ["Upgrade the server, or point store.url at another one."];
+    STORE_READ_ONLY = "MUTT-S025", "The PostgreSQL server is read-only",
+        means "The server is a standby, or default_transaction_read_only is on. MUTT waits until it can write.",
+        causes ["store.url points at a standby", "a failover is under way"],
+        check ["muttctl db status"],
+        fix ["Name all hosts in store.url, so that the one that can be written to is found."];
+    AUDIT_ALTERED = "MUTT-S026", "The audit does not match its receipts",
+        means "Rows of the audit were changed, removed or added after they were committed, or receipts were.",
+        causes ["somebody with the owner's or a superuser's rights changed the tables", "a damaged disk", "a partial restore"],
+        check ["muttctl audit verify --json"],
+        fix ["Keep the report, find out who had access, and restore from a backup what is needed."];
 }

@@ -154,3 +154,13 @@ CREATE TABLE changes (
   object text NOT NULL, object_id text NOT NULL, action text NOT NULL, old text, new text, reason text
 );
 CREATE INDEX changes_at ON changes (at);
+
+-- Settings: every version with what it changed (edits) and all overrides that stand in it (body),
+-- both as JSON. Processes: the last report of each.
+CREATE TABLE settings (
+  version bigint PRIMARY KEY, at bigint NOT NULL, who text NOT NULL, reason text,
+  rolled_back_to bigint, edits text NOT NULL, body text NOT NULL
+);
+CREATE TABLE processes (
+  id text PRIMARY KEY, reported_at bigint NOT NULL, body text NOT NULL
+) WITH (fillfactor = 50);

@@ -8,6 +8,7 @@ use mutt_model::{Event, Id};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::totals::signed;
+use crate::counting::lower;
 use crate::store::StoreError;
 
 /// The columns that [`from_row`] reads, in order.
@@ -61,15 +62,6 @@ pub(super) fn insert(conn: &Connection, row: &NewRow<'_>) -> rusqlite::Result<()
         row.body,
     ))?;
     Ok(())
-}
-
-/// Lower case for comparing, without a copy where nothing changes.
-pub(super) fn lower(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.bytes().any(|b| b.is_ascii_uppercase() || !b.is_ascii()) {
-        text.to_lowercase().into()
-    } else {
-        text.into()
-    }
 }
 
 /// Whether an event with this id stands in the audit.

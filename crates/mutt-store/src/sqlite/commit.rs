@@ -14,9 +14,10 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::SqliteStore;
 use super::alerts::Book;
 use super::audit::{self, JudgedAs, NewRow};
-use super::counting::{Rates, Unhandled};
+use super::counting::{Unhandled, save_rates};
 use super::engine::Writer;
 use super::totals::{Totals, signed};
+use crate::counting::Rates;
 use crate::store::{CommitPolicy, CommitStore, CommitWork, Committed, JudgedBatch, StoreError};
 
 #[async_trait]
@@ -136,7 +137,7 @@ pub(super) fn finish(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     rates.deliveries(now, signed(out.deliveries.values().sum()));
-    rates.save(conn)?;
+    save_rates(conn, &rates)?;
     totals.save(conn)?;
     Ok(())
 }

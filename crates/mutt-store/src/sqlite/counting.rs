@@ -1,39 +1,19 @@
-//! What counts across events: unhandled shapes by host within the window, and the minute rates.
+//! The tables of what counts across events: windows of unhandled shapes, minute rates.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use mutt_model::rule::{Handling, RuleAction};
+use mutt_model::Event;
 use mutt_model::verdict::{AlertChange, Verdict};
-use mutt_model::{Event, Severity};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::totals::{signed, unsigned};
+use crate::counting::{Rates, Window, meta_alert, shape};
 use crate::store::{CommitPolicy, StoreError};
 
 /// The table of unhandled shapes holds at most this many rows; the oldest windows go first.
 const UNHANDLED_ROWS_MAX: i64 = 200_000;
 /// This many go at once.
 const UNHANDLED_EVICT: i64 = 20_000;
-
-/// FNV-1a with a final mix: stable across versions, as the table outlives the program.
-fn hash(parts: &[&str]) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    for part in parts {
-        for byte in part.bytes().chain([0]) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-    hash ^= hash >> 32;
-    hash = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    hash ^ (hash >> 29)
-}
-
-#[derive(Clone, Copy)]
-struct Window {
-    first_at: i64,
-    count: u64,
-    fired: bool,
-}
 
 /// Counts of one range of events, read on first use, written by `close`.
 #[derive(Default)]
@@ -50,30 +30,16 @@ impl Unhandled {
         event: &Event<'_>,
         verdict: &Verdict,
     ) -> Result<Option<AlertChange>, StoreError> {
-        let Some(template) = &verdict.template else { return Ok(None) };
-        if policy.unhandled_threshold == 0 {
-            return Ok(None);
-        }
-        let host = super::audit::lower(&event.host);
-        let key = hash(&[&host, template]).cast_signed();
-        let at = event.received_at.0;
-        let fresh = Window { first_at: at, count: 0, fired: false };
-        let window = match self.windows.entry(key) {
+        let Some(shape) = shape(policy, event, verdict) else { return Ok(None) };
+        let window = match self.windows.entry(shape.key) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                entry.insert(load(conn, key)?.unwrap_or(fresh))
+                let found = load(conn, shape.key)?;
+                entry.insert(found.unwrap_or_else(|| Window::fresh(event.received_at)))
             }
         };
-        let length = i64::try_from(policy.unhandled_window.as_micros()).unwrap_or(i64::MAX);
-        if at.saturating_sub(window.first_at) >= length {
-            *window = fresh;
-        }
-        window.count += 1;
-        if window.fired || window.count < policy.unhandled_threshold {
-            return Ok(None);
-        }
-        window.fired = true;
-        Ok(Some(meta_alert(policy, event, verdict, &host, template, window.count)))
+        let crossed = window.count(policy, event.received_at);
+        Ok(crossed.then(|| meta_alert(policy, event, verdict, &shape, window.count)))
     }
 
     pub(super) fn close(self, conn: &Connection) -> Result<(), StoreError> {
@@ -99,39 +65,6 @@ fn load(conn: &Connection, key: i64) -> rusqlite::Result<Option<Window>> {
         .optional()
 }
 
-/// Ticket_only: a shape that no rule knows is work for the day, not a page at night.
-fn meta_alert(
-    policy: &CommitPolicy,
-    event: &Event<'_>,
-    verdict: &Verdict,
-    host: &str,
-    template: &str,
-    count: u64,
-) -> AlertChange {
-    let short = format!("{:012x}", hash(&[template]) >> 16);
-    AlertChange {
-        key: format!("unhandled/{host}/{short}"),
-        action: RuleAction::Problem,
-        problem: "unhandled".to_owned(),
-        host: event.host.to_string(),
-        resource: short,
-        severity: Severity::WARNING,
-        team: policy.default_team.clone(),
-        decision: Handling::TicketOnly,
-        environment: verdict.environment,
-        rule_id: None,
-        clear_after: policy.unhandled_window,
-        message: format!(
-            "{count} events on {} within {} match no rule: {template}",
-            event.host,
-            mutt_model::amount::format_duration(policy.unhandled_window)
-        ),
-        at: event.received_at,
-        event_id: Some(event.id),
-        correlation_id: event.correlation_id.as_deref().map(str::to_owned),
-    }
-}
-
 /// Keeps the table of unhandled shapes bounded.
 pub(super) fn evict(conn: &Connection) -> rusqlite::Result<()> {
     let rows: i64 =
@@ -147,37 +80,14 @@ pub(super) fn evict(conn: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Events and deliveries by minute.
-#[derive(Clone, Default)]
-pub(super) struct Rates {
-    minutes: BTreeMap<i64, (i64, i64, i64)>,
-}
-
-impl Rates {
-    pub(super) fn event(&mut self, at: mutt_model::Timestamp, handled: bool) {
-        let minute = self.minutes.entry(start_of_minute(at)).or_default();
-        minute.0 += 1;
-        minute.1 += i64::from(handled);
+/// Adds the minutes' counts.
+pub(super) fn save_rates(conn: &Connection, rates: &Rates) -> rusqlite::Result<()> {
+    let mut statement = conn.prepare_cached(
+        "INSERT INTO rates VALUES (?1, ?2, ?3, ?4) ON CONFLICT (minute) DO UPDATE SET
+         audited = audited + ?2, handled = handled + ?3, deliveries = deliveries + ?4",
+    )?;
+    for (minute, (audited, handled, deliveries)) in &rates.minutes {
+        statement.execute((minute, audited, handled, deliveries))?;
     }
-
-    pub(super) fn deliveries(&mut self, at: mutt_model::Timestamp, made: i64) {
-        if made > 0 {
-            self.minutes.entry(start_of_minute(at)).or_default().2 += made;
-        }
-    }
-
-    pub(super) fn save(&self, conn: &Connection) -> rusqlite::Result<()> {
-        let mut statement = conn.prepare_cached(
-            "INSERT INTO rates VALUES (?1, ?2, ?3, ?4) ON CONFLICT (minute) DO UPDATE SET
-             audited = audited + ?2, handled = handled + ?3, deliveries = deliveries + ?4",
-        )?;
-        for (minute, (audited, handled, deliveries)) in &self.minutes {
-            statement.execute((minute, audited, handled, deliveries))?;
-        }
-        Ok(())
-    }
-}
-
-fn start_of_minute(at: mutt_model::Timestamp) -> i64 {
-    at.secs().div_euclid(60) * 60
+    Ok(())
 }

@@ -13,10 +13,10 @@ use rusqlite::{Connection, Row, Rows, params_from_iter};
 
 use super::alerts::{self, Book};
 use super::commit::finish;
-use super::counting::Rates;
 use super::engine::Writer;
 use super::totals::{Totals, unsigned};
 use super::{SqliteStore, audit, deliveries, rules};
+use crate::counting::Rates;
 use crate::queue::QueueStats;
 use crate::store::{
     Actor, AlertAct, AlertQuery, Change, Committed, DeliveryLife, DeliveryQuery, EventQuery,

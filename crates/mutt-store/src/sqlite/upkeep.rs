@@ -10,11 +10,11 @@ use rusqlite::{Connection, OptionalExtension as _, Params};
 
 use super::alerts::Book;
 use super::commit::finish;
-use super::counting::Rates;
 use super::engine::Writer;
 use super::open::beside;
 use super::totals::{Totals, signed};
 use super::{SqliteStore, audit, backup, cap, deliveries};
+use crate::counting::Rates;
 use crate::store::{Committed, RetentionPolicy, StoreError, Upkeep, UpkeepStore};
 
 /// Rows removed in one transaction of retention.

@@ -1,0 +1,252 @@
+//! Where PostgreSQL is and how it is reached: the URL's parts, the role, the passwords in turn.
+
+use std::path::PathBuf;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mutt_model::codes::{self, Code};
+use mutt_model::secret::{LiveSecrets, Secret};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, Connection, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::errors::words;
+use super::{PgOptions, PgRole, tls};
+
+/// How the connection is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Not at all.
+    Disable,
+    /// Encrypted; whoever answers is believed.
+    Require,
+    /// Encrypted, with a certificate of the given authorities.
+    VerifyCa,
+    /// And issued for the host's name.
+    VerifyFull,
+}
+
+impl TlsMode {
+    /// Reads libpq's name of it.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "disable" => Self::Disable,
+            "require" => Self::Require,
+            "verify-ca" => Self::VerifyCa,
+            "verify-full" => Self::VerifyFull,
+            _ => return None,
+        })
+    }
+}
+
+/// What is wrong, for people: a code and words.
+#[derive(Clone, Debug)]
+pub(super) struct Trouble {
+    pub(super) code: Code,
+    pub(super) why: String,
+}
+
+/// Everything that a connection needs.
+pub(super) struct Target {
+    config: Config,
+    passwords: LiveSecrets,
+    tls: MakeRustlsConnect,
+    connect_timeout: Duration,
+    setup: String,
+    pub(super) accept_no_fsync: bool,
+    pub(super) several_hosts: bool,
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Target").field("user", &self.config.get_user()).finish_non_exhaustive()
+    }
+}
+
+pub(super) type Driver =
+    Connection<Socket, <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<Socket>>::Stream>;
+
+/// What of a URL only we know: the mode; authorities, certificate and key.
+type OwnParameters = (Option<TlsMode>, [Option<PathBuf>; 3]);
+
+/// Takes the parameters that only we know out of the URL.
+fn split(url: &str) -> Result<(String, OwnParameters), String> {
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let (mut mode, mut files) = (None, [None, None, None]);
+    let mut kept = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match name {
+            "sslmode" => {
+                mode = Some(TlsMode::parse(value).ok_or_else(|| {
+                    format!("sslmode is disable, require, verify-ca or verify-full, not `{value}`")
+                })?);
+            }
+            "sslrootcert" => files[0] = Some(PathBuf::from(value)),
+            "sslcert" => files[1] = Some(PathBuf::from(value)),
+            "sslkey" => files[2] = Some(PathBuf::from(value)),
+            _ => kept.push(pair),
+        }
+    }
+    let kept = if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) };
+    Ok((kept, (mode, files)))
+}
+
+fn is_local(host: &Host) -> bool {
+    match host {
+        Host::Unix(_) => true,
+        Host::Tcp(name) => {
+            name == "localhost"
+                || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+    }
+}
+
+impl Target {
+    /// Reads the options; `role` takes the place of the URL's user.
+    pub(super) fn new(options: &PgOptions, role: Option<&PgRole>) -> Result<Self, String> {
+        let (url, (url_mode, [ca, cert, key])) = split(&options.url)?;
+        let mut config = Config::from_str(&url)
+            .map_err(|e| format!("store.url is no PostgreSQL URL: {}", words(&e)))?;
+        if config.get_password().is_some() {
+            return Err("store.url holds a password; give it by store.password".to_owned());
+        }
+        if config.get_hosts().is_empty() || config.get_dbname().is_none() {
+            return Err(
+                "store.url names no host or no database: postgres://user@host/db".to_owned()
+            );
+        }
+        if let Some(role) = role {
+            config.user(&role.user);
+        }
+        if config.get_user().is_none() {
+            return Err("store.url names no user: postgres://user@host/db".to_owned());
+        }
+        let local = config.get_hosts().iter().all(is_local);
+        let default = if local { TlsMode::Disable } else { TlsMode::VerifyFull };
+        let mode = options.tls.or(url_mode).unwrap_or(default);
+        let files = tls::Files {
+            ca: options.ca.clone().or(ca),
+            cert: options.cert.clone().or(cert),
+            key: options.key.clone().or(key),
+        };
+        let several_hosts = config.get_hosts().len() > 1;
+        config
+            .ssl_mode(if mode == TlsMode::Disable { SslMode::Disable } else { SslMode::Require })
+            .application_name(&options.application)
+            .connect_timeout(options.connect_timeout)
+            .keepalives(true)
+            .keepalives_idle(Duration::from_secs(20))
+            .keepalives_interval(Duration::from_secs(5))
+            .keepalives_retries(3)
+            .tcp_user_timeout(Duration::from_secs(20));
+        if several_hosts {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
+        // A forgotten transaction holds locks of keys: the server ends it. Nothing weaker than `on`.
+        let setup = format!(
+            "SET search_path = mutt; SET statement_timeout = {}; SET lock_timeout = {};
+             SET idle_in_transaction_session_timeout = 60000; SET jit = off;
+             SELECT set_config('synchronous_commit',
+                CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
+                ELSE current_setting('synchronous_commit') END, false)",
+            options.statement_timeout.as_millis(),
+            options.lock_timeout.as_millis(),
+        );
+        let passwords = role.map_or_else(|| options.passwords.clone(), |r| r.passwords.clone());
+        Ok(Self {
+            config,
+            passwords,
+            tls: tls::connector(mode, &files)?,
+            connect_timeout: options.connect_timeout,
+            setup,
+            accept_no_fsync: options.accept_no_fsync,
+            several_hosts,
+        })
+    }
+
+    /// The role's name.
+    pub(super) fn user(&self) -> &str {
+        self.config.get_user().unwrap_or_default()
+    }
+
+    /// The passwords in force, to see whether they were changed.
+    pub(super) fn secrets(&self) -> Arc<[Secret]> {
+        self.passwords.get()
+    }
+
+    /// What is set on each connection.
+    pub(super) fn setup(&self) -> &str {
+        &self.setup
+    }
+
+    /// Connects with the first password that is taken. The driver is to be polled before the client
+    /// answers.
+    pub(super) async fn connect(&self) -> Result<(Client, Driver), Trouble> {
+        let secrets = self.secrets();
+        let mut config = self.config.clone();
+        let mut refused = None;
+        for secret in secrets.iter().map(Some).chain(secrets.is_empty().then_some(None)) {
+            if let Some(secret) = secret {
+                config.password(secret.expose());
+            }
+            let connected = config.connect(self.tls.clone());
+            // The driver's own timeout ends the TCP handshake only.
+            let error = match tokio::time::timeout(self.connect_timeout * 2, connected).await {
+                Ok(Ok(connected)) => return Ok(connected),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    let why =
+                        format!("PostgreSQL did not answer within {:?}", self.connect_timeout * 2);
+                    return Err(Trouble { code: codes::STORE_AWAY, why });
+                }
+            };
+            let trouble = trouble(&error);
+            if trouble.code != codes::STORE_AUTH {
+                return Err(trouble);
+            }
+            refused = Some(trouble);
+        }
+        Err(refused.unwrap_or(Trouble { code: codes::STORE_AWAY, why: "no password".to_owned() }))
+    }
+}
+
+/// What a failed connection means.
+pub(super) fn trouble(error: &tokio_postgres::Error) -> Trouble {
+    let refused = error.code().is_some_and(|code| {
+        *code == SqlState::INVALID_PASSWORD
+            || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION
+    }) || error.to_string().contains("authentication");
+    let code = if refused { codes::STORE_AUTH } else { codes::STORE_AWAY };
+    Trouble { code, why: words(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_read_and_refused_with_words() {
+        let check = |url: &str, expected: Result<TlsMode, &str>| {
+            let got = Target::new(&PgOptions { ca: None, ..PgOptions::new(url) }, None);
+            match expected {
+                Ok(_) => assert!(got.is_ok(), "{url}: {got:?}"),
+                Err(words) => {
+                    let error = got.unwrap_err();
+                    assert!(error.contains(words), "{url}: {error}");
+                }
+            }
+        };
+        check("postgres://mutt@%2Frun%2Fpg/mutt", Ok(TlsMode::Disable));
+        check("postgres://mutt@127.0.0.1:5433/mutt", Ok(TlsMode::Disable));
+        check("postgres://mutt@db1,db2/mutt?sslmode=require", Ok(TlsMode::Require));
+        check("postgres://mutt@db1/mutt", Err("certificate authorities"));
+        check("postgres://mutt@db1/mutt?sslmode=prefer", Err("sslmode is"));
+        check("postgres://mutt:secret@db1/mutt", Err("store.password"));
+        check("postgres://mutt@localhost", Err("no database"));
+        check("postgres://localhost/mutt", Err("no user"));
+    }
+}

@@ -1,0 +1,125 @@
+//! TLS towards PostgreSQL: which certificates are believed, and the client's own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::TlsMode;
+
+/// The files that TLS may need.
+pub(super) struct Files {
+    pub(super) ca: Option<PathBuf>,
+    pub(super) cert: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+}
+
+/// Believes a chain, or anything, but not by the name.
+#[derive(Debug)]
+struct Lenient {
+    /// `None`: whoever answers.
+    chain: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Lenient {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
+        match chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let wrong = |e: rustls_pki_types::pem::Error| format!("cannot read {}: {e}", path.display());
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(wrong)?.collect();
+    let found = found.map_err(wrong)?;
+    if found.is_empty() {
+        return Err(format!("{} holds no certificate", path.display()));
+    }
+    Ok(found)
+}
+
+fn verifier(mode: TlsMode, ca: Option<&Path>) -> Result<Arc<dyn ServerCertVerifier>, String> {
+    let provider = Arc::new(ring::default_provider());
+    if !matches!(mode, TlsMode::VerifyCa | TlsMode::VerifyFull) {
+        return Ok(Arc::new(Lenient { chain: None, provider }));
+    }
+    let ca = ca.ok_or(
+        "PostgreSQL's certificate is to be verified: name the file of its certificate authorities \
+         (sslrootcert)",
+    )?;
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(ca)? {
+        roots.add(certificate).map_err(|e| format!("{}: {e}", ca.display()))?;
+    }
+    let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+        .build()
+        .map_err(|e| format!("{}: {e}", ca.display()))?;
+    if mode == TlsMode::VerifyFull {
+        return Ok(chain);
+    }
+    Ok(Arc::new(Lenient { chain: Some(chain), provider }))
+}
+
+/// What tokio-postgres makes TLS with; unused with [`TlsMode::Disable`].
+pub(super) fn connector(mode: TlsMode, files: &Files) -> Result<MakeRustlsConnect, String> {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| e.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier(mode, files.ca.as_deref())?);
+    let config = match (&files.cert, &files.key) {
+        (Some(cert), Some(key)) => {
+            let key_der = PrivateKeyDer::from_pem_file(key)
+                .map_err(|e| format!("cannot read {}: {e}", key.display()))?;
+            config
+                .with_client_auth_cert(certificates(cert)?, key_der)
+                .map_err(|e| format!("{}: {e}", cert.display()))?
+        }
+        (None, None) => config.with_no_client_auth(),
+        _ => return Err("the client's certificate and its key come together".to_owned()),
+    };
+    Ok(MakeRustlsConnect::new(config))
+}
