@@ -4,6 +4,7 @@
 
 pub mod bounds;
 pub mod diff;
+mod engine;
 pub mod env;
 mod error;
 pub mod keys;
@@ -27,6 +28,7 @@ use mutt_model::verdict::Environment;
 use serde::{Serialize, Serializer};
 
 pub use diff::diff;
+pub use engine::{QueueUrl, StoreUrl};
 pub use env::{EnvSource, ProcessEnv};
 pub use error::{ConfigError, Origin};
 pub use suggest::nearest;
@@ -71,8 +73,30 @@ pub struct Config {
 /// `[queue]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct QueueConfig {
-    /// Which engine.
-    pub url: QueueEngine,
+    /// Which engine, and where it is.
+    pub url: QueueUrl,
+    /// ACL user of Redis.
+    pub user: Option<String>,
+    /// Current, next.
+    pub password: Vec<SecretRef>,
+    /// What an acknowledgement survives.
+    pub durability: QueueDurability,
+    /// Replicas that must have it.
+    pub replicas: u64,
+    /// `fsync` alone with Sentinel or Cluster is meant.
+    pub accept_failover_loss: bool,
+    /// Shards of a new queue.
+    pub shards: u64,
+    /// For `rediss`.
+    pub tls: EngineTls,
+    /// Connecting may take this long.
+    #[serde(with = "amount::duration_text")]
+    pub connect_timeout: Duration,
+    /// One command may take this long.
+    #[serde(with = "amount::duration_text")]
+    pub timeout: Duration,
+    /// Where the Ingestor keeps events while Redis is away.
+    pub spill: SpillConfig,
     /// Waiting events at most.
     pub max_events: u64,
     /// Bytes at most.
@@ -83,19 +107,74 @@ pub struct QueueConfig {
     pub min_free: u64,
 }
 
-/// The engine of the event queue.
+/// `[queue.spill]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SpillConfig {
+    /// Events at most.
+    pub max_events: u64,
+    /// Bytes at most.
+    #[serde(serialize_with = "size_text")]
+    pub max_bytes: u64,
+}
+
+/// What an acknowledged event survives in Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum QueueEngine {
-    /// Files under `data_dir`.
-    Embedded,
+pub enum QueueDurability {
+    /// The end of the server process, power.
+    #[serde(rename = "fsync")]
+    Fsync,
+    /// A failover.
+    #[serde(rename = "replica")]
+    Replica,
+    /// Both.
+    #[serde(rename = "fsync+replica")]
+    FsyncReplica,
+    /// Neither.
+    #[serde(rename = "fast")]
+    Fast,
+}
+
+impl QueueDurability {
+    /// Whether replicas are waited for.
+    #[must_use]
+    pub fn waits_for_replicas(self) -> bool {
+        matches!(self, Self::Replica | Self::FsyncReplica)
+    }
+}
+
+/// `queue.tls`, and part of `store.tls`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct EngineTls {
+    /// Trust this instead of the host's.
+    pub ca: Option<PathBuf>,
+    /// Our certificate.
+    pub cert: Option<PathBuf>,
+    /// Its key.
+    pub key: Option<SecretRef>,
 }
 
 /// `[store]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StoreConfig {
-    /// Which engine.
-    pub url: StoreEngine,
+    /// Which engine, and where it is.
+    pub url: StoreUrl,
+    /// Current, next.
+    pub password: Vec<SecretRef>,
+    /// The role that owns the tables.
+    pub owner: OwnerConfig,
+    /// TLS to PostgreSQL.
+    pub tls: StoreTls,
+    /// Connections at most.
+    pub pool: usize,
+    /// Connecting may take this long.
+    #[serde(with = "amount::duration_text")]
+    pub connect_timeout: Duration,
+    /// One statement may take this long.
+    #[serde(with = "amount::duration_text")]
+    pub statement_timeout: Duration,
+    /// A statement waits this long for a lock.
+    #[serde(with = "amount::duration_text")]
+    pub lock_timeout: Duration,
     /// The store's cap (SQLite).
     #[serde(serialize_with = "size_text")]
     pub max_bytes: u64,
@@ -103,12 +182,35 @@ pub struct StoreConfig {
     pub retention: RetentionConfig,
 }
 
-/// The engine of the store.
+/// `[store.owner]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OwnerConfig {
+    /// The role; none: the one of the URL.
+    pub user: Option<String>,
+    /// Current, next.
+    pub password: Vec<SecretRef>,
+}
+
+/// `[store.tls]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StoreTls {
+    /// What is checked.
+    pub mode: StoreTlsMode,
+    /// CA, certificate, key.
+    #[serde(flatten)]
+    pub files: EngineTls,
+}
+
+/// What TLS to PostgreSQL checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StoreEngine {
-    /// Files under `data_dir`.
-    Sqlite,
+#[serde(rename_all = "kebab-case")]
+pub enum StoreTlsMode {
+    /// No TLS.
+    Off,
+    /// Encrypted, the server is not checked.
+    Require,
+    /// Certificate and name are checked.
+    VerifyFull,
 }
 
 /// `[store.retention]`
@@ -460,6 +562,7 @@ pub fn load(
     keys::check_tree(&root, &mut errors);
     let config = read::config(&root, &mut errors);
     safety::check(&config, &root, &mut errors);
+    engine::check(&config, &root, &mut errors);
     if errors.is_empty() {
         Ok(config)
     } else {
@@ -503,6 +606,7 @@ impl Config {
     #[must_use]
     pub fn secret_refs(&self) -> Vec<(String, &SecretRef)> {
         let mut all = Vec::new();
+        self.engine_secrets(&mut all);
         if let Some(http) = &self.ingestor.http {
             if let Some(tls) = &http.tls {
                 all.push(("ingestor.http.tls.key".to_owned(), &tls.key));

@@ -30,6 +30,12 @@ impl Service {
     pub const ALL: [Self; 5] =
         [Self::Ingestor, Self::Alerter, Self::MoogForwarder, Self::Remediation, Self::WebUi];
 
+    /// What `--only` means: those that it names, or all of them.
+    #[must_use]
+    pub fn chosen(only: &[Self]) -> &[Self] {
+        if only.is_empty() { &Self::ALL } else { only }
+    }
+
     /// The name in `--only`, metrics and documents.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -36,4 +36,14 @@ super::codes! { CONFIG:
         causes ["a misspelt field", "a wrong regular expression"],
         check ["muttctl rules check FILE"],
         fix ["Mend what the message names."];
+    CONFIG_ENGINES = "MUTT-C008", "Engines or their settings that do not go together",
+        means "Event queue, store and what is said of them contradict each other. Nothing is started.",
+        causes ["Redis with the SQLite store", "a Sentinel or Cluster URL with fsync alone", "a durability that waits for replicas without queue.replicas"],
+        check ["muttctl check --config FILE"],
+        fix ["Write one of what the message allows."];
+    CONFIG_NO_DOOR = "MUTT-C009", "A token or key is missing",
+        means "With PostgreSQL no admin token and no ingest key is invented: several processes must agree on them. Nothing is started.",
+        causes ["no [[web_ui.tokens]]", "no [[ingestor.http.keys]]"],
+        check ["muttctl check --config FILE"],
+        fix ["Name the token or key as the message says; ingestor.http.listen = \"off\" needs no key."];
 }

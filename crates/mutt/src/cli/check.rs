@@ -4,6 +4,7 @@ use super::args::CheckArgs;
 use super::failure::Failure;
 use super::{output, rule_file};
 use crate::config::{self, ConfigError, Overrides, ProcessEnv, v2};
+use crate::services::Service;
 
 /// Reports every error with its place; what v2 left in the environment is said too.
 pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
@@ -16,6 +17,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     match config::load(args.config.as_deref(), &ProcessEnv, &overrides) {
         Ok(config) => {
             sinks = config.sinks.len();
+            errors.extend(config.missing_doors(Service::chosen(&args.only)));
             if !args.no_secrets {
                 let written = config::written(args.config.as_deref(), &ProcessEnv, &mut Vec::new());
                 errors.extend(config.unresolved(&ProcessEnv).into_iter().map(|mut error| {

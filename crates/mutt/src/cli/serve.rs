@@ -6,6 +6,7 @@ use super::args::ServeArgs;
 use super::failure::Failure;
 use crate::config::{self, EnvSource as _, Overrides, ProcessEnv};
 use crate::serve::{ServeOptions, run as serve};
+use crate::services::Service;
 
 /// Where the demo keeps its data, apart from real data.
 const DEMO_DIR: &str = "./mutt-demo";
@@ -17,6 +18,10 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let file = args.config.clone();
     let load = move || config::load(file.as_deref(), &ProcessEnv, &overrides);
     let config = load().map_err(|errors| Failure::config(&errors))?;
+    let missing = config.missing_doors(Service::chosen(&args.only));
+    if !missing.is_empty() {
+        return Err(Failure::config(&missing));
+    }
     let options = ServeOptions {
         only: args.only.clone(),
         demo: args.demo,

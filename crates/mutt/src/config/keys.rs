@@ -62,6 +62,10 @@ pub enum Kind {
     Environments,
     /// `http://` or `https://`.
     Url,
+    /// `embedded`, or where Redis is.
+    QueueUrl,
+    /// `sqlite`, or where PostgreSQL is.
+    StoreUrl,
     /// A reference of a secret.
     Secret,
     /// One reference, or current and next.
@@ -233,11 +237,17 @@ fn unknown(node: &Node, shown: &str, name: &str, pattern: &str, names: &[&str]) 
     }
 }
 
-/// The one key of this name in another table.
+/// The one key of this name in another table; of several the one that stands highest.
 fn elsewhere(name: &str) -> Option<&'static str> {
-    let mut found = all().filter(|key| key.path.rsplit('.').next() == Some(name));
-    let first = found.next()?;
-    found.next().is_none().then_some(first.path)
+    let depth = |key: &&Key| key.path.split('.').count();
+    let mut found: Vec<&Key> =
+        all().filter(|key| key.path.rsplit('.').next() == Some(name)).collect();
+    found.sort_by_key(depth);
+    match found.as_slice() {
+        [] => None,
+        [first, second, ..] if depth(first) == depth(second) => None,
+        [first, ..] => Some(first.path),
+    }
 }
 
 impl Kind {
@@ -262,6 +272,8 @@ impl Kind {
             Self::Decisions => "a list of Page_and_ticket, Page_only, Ticket_only".to_owned(),
             Self::Environments => "a list of prod, dev".to_owned(),
             Self::Url => "http:// or https:// with a host".to_owned(),
+            Self::QueueUrl => "embedded, redis://HOST:PORT, rediss://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/NAME, rediss+sentinel://..., redis+cluster://HOST:PORT,HOST:PORT, rediss+cluster://...".to_owned(),
+            Self::StoreUrl => "sqlite, or postgres://USER@HOST:PORT/DATABASE".to_owned(),
             Self::Secret => {
                 "a secret reference: { file = \"PATH\" }, { env = \"NAME\" } or { credential = \"NAME\" }"
                     .to_owned()
@@ -291,7 +303,7 @@ impl Kind {
             Self::Rate => "rate (/s, /m, /h)",
             Self::Flag => "flag",
             Self::Texts | Self::Decisions | Self::Environments => "list of texts",
-            Self::Url => "URL",
+            Self::Url | Self::QueueUrl | Self::StoreUrl => "URL",
             Self::Secret => "REF",
             Self::Secrets => "REF or [REF, REF]",
             Self::SecretList => "list of REF",

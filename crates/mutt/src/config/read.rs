@@ -1,6 +1,7 @@
 //! From what was written to what it means: each field is read by its key of the registry, which knows
 //! type, range and default.
 
+mod engines;
 mod value;
 
 use std::collections::BTreeMap;
@@ -13,9 +14,8 @@ use super::keys::{self, Key, Kind};
 use super::tree::{self, Node, Value};
 use super::{
     AlerterConfig, ApiToken, Config, HttpListener, IngestKey, IngestorConfig, LogConfig, LogFormat,
-    MoogForwarderConfig, QueueConfig, QueueEngine, RemediationConfig, RepeatMode, RetentionConfig,
-    Role, SinkAuth, SinkConfig, SinkKind, SnmpConfig, StoreConfig, StoreEngine, SyslogConfig,
-    TlsConfig, WebUiConfig,
+    MoogForwarderConfig, RemediationConfig, RepeatMode, Role, SinkAuth, SinkConfig, SinkKind,
+    SnmpConfig, SyslogConfig, TlsConfig, WebUiConfig,
 };
 use crate::secrets::SecretRef;
 
@@ -223,8 +223,8 @@ pub(super) fn config(root: &Node, errors: &mut Vec<ConfigError>) -> Config {
     Config {
         data_dir: r.path(&root, "data_dir").unwrap_or_default(),
         shutdown_timeout: r.duration(&root, "shutdown_timeout"),
-        queue: queue(r, &root.table("queue")),
-        store: store(r, &root.table("store")),
+        queue: engines::queue(r, &root.table("queue")),
+        store: engines::store(r, &root.table("store")),
         ingestor: ingestor(r, &root.table("ingestor")),
         alerter: alerter(r, &root.table("alerter")),
         moog_forwarder: forwarder(r, &root.table("moog_forwarder")),
@@ -242,37 +242,6 @@ pub(super) fn config(root: &Node, errors: &mut Vec<ConfigError>) -> Config {
                     })
                 })
                 .unwrap_or(LogFormat::Auto),
-        },
-    }
-}
-
-fn queue(r: &mut Reader<'_>, table: &Table<'_>) -> QueueConfig {
-    r.later(table, "password");
-    let url = r.field(table, "url", |_, value| {
-        value::engine(value, "embedded", &["redis", "rediss"], QueueEngine::Embedded)
-    });
-    QueueConfig {
-        url: url.unwrap_or(QueueEngine::Embedded),
-        max_events: r.count(table, "max_events"),
-        max_bytes: r.size(table, "max_bytes"),
-        min_free: r.size(table, "min_free"),
-    }
-}
-
-fn store(r: &mut Reader<'_>, table: &Table<'_>) -> StoreConfig {
-    r.later(table, "password");
-    let url = r.field(table, "url", |_, value| {
-        value::engine(value, "sqlite", &["postgres", "postgresql"], StoreEngine::Sqlite)
-    });
-    let retention = table.table("retention");
-    StoreConfig {
-        url: url.unwrap_or(StoreEngine::Sqlite),
-        max_bytes: r.size(table, "max_bytes"),
-        retention: RetentionConfig {
-            handled: r.duration(&retention, "handled"),
-            unhandled: r.duration(&retention, "unhandled"),
-            alerts: r.duration(&retention, "alerts"),
-            changes: r.duration(&retention, "changes"),
         },
     }
 }

@@ -48,12 +48,18 @@ fn without_configuration_everything_is_on_loopback_and_unprivileged() {
 const WHOLE: &str = r#"
 data_dir = "/var/lib/mutt"
 [queue]
-url = "embedded"
+url = "rediss://redis.example.net:6380"
+user = "mutt"
+password = [{ file = "/p" }]
+tls = { ca = "ca.pem", cert = "c.pem", key = { file = "/k" } }
 max_events = 1000000
 max_bytes = "4GiB"
 min_free = "1GiB"
 [store]
-url = "sqlite"
+url = "postgres://mutt@db.example.net/mutt"
+password = { file = "/p" }
+owner = { user = "mutt_owner", password = { file = "/o" } }
+tls = { ca = "ca.pem", cert = "c.pem", key = { file = "/k" } }
 max_bytes = "5GiB"
 [ingestor.http]
 listen = "127.0.0.1:8080"
@@ -111,7 +117,7 @@ fn a_whole_file_means_what_it_says() {
     assert_eq!(config.sinks["basic"].repeat, RepeatMode::Changes);
     assert_eq!(config.ingestor.http.as_ref().unwrap().keys[0].key.len(), 2);
     assert_eq!(config.web_ui.tokens[0].role, Role::Operator);
-    assert_eq!(config.secret_refs().len(), 9);
+    assert_eq!(config.secret_refs().len(), 14);
     assert!(ok("ingestor.http.listen = \"off\"").ingestor.http.is_none());
 }
 
@@ -158,9 +164,8 @@ fn every_error_names_its_line_its_key_and_what_is_allowed() {
     fails("[queue]\nmax_bytes = \"5 parrots\"\n", "MUTT-C003", 2, "is no size");
     fails("queue = 5\n", "MUTT-C003", 1, "it is a table: [queue]");
     fails("shutdown_timeout = \"1w\"\n", "MUTT-C003", 1, "not within 1s to 10m");
-    fails("[queue]\nurl = \"redis://host\"\n", "MUTT-C003", 2, "comes with the production engines");
-    fails("[queue]\npassword = { env = \"X\" }\n", "MUTT-C003", 2, "production engines");
-    fails("[store]\nurl = \"postgres://u@h/d\"\n", "MUTT-C003", 2, "comes with the production");
+    fails("[queue]\nurl = \"kafka://host\"\n", "MUTT-C003", 2, "`kafka` is not a known engine");
+    fails("[store]\nurl = \"mysql://u@h/d\"\n", "MUTT-C003", 2, "`mysql` is not a known engine");
     fails("[vault]\nurl = \"https://vault\"\n", "MUTT-C003", 2, "use { file = ... }");
     let intake = "comes with the intake capability; use ingestor.syslog.tcp";
     fails("[ingestor.syslog]\nrelp = [\"127.0.0.1:2514\"]\n", "MUTT-C003", 2, intake);
@@ -285,6 +290,13 @@ fn names_of_v2_are_understood_or_reported() {
         ("LOG_LEVEL", "WARNING"),
         ("INGEST_API_KEY", "never shown"),
         ("REDIS_HOST", "redis1"),
+        ("REDIS_PORT", "6380"),
+        ("REDIS_TLS_ENABLED", "false"),
+        ("REDIS_PASSWORD", "never shown"),
+        ("DB_HOST", "db1"),
+        ("DB_PASS", "never shown"),
+        ("DB_TLS_ENABLED", "false"),
+        ("REDIS_MAX_CONNECTIONS", "20"),
         ("MOOG_MAX_RETRIES", "5"),
         ("HOME", "/root"),
     ];
@@ -299,7 +311,17 @@ fn names_of_v2_are_understood_or_reported() {
     let notes = v2::notes(&env);
     let of = |name: &str| notes.iter().find(|note| note.name == name);
     assert_eq!(of("MOOG_API_KEY").unwrap().key, Some("sinks.moog.auth"));
-    assert_eq!(of("REDIS_HOST").unwrap().key, None);
+    assert_eq!(config.queue.url.to_string(), "redis://redis1:6380");
+    assert_eq!(config.queue.password, [SecretRef::Env("REDIS_PASSWORD".to_owned())]);
+    assert_eq!(config.store.url.to_string(), "postgres://mutt_user@db1:5432/mutt_db");
+    assert_eq!(config.store.password, [SecretRef::Env("DB_PASS".to_owned())]);
+    assert_eq!(config.store.tls.mode, StoreTlsMode::Off);
+    let file = "[queue]\nurl = \"embedded\"\n[store]\nurl = \"sqlite\"\n";
+    let config = load_text(file, &env).unwrap();
+    assert_eq!((config.queue.url, config.store.url), (QueueUrl::Embedded, StoreUrl::Sqlite));
+    assert!(config.queue.password.is_empty() && config.store.password.is_empty());
+    assert_eq!(of("REDIS_HOST").unwrap().key, Some("queue.url"));
+    assert_eq!(of("REDIS_MAX_CONNECTIONS").unwrap().key, None);
     assert!(of("MOOG_MAX_RETRIES").unwrap().what.contains("retry_for"));
     assert!(of("HOME").is_none());
     let file = "[alerter]\nunhandled_window = \"2h\"\n";
@@ -339,4 +361,65 @@ fn missing_secrets_are_named() {
     let errors = config.unresolved(&env::NoEnv);
     assert_eq!(errors[0].code.id, "MUTT-C004");
     assert!(errors[0].message.contains("NOT_SET"));
+}
+
+const REDIS: &str = "[queue]\nurl = \"URL\"\n[store]\nurl = \"postgres://mutt@db/mutt\"\n";
+
+#[test]
+fn urls_of_engines_are_checked_without_connecting() {
+    let good = |url: &str| ok(&REDIS.replace("URL", url)).queue.url.to_string();
+    for url in ["redis://r1", "rediss://r1:6380/2", "redis://[::1]:6379"] {
+        assert_eq!(good(url), url);
+    }
+    let bad = |url: &str, words: &str| fails(&REDIS.replace("URL", url), "MUTT-C003", 2, words);
+    bad("redis://", "names no host");
+    bad("redis://a:port", "no port");
+    bad("redis://a,b", "several hosts");
+    bad("redis+sentinel://a:26379,b:26379", "the name that Sentinel knows");
+    bad("redis+cluster://a:7000/1", "no databases");
+    bad("redis://:hunter2@a", "name queue.user and queue.password");
+    let pg = |url: &str, words: &str| {
+        fails(&format!("[store]\nurl = \"{url}\"\n"), "MUTT-C003", 2, words);
+    };
+    pg("postgres://db/mutt", "the user is missing");
+    pg("postgres://u@db", "the database is missing");
+    pg("postgres://u:hunter2@db/mutt", "name store.password");
+    pg("postgres://u@db/mutt?password=hunter2", "name store.password");
+    for url in ["postgres://u@[::1]:5433/mutt", "postgresql://u@/mutt?host=/run/postgresql"] {
+        assert_eq!(ok(&format!("[store]\nurl = \"{url}\"\n")).store.url.to_string(), url);
+    }
+    let errors = load_text("[store]\nurl = \"postgres://u:hunter2@db/m\"\n", &env::NoEnv);
+    assert!(!format!("{errors:?}").contains("hunter2"));
+}
+
+#[test]
+fn engines_that_do_not_go_together_are_refused() {
+    let redis = "[queue]\nurl = \"redis://r1\"\n";
+    fails(redis, "MUTT-C008", 2, "the SQLite store belongs to one");
+    let with = |url: &str, more: &str| {
+        REDIS.replace("URL", url).replace("[store]", &format!("{more}\n[store]"))
+    };
+    let sentinel = "redis+sentinel://a:26379,b:26379/main";
+    fails(&with(sentinel, ""), "MUTT-C008", 2, "a failover loses");
+    ok(&with(sentinel, "accept_failover_loss = true"));
+    ok(&with(sentinel, "durability = \"fsync+replica\"\nreplicas = 2"));
+    let waits = "durability = \"replica\"";
+    fails(&with("redis://a", waits), "MUTT-C008", 3, "set queue.replicas");
+    fails(&with("redis://a", "tls.ca = \"ca.pem\""), "MUTT-C008", 3, "a rediss:// URL");
+    fails(&with("rediss://a", "tls.cert = \"c.pem\""), "MUTT-C008", 3, "stand together");
+    let off = "[store]\nurl = \"postgres://u@h/d\"\ntls = { mode = \"off\", ca = \"ca.pem\" }\n";
+    fails(off, "MUTT-C008", 3, "the mode is off");
+}
+
+#[test]
+fn with_postgresql_no_token_is_invented() {
+    let config = ok("[store]\nurl = \"postgres://u@h/d\"\n");
+    let keys = |services: &[crate::services::Service]| {
+        let missing = config.missing_doors(services);
+        missing.into_iter().map(|error| error.key).collect::<Vec<_>>()
+    };
+    use crate::services::Service;
+    assert_eq!(keys(&Service::ALL), ["ingestor.http.keys", "web_ui.tokens"]);
+    assert_eq!(keys(&[Service::Alerter, Service::WebUi]), ["web_ui.tokens"]);
+    assert!(ok("").missing_doors(&Service::ALL).is_empty());
 }

@@ -25,12 +25,29 @@ enum Form {
     Switch(&'static str, &'static str),
     /// The name itself becomes a secret reference.
     Secret,
+    /// Part of a URL that several names make: see [`engines`].
+    Part,
 }
 
 /// Names that are understood, with the key that they set.
 const UNDERSTOOD: &[(&str, &str, Form)] = &[
     ("LOG_LEVEL", "log.level", Form::Lower),
     ("LOG_JSON_ENABLED", "log.format", Form::Switch("json", "text")),
+    ("REDIS_HOST", "queue.url", Form::Part),
+    ("REDIS_PORT", "queue.url", Form::Part),
+    ("REDIS_DB", "queue.url", Form::Part),
+    ("REDIS_TLS_ENABLED", "queue.url", Form::Part),
+    ("REDIS_CA_CERT_PATH", "queue.tls.ca", Form::Same),
+    ("REDIS_PASSWORD", "queue.password", Form::Secret),
+    ("DB_HOST", "store.url", Form::Part),
+    ("DB_PORT", "store.url", Form::Part),
+    ("DB_NAME", "store.url", Form::Part),
+    ("DB_USER", "store.url", Form::Part),
+    ("DB_TLS_ENABLED", "store.tls.mode", Form::Switch("require", "off")),
+    ("DB_TLS_CA_CERT_PATH", "store.tls.ca", Form::Same),
+    ("DB_POOL_MAX_CONN", "store.pool", Form::Number),
+    ("DB_PASS", "store.password", Form::Secret),
+    ("DB_PASSWORD", "store.password", Form::Secret),
     ("SERVER_PORT_INGESTOR", "ingestor.http.listen", Form::Port),
     ("MAX_INGEST_QUEUE_SIZE", "queue.max_events", Form::Number),
     ("HEALTH_PORT_ALERTER", "alerter.listen", Form::Port),
@@ -61,9 +78,9 @@ const UNDERSTOOD: &[(&str, &str, Form)] = &[
 
 /// Beginnings or whole names that v2 or its templates knew and that mean nothing now, with why.
 const GONE: &[(&str, &str)] = &[
-    ("REDIS_", "the embedded event queue needs no Redis; it comes with the production engines"),
-    ("DB_", "the SQLite store needs no PostgreSQL; it comes with the production engines"),
-    ("POSTGRES_", "the SQLite store needs no PostgreSQL; it comes with the production engines"),
+    ("REDIS_", "the connection to Redis needs no such setting; see queue"),
+    ("DB_", "the connection to PostgreSQL needs no such setting; see store"),
+    ("POSTGRES_", "v2's services read DB_HOST, DB_NAME and DB_USER; see store.url"),
     ("VAULT_", "secrets from Vault come with the production engines; use { file = ... }"),
     ("RATE_LIMIT_", "there is no ingest limiter: a full event queue says so itself"),
     ("INGEST_MAX_RATE", "there is no ingest limiter: a full event queue says so itself"),
@@ -151,11 +168,17 @@ pub fn understood() -> impl Iterator<Item = (&'static str, &'static str)> {
 pub(super) fn apply(env: &dyn EnvSource, root: &mut Node) {
     let moog_in_file = root.get(&["sinks", "moog"]).is_some();
     let moog_url = env.var("MOOG_WEBHOOK_URL").filter(|url| !url.trim().is_empty());
+    let (redis, db) = engines(env, root);
     for (name, key, form) in UNDERSTOOD {
         let Some(value) = env.var(name).filter(|value| !value.trim().is_empty()) else { continue };
         let path: Vec<&str> = key.split('.').collect();
         let moog = key.starts_with("sinks.moog.");
         if (moog && (moog_in_file || moog_url.is_none())) || (!moog && root.get(&path).is_some()) {
+            continue;
+        }
+        // A setting of an engine that this environment does not choose means nothing.
+        let unused = (name.starts_with("REDIS_") && !redis) || (name.starts_with("DB_") && !db);
+        if unused || *form == Form::Part {
             continue;
         }
         let origin = Origin::Env((*name).to_owned());
@@ -169,6 +192,38 @@ pub(super) fn apply(env: &dyn EnvSource, root: &mut Node) {
         let origin = Origin::Env("MOOG_WEBHOOK_URL".to_owned());
         root.set(&["sinks", "moog", "kind"], Node::text("moogsoft", origin));
     }
+}
+
+/// v2's hosts, ports, names and switches as URLs, where the file names no engine. Says which of Redis
+/// and PostgreSQL this environment has chosen.
+fn engines(env: &dyn EnvSource, root: &mut Node) -> (bool, bool) {
+    let of = |name: &str, default: &str| {
+        let value = env.var(name).map(|value| value.trim().to_owned());
+        value.filter(|value| !value.is_empty()).unwrap_or_else(|| default.to_owned())
+    };
+    let off = |name: &str| ["false", "0", "no", "off"].contains(&of(name, "true").as_str());
+    let mut chosen = |host: &str, key: [&str; 2], url: String| {
+        let is_chosen = !of(host, "").is_empty() && root.get(&key).is_none();
+        if is_chosen {
+            root.set(&key, Node::text(&url, Origin::Env(host.to_owned())));
+        }
+        is_chosen
+    };
+    let scheme = if off("REDIS_TLS_ENABLED") { "redis" } else { "rediss" };
+    let (host, port) = (of("REDIS_HOST", ""), of("REDIS_PORT", "6379"));
+    let db = of("REDIS_DB", "0");
+    let path = if db == "0" { String::new() } else { format!("/{db}") };
+    let redis = chosen("REDIS_HOST", ["queue", "url"], format!("{scheme}://{host}:{port}{path}"));
+    let (host, port) = (of("DB_HOST", ""), of("DB_PORT", "5432"));
+    let (user, name) = (of("DB_USER", "mutt_user"), of("DB_NAME", "mutt_db"));
+    let url = format!("postgres://{user}@{host}:{port}/{name}");
+    let postgres = chosen("DB_HOST", ["store", "url"], url);
+    if postgres && root.get(&["store", "tls", "mode"]).is_none() {
+        // v2 encrypted by default and did not check whom it talked to.
+        let mode = if off("DB_TLS_ENABLED") { "off" } else { "require" };
+        root.set(&["store", "tls", "mode"], Node::text(mode, Origin::Env("DB_HOST".to_owned())));
+    }
+    (redis, postgres)
 }
 
 /// v2's limit and period as one rate.
@@ -186,7 +241,7 @@ fn node(name: &str, value: &str, form: Form, origin: Origin) -> Node {
         Form::Lower => {
             value.to_ascii_lowercase().replace("warning", "warn").replace("critical", "error")
         }
-        Form::Same => value.to_owned(),
+        Form::Same | Form::Part => value.to_owned(),
         Form::Number => {
             return tree::parse_value(value, &origin).unwrap_or_else(|_| Node::text(value, origin));
         }
@@ -207,6 +262,7 @@ fn node(name: &str, value: &str, form: Form, origin: Origin) -> Node {
                 "WEBUI_API_KEY" => {
                     format!("[{{ name = \"v2\", role = \"admin\", token = {reference} }}]")
                 }
+                "REDIS_PASSWORD" | "DB_PASS" | "DB_PASSWORD" => reference,
                 _ => format!("{{ bearer = {reference} }}"),
             };
             return tree::parse_value(&written, &origin).unwrap_or_else(|_| Node::empty());

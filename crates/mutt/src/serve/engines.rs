@@ -10,7 +10,7 @@ use mutt_store::sqlite::{SqliteOptions, SqliteStore};
 use mutt_store::store::{Actor, OpenError, RuleChange, Store, StoreError};
 
 use super::ServeError;
-use crate::config::{Config, QUEUE_DIR, STORE_FILE};
+use crate::config::{Config, QUEUE_DIR, QueueUrl, STORE_FILE, StoreUrl};
 use crate::services::Service;
 
 /// What is durable in this process.
@@ -40,6 +40,10 @@ pub(super) async fn open(
     services: &[Service],
     clock: &Clock,
 ) -> Result<Engines, ServeError> {
+    if config.queue.url != QueueUrl::Embedded || config.store.url != StoreUrl::Sqlite {
+        let why = "this build has no production engines yet";
+        return Err(ServeError::new(codes::CONFIG_ENGINES, why));
+    }
     make_data_dir(&config.data_dir)?;
     let needs_queue = services.iter().any(|s| matches!(s, Service::Ingestor | Service::Alerter));
     let needs_store = services.iter().any(|s| *s != Service::Ingestor);

@@ -85,6 +85,14 @@ fn a_bad_configuration_exits_78_with_every_error_and_its_place() {
     check("MUTT-C002", "[ingestor.http]\nlisen = \"127.0.0.1:8080\"\n", 2);
     check("MUTT-C003", "[queue]\nmax_bytes = 5000\nmax_events = 3\n", 2);
     check("MUTT-C005", "[ingestor.http]\nlisten = \"0.0.0.0:8080\"\n", 2);
+    check("MUTT-C008", "[queue]\nurl = \"redis://redis1:6379\"\n", 2);
+    let file = place.write("mutt.toml", "[store]\nurl = \"postgres://mutt@db1/mutt\"\n");
+    let said = place.run(&["check", "--config", &file]);
+    assert_eq!(said.exit, 78);
+    provoked("MUTT-C009", &said.err);
+    let said = place.run(&["serve", "--config", &file, "--only", "web-ui"]);
+    assert!(said.exit == 78 && !said.err.contains("ingestor.http.keys"), "{said:?}");
+    assert_eq!(place.run(&["check", "--config", &file, "--only", "alerter"]).exit, 0);
     let said = place.run(&["check", "--config", "missing.toml"]);
     assert_eq!(said.exit, 78);
     provoked("MUTT-C006", &said.err);
@@ -116,9 +124,13 @@ fn rule_files_are_checked() {
 #[test]
 fn names_of_v2_are_reported() {
     let place = Place::new();
-    let env = [("REDIS_HOST", "redis1"), ("UNHANDLED_THRESHOLD", "7")];
+    let env =
+        [("REDIS_HOST", "redis1"), ("UNHANDLED_THRESHOLD", "7"), ("REDIS_MAX_CONNECTIONS", "9")];
     let said = place.run_with(&["check"], &env);
-    assert!(said.err.contains("REDIS_HOST: not used"), "{said:?}");
+    assert!(said.err.contains("REDIS_MAX_CONNECTIONS: not used"), "{said:?}");
+    assert!(said.err.contains("REDIS_HOST: understood as queue.url"), "{said:?}");
+    // A Redis without a PostgreSQL.
+    assert!(said.exit == 78 && said.err.contains("MUTT-C008"), "{said:?}");
     assert!(said.err.contains("UNHANDLED_THRESHOLD: understood as alerter.unhandled_threshold"));
 }
 

@@ -43,6 +43,9 @@ pub struct CheckArgs {
     /// Do not look whether the secrets can be resolved here
     #[arg(long)]
     pub no_secrets: bool,
+    /// The services of this host, where not all of them run here
+    #[arg(long, value_name = "SERVICE,...", value_delimiter = ',')]
+    pub only: Vec<Service>,
     /// Rule files (TOML or JSON) to validate
     #[arg(value_name = "RULE_FILE")]
     pub rules: Vec<PathBuf>,

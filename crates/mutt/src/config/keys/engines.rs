@@ -2,7 +2,8 @@
 
 use super::{Key, Kind, key};
 
-const PRODUCTION: &str = "it comes with the production engines (Redis, PostgreSQL)";
+const DURABILITY: &[&str] = &["fsync", "replica", "fsync+replica", "fast"];
+const TLS_MODES: &[&str] = &["off", "require", "verify-full"];
 const VAULT: &str = "secrets from Vault come with the production engines; use { file = ... }, { env = ... } or { credential = ... }";
 
 pub(super) const KEYS: &[Key] = &[
@@ -22,12 +23,84 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "queue.url",
-        Kind::Choice(&["embedded"]),
+        Kind::QueueUrl,
         "embedded",
-        "The engine of the event queue.",
-        "Redis comes with the production engines.",
+        "The engine of the event queue: files under data_dir, or Redis 6.2 and later (standalone, Sentinel, Cluster; `rediss` with TLS). Redis needs the PostgreSQL store (MUTT-C008).",
+        "A password in the URL is refused: name queue.user and queue.password.",
     ),
-    key("queue.password", Kind::Later(PRODUCTION), "", "Password of the Redis engine.", ""),
+    key("queue.user", Kind::Text, "", "The ACL user of Redis; none: the default user.", ""),
+    key(
+        "queue.password",
+        Kind::Secrets,
+        "",
+        "Password of Redis: the current one, or the current and the next one.",
+        "Both refused: the Ingestor spills, the Alerter waits; nothing is lost.",
+    ),
+    key(
+        "queue.durability",
+        Kind::Choice(DURABILITY),
+        "fsync",
+        "What an acknowledged event survives in Redis. `fsync`: the end of the server process and a power cut (appendfsync always). `replica`: a failover, when queue.replicas covers every replica that may be promoted. `fsync+replica`: both. `fast`: neither.",
+        "A Sentinel or Cluster URL with `fsync` alone is refused (MUTT-C008) unless queue.accept_failover_loss is true.",
+    ),
+    key(
+        "queue.replicas",
+        Kind::Count { min: 0, max: 16 },
+        "0",
+        "Replicas that must have an event before it is acknowledged; for the durabilities with `replica`.",
+        "Fewer answers are no acknowledgement: senders are held back or the Ingestor spills. 0 with a durability that has `replica` is refused (MUTT-C008).",
+    ),
+    key(
+        "queue.accept_failover_loss",
+        Kind::Flag,
+        "false",
+        "Permits `fsync` alone with Sentinel or Cluster: what a failover loses is then accepted.",
+        "",
+    ),
+    key(
+        "queue.shards",
+        Kind::Count { min: 1, max: 64 },
+        "8",
+        "Shards of the event queue on Redis, fixed when the queue is created; the embedded queue has one. At most this many Alerters work at one time.",
+        "Another number than the queue was created with: the queue's own is used, and it is logged.",
+    ),
+    key(
+        "queue.tls.ca",
+        Kind::Path,
+        "",
+        "Trust this CA (PEM) for Redis instead of the host's; for `rediss` URLs.",
+        "",
+    ),
+    key("queue.tls.cert", Kind::Path, "", "Our certificate (PEM chain) for Redis.", ""),
+    key("queue.tls.key", Kind::Secret, "", "Its key (PEM).", ""),
+    key(
+        "queue.connect_timeout",
+        Kind::Duration { min: "100ms", max: "1m" },
+        "3s",
+        "How long connecting to Redis may take.",
+        "Too low: a busy server counts as away.",
+    ),
+    key(
+        "queue.timeout",
+        Kind::Duration { min: "100ms", max: "1m" },
+        "5s",
+        "How long one command of Redis may take.",
+        "Met: the append has no answer; the Ingestor spills and a receipt drops the repeat.",
+    ),
+    key(
+        "queue.spill.max_events",
+        Kind::Count { min: 1_000, max: 1_000_000_000 },
+        "1000000",
+        "Events that the Ingestor keeps in its own files (data_dir/spill) while Redis is away.",
+        "Met: as queue.max_events.",
+    ),
+    key(
+        "queue.spill.max_bytes",
+        Kind::Size { min: "1MiB", max: "100TiB" },
+        "4GiB",
+        "Bytes that these files may occupy.",
+        "Met: as queue.max_events.",
+    ),
     key(
         "queue.max_events",
         Kind::Count { min: 1_000, max: 1_000_000_000 },
@@ -51,12 +124,70 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "store.url",
-        Kind::Choice(&["sqlite"]),
+        Kind::StoreUrl,
         "sqlite",
-        "The engine of the store.",
-        "PostgreSQL comes with the production engines.",
+        "The engine of the store: one file under data_dir, or PostgreSQL 13 and later. The user of the URL is the role that the services work as.",
+        "A password in the URL is refused: name store.password.",
     ),
-    key("store.password", Kind::Later(PRODUCTION), "", "Password of the PostgreSQL role.", ""),
+    key(
+        "store.password",
+        Kind::Secrets,
+        "",
+        "Password of that role: the current one, or the current and the next one.",
+        "Both refused: services wait and say so; events stay in the event queue.",
+    ),
+    key(
+        "store.owner.user",
+        Kind::Text,
+        "",
+        "The role that owns the tables: `muttctl db migrate` and Remediation (partitions, retention) work as it. None: the role of the URL.",
+        "",
+    ),
+    key("store.owner.password", Kind::Secrets, "", "Its password, or current and next.", ""),
+    key(
+        "store.tls.mode",
+        Kind::Choice(TLS_MODES),
+        "verify-full",
+        "TLS to PostgreSQL: `verify-full` checks the certificate and the host's name, `require` encrypts without checking, `off` is for loopback and unix sockets.",
+        "A server without TLS is refused unless it is `off`.",
+    ),
+    key(
+        "store.tls.ca",
+        Kind::Path,
+        "",
+        "Trust this CA (PEM) for PostgreSQL instead of the host's.",
+        "",
+    ),
+    key("store.tls.cert", Kind::Path, "", "Our certificate (PEM chain) for PostgreSQL.", ""),
+    key("store.tls.key", Kind::Secret, "", "Its key (PEM).", ""),
+    key(
+        "store.pool",
+        Kind::Count { min: 3, max: 100 },
+        "10",
+        "Connections to PostgreSQL of this process at most.",
+        "Too low: requests of the Web UI wait for each other. Too high: PostgreSQL's max_connections is met.",
+    ),
+    key(
+        "store.connect_timeout",
+        Kind::Duration { min: "100ms", max: "1m" },
+        "3s",
+        "How long connecting to PostgreSQL may take.",
+        "Too low: a busy server counts as away.",
+    ),
+    key(
+        "store.statement_timeout",
+        Kind::Duration { min: "1s", max: "1h" },
+        "30s",
+        "How long one statement may take.",
+        "Met: the statement is cancelled by the server and tried again.",
+    ),
+    key(
+        "store.lock_timeout",
+        Kind::Duration { min: "100ms", max: "10m" },
+        "5s",
+        "How long a statement waits for a lock.",
+        "Met: the statement ends and is tried again.",
+    ),
     key(
         "store.max_bytes",
         Kind::Size { min: "16MiB", max: "100TiB" },

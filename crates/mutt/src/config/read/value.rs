@@ -12,7 +12,7 @@ use mutt_notify::BuildError;
 use crate::config::keys::{self, Kind};
 use crate::config::suggest::nearest;
 use crate::config::tree::Value;
-use crate::config::{RepeatMode, Role, SinkKind};
+use crate::config::{QueueUrl, RepeatMode, Role, SinkKind, StoreUrl};
 use crate::secrets::SecretRef;
 
 fn str_of(value: &Value) -> Result<&str, String> {
@@ -187,21 +187,12 @@ pub(super) fn url(_: Kind, value: &Value) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-pub(super) fn engine<T>(
-    value: &Value,
-    known: &str,
-    production: &[&str],
-    engine: T,
-) -> Result<T, String> {
-    let text = str_of(value)?;
-    let scheme = text.split([':', '+']).next().unwrap_or(text);
-    if text == known {
-        Ok(engine)
-    } else if production.contains(&scheme) {
-        Err(format!("{scheme} comes with the production engines and cannot be used yet"))
-    } else {
-        Err("not a known engine".to_owned())
-    }
+pub(super) fn queue_url(_: Kind, value: &Value) -> Result<QueueUrl, String> {
+    QueueUrl::parse(str_of(value)?)
+}
+
+pub(super) fn store_url(_: Kind, value: &Value) -> Result<StoreUrl, String> {
+    StoreUrl::parse(str_of(value)?)
 }
 
 /// `{ env = "..." }`, `{ file = "..." }`, `{ credential = "..." }`.
