@@ -84,6 +84,16 @@ metrics! {
         "Events that were appended and can no longer be read; outlives restarts", "";
     QUEUE_SYNCS = "mutt_queue_syncs_total", Kind::Counter, [], "ingestor",
         "Synced commits of the event queue since the start", "";
+    QUEUE_SPILLING = "mutt_queue_spilling", Kind::Gauge, [], "ingestor",
+        "1 while events are spilled to local disk because the event queue's server does not take them, else 0", "";
+    QUEUE_SPILL_DEPTH = "mutt_queue_spill_depth", Kind::Gauge, [], "ingestor",
+        "Events waiting in the spill on local disk; part of mutt_ingest_queue_depth", "";
+    QUEUE_SPILL_BYTES = "mutt_queue_spill_bytes", Kind::Gauge, [], "ingestor",
+        "Bytes that the spill occupies on local disk", "";
+    QUEUE_SPILLED = "mutt_queue_spilled_events_total", Kind::Counter, [], "ingestor",
+        "Events ever spilled to local disk; outlives restarts", "";
+    QUEUE_DRAINED = "mutt_queue_drained_events_total", Kind::Counter, [], "ingestor",
+        "Events ever moved from the spill to the event queue's server; outlives restarts", "";
     ALERTER_EVENTS = "mutt_alerter_events_processed_total", Kind::Counter, ["status" = "handled|unhandled|duplicate|unstorable|lost|error"], "alerter",
         "Events judged and committed; error counts failed commits by their events", "kept; poison is gone (nothing is given up), duplicate, unstorable and lost are new";
     ALERTER_FORWARDED = "mutt_alerter_alerts_forwarded_total", Kind::Counter, [], "alerter",

@@ -9,6 +9,7 @@ pub mod postgres;
 pub mod queue;
 pub mod redis;
 pub mod signal;
+pub mod spill;
 pub mod sqlite;
 pub mod state;
 pub mod store;

@@ -15,7 +15,9 @@ mod writer;
 
 pub use check::{CheckReport, SegmentReport, check};
 pub use embedded::{EmbeddedQueue, QueueOptions};
+pub(crate) use state::lock;
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -128,10 +130,33 @@ pub struct QueueStats {
     pub syncs: u64,
     /// Damaged files set aside and kept, with what was wrong.
     pub set_aside: Vec<String>,
+    /// The part of it that waits on local disk for a queue on a server; none where nothing can spill.
+    pub spill: Option<SpillStats>,
+}
+
+/// What waits in a spill. Its events are in the pending and appended numbers of [`QueueStats`] too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpillStats {
+    /// Its directory on this host.
+    pub place: String,
+    /// Since when everything appended is spilled; none while appends go to the server.
+    pub spilling_since: Option<Timestamp>,
+    /// Why: what the server, or the way to it, said last.
+    pub why: Option<String>,
+    /// Events in it.
+    pub pending_events: u64,
+    /// Batches of these.
+    pub pending_batches: u64,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Events ever spilled.
+    pub spilled_events: u64,
+    /// Events ever moved from it to the server.
+    pub drained_events: u64,
 }
 
 /// Room that was reserved before the first append of a request; given back when dropped unused.
-pub trait Reservation: Send + Sync + std::fmt::Debug {
+pub trait Reservation: Any + Send + Sync + std::fmt::Debug {
     /// Takes what is left of it (events, bytes), which the caller then gives back itself. For the
     /// queue that made it.
     fn take(&mut self) -> (u64, u64);

@@ -66,4 +66,14 @@ super::codes! { STORAGE:
         causes ["somebody with the owner's or a superuser's rights changed the tables", "a damaged disk", "a partial restore"],
         check ["muttctl audit verify --json"],
         fix ["Keep the report, find out who had access, and restore from a backup what is needed."];
+    QUEUE_SPILLING = "MUTT-S050", "Events are spilled to local disk",
+        means "The event queue's server is away or does not answer. The Ingestor goes on accepting: events are durable in its spill, in order, and move to the server by themselves when it is back. Until the spill is empty all events pass through it.",
+        causes ["Redis is stopped, restarting or failing over", "the network between this host and Redis", "Redis refuses writes (disk full, too few replicas)"],
+        check ["muttctl queue status", "muttctl doctor"],
+        fix ["Bring the server back; the message and `muttctl queue status` name what it said last. Nothing needs to be moved by hand.", "Do not remove the spill's folder: it holds acknowledged events."];
+    QUEUE_SPILL_FULL = "MUTT-S051", "The spill is full",
+        means "The event queue's server is away and the spill on local disk has met a cap. HTTP senders get 503 with Retry-After, TCP senders are no longer read, UDP events are dropped and counted. Nothing acknowledged is lost.",
+        causes ["the server has been away for long", "the disk is nearly full (queue.min_free)"],
+        check ["muttctl queue status", "muttctl doctor"],
+        fix ["Bring the event queue's server back; the spill then drains by itself.", "Raise queue.max_events or queue.max_bytes when the disk of data_dir has room."];
 }

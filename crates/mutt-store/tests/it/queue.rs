@@ -6,6 +6,7 @@ mod invariants;
 mod known_errors;
 mod model;
 mod sim;
+mod spill;
 mod support;
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use axum::extract::{Extension, State};
 use axum::http::header;
 use axum::response::IntoResponse;
 use mutt_model::ledger::Ledger;
-use mutt_store::queue::QueueStats;
+use mutt_store::queue::{QueueStats, SpillStats};
 use mutt_store::store::Change;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -33,7 +33,22 @@ pub(crate) async fn queue(State(state): State<WebState>) -> Shown {
         "oldest_received_at": stats.oldest_received_at,
         "oldest_age_seconds": oldest_age(&state, &stats),
         "set_aside": stats.set_aside,
+        "spill": stats.spill.as_ref().map(spill_json),
     })))
+}
+
+/// The part of what waits that is on local disk, with its place.
+fn spill_json(spill: &SpillStats) -> Value {
+    json!({
+        "place": spill.place,
+        "spilling_since": spill.spilling_since,
+        "why": spill.why,
+        "pending_events": spill.pending_events,
+        "pending_batches": spill.pending_batches,
+        "bytes": spill.bytes,
+        "spilled_events": spill.spilled_events,
+        "drained_events": spill.drained_events,
+    })
 }
 
 /// How long the oldest waiting batch has waited.

@@ -102,6 +102,7 @@ fn status(put: &mut dyn FnMut(&str, Value)) {
         ("oldest_received_at", "time?"),
         ("oldest_age_seconds", "integer?"),
         ("set_aside", "[]string"),
+        ("spill", "object?"),
     ]);
     put("Queue", object(&queue, &[]));
     put("Rate", object(&count(&["minute", "audited", "handled", "deliveries"]), &[]));

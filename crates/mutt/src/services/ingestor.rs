@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use mutt_model::metrics as names;
 use mutt_model::{Batch, Clock, ParseStatus, codes};
-use mutt_store::queue::{EventQueue, QueueError};
+use mutt_store::queue::{EventQueue, QueueError, SpillStats};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
@@ -202,6 +202,7 @@ fn queue_gauges(queue: &Arc<dyn EventQueue>, clock: &Clock, metrics: &ServiceMet
     let appended = metrics.counter(&names::QUEUE_APPENDED);
     let lost = metrics.counter(&names::QUEUE_LOST);
     let syncs = metrics.counter(&names::QUEUE_SYNCS);
+    let show_spill = spill_gauges(metrics);
     let (queue, clock) = (Arc::clone(queue), clock.clone());
     metrics.on_scrape(move || {
         let stats = queue.stats();
@@ -212,7 +213,24 @@ fn queue_gauges(queue: &Arc<dyn EventQueue>, clock: &Clock, metrics: &ServiceMet
         raise_to(&appended, stats.appended_events);
         raise_to(&lost, stats.lost_events);
         raise_to(&syncs, stats.syncs);
+        show_spill(stats.spill.unwrap_or_default());
     });
+}
+
+/// Gauges of the spill; all 0 where nothing can spill.
+fn spill_gauges(metrics: &ServiceMetrics) -> impl Fn(SpillStats) + Send + Sync + 'static {
+    let spilling = metrics.gauge(&names::QUEUE_SPILLING);
+    let depth = metrics.gauge(&names::QUEUE_SPILL_DEPTH);
+    let bytes = metrics.gauge(&names::QUEUE_SPILL_BYTES);
+    let spilled = metrics.counter(&names::QUEUE_SPILLED);
+    let drained = metrics.counter(&names::QUEUE_DRAINED);
+    move |spill| {
+        spilling.set(f64::from(u8::from(spill.spilling_since.is_some())));
+        depth.set(spill.pending_events as f64);
+        bytes.set(spill.bytes as f64);
+        raise_to(&spilled, spill.spilled_events);
+        raise_to(&drained, spill.drained_events);
+    }
 }
 
 /// A number that a listener mirrors into a metric at each scrape.
