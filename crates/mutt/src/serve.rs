@@ -8,6 +8,7 @@ mod listeners;
 mod reload;
 mod stages;
 mod summary;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -89,7 +90,7 @@ async fn serve(config: Config, options: ServeOptions) -> Result<(), ServeError> 
     let engines = engines::open(&config, &services, &clock).await?;
     summary::Summary::withdraw(&config.data_dir);
     let mut supervisor = Supervisor::new(clock.clone());
-    let board = Arc::new(HealthBoard::new(clock.clone()));
+    let board = Arc::new(HealthBoard::new(clock.clone(), engines.watched()));
     let built = stages::start(
         &mut supervisor,
         &config,

@@ -9,6 +9,30 @@ pub mod web_ui;
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
+
+/// A wait is told of again after this time.
+pub const TELL_PERIOD: Duration = Duration::from_secs(60);
+
+/// A wait that is told of once, and then each minute as long as it lasts.
+#[derive(Debug, Default)]
+pub struct Wait(Option<Duration>);
+
+impl Wait {
+    /// Whether it is time to tell of it; notes that it was told. `now` is monotonic.
+    pub fn is_news(&mut self, now: Duration) -> bool {
+        let news = self.0.is_none_or(|told| now.saturating_sub(told) >= TELL_PERIOD);
+        if news {
+            self.0 = Some(now);
+        }
+        news
+    }
+
+    /// It is over; says whether it was told of.
+    pub fn over(&mut self) -> bool {
+        self.0.take().is_some()
+    }
+}
 
 /// One of the five services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,5 +87,21 @@ impl FromStr for Service {
             let names: Vec<_> = Self::ALL.iter().map(|s| s.name()).collect();
             format!("no service `{text}`; the services are {}", names.join(", "))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_told_of_once_and_then_each_minute() {
+        let mut wait = Wait::default();
+        let secs = Duration::from_secs;
+        assert!(!wait.over());
+        let news: Vec<u64> = (0..130).filter(|s| wait.is_news(secs(*s))).collect();
+        assert_eq!(news, [0, 60, 120]);
+        assert!(wait.over() && !wait.over());
+        assert!(wait.is_news(secs(130)));
     }
 }

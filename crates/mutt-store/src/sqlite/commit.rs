@@ -23,7 +23,9 @@ use crate::store::{CommitPolicy, CommitStore, CommitWork, Committed, JudgedBatch
 #[async_trait]
 impl CommitStore for SqliteStore {
     async fn commit(&self, work: CommitWork) -> Result<Committed, StoreError> {
-        self.on_writer("commit", move |writer| commit(writer, &work)).await
+        let done = self.on_writer("commit", move |writer| commit(writer, &work)).await?;
+        self.tell_deliveries(&done);
+        Ok(done)
     }
 
     async fn raise(
@@ -34,7 +36,7 @@ impl CommitStore for SqliteStore {
         now: Timestamp,
     ) -> Result<Committed, StoreError> {
         let except = except.map(str::to_owned);
-        self.write("raise an alert", move |writer| {
+        let raise = move |writer: &mut Writer| {
             let mut totals = Totals::load(&writer.conn)?;
             let mut out = Committed::default();
             let sinks = policy.sinks.iter().filter(|s| Some(&s.name) != except.as_ref());
@@ -44,8 +46,18 @@ impl CommitStore for SqliteStore {
             book.close()?;
             finish(&writer.conn, &totals, &out, Rates::default(), now)?;
             Ok(out)
-        })
-        .await
+        };
+        let done = self.write("raise an alert", raise).await?;
+        self.tell_deliveries(&done);
+        Ok(done)
+    }
+}
+
+impl SqliteStore {
+    fn tell_deliveries(&self, done: &Committed) {
+        if !done.deliveries.is_empty() {
+            self.signals.deliveries.ring();
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use mutt_model::delivery::{
 use mutt_model::{Id, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
+use super::engine::Writer;
 use super::totals::{signed, unsigned};
 use super::{SqliteStore, audit, lanes, replay, take};
 use crate::store::{
@@ -439,12 +440,19 @@ impl DeliveryStore for SqliteStore {
 
     async fn hold_lane(&self, sink: &str, actor: &Actor) -> Result<Lane, StoreError> {
         let (sink, actor, now) = (sink.to_owned(), actor.clone(), self.clock.wall());
-        self.write("hold a lane", move |w| lanes::hold(&w.conn, &sink, &actor, now)).await
+        let lane =
+            self.write("hold a lane", move |w| lanes::hold(&w.conn, &sink, &actor, now)).await?;
+        self.signals.settings.ring();
+        Ok(lane)
     }
 
     async fn release_lane(&self, sink: &str, actor: &Actor) -> Result<Lane, StoreError> {
         let (sink, actor, now) = (sink.to_owned(), actor.clone(), self.clock.wall());
-        self.write("release a lane", move |w| lanes::release(&w.conn, &sink, &actor, now)).await
+        let release = move |w: &mut Writer| lanes::release(&w.conn, &sink, &actor, now);
+        let lane = self.write("release a lane", release).await?;
+        self.signals.settings.ring();
+        self.signals.deliveries.ring();
+        Ok(lane)
     }
 
     async fn ask_probe(&self, sink: &str) -> Result<(), StoreError> {
@@ -460,6 +468,11 @@ impl DeliveryStore for SqliteStore {
         now: Timestamp,
     ) -> Result<Replayed, StoreError> {
         let actor = actor.clone();
-        self.write("replay", move |w| replay::replay(&w.conn, &which, force, &actor, now)).await
+        let replay = move |w: &mut Writer| replay::replay(&w.conn, &which, force, &actor, now);
+        let done = self.write("replay", replay).await?;
+        if done.replayed > 0 {
+            self.signals.deliveries.ring();
+        }
+        Ok(done)
     }
 }

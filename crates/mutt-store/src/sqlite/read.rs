@@ -485,7 +485,13 @@ impl ReadStore for SqliteStore {
         now: Timestamp,
     ) -> Result<Alert, StoreError> {
         let (actor, sinks) = (actor.clone(), sinks.to_vec());
-        self.write("act on an alert", move |w| act(w, id, what, &actor, &sinks, now)).await
+        let clears = what == AlertAct::Clear;
+        let alert =
+            self.write("act on an alert", move |w| act(w, id, what, &actor, &sinks, now)).await?;
+        if clears {
+            self.signals.deliveries.ring();
+        }
+        Ok(alert)
     }
 
     async fn deliveries(

@@ -192,7 +192,12 @@ impl UpkeepStore for SqliteStore {
         now: Timestamp,
     ) -> Result<u64, StoreError> {
         let sinks = sinks.to_vec();
-        self.write("clear aged alerts", move |w| clear_aged(w, &sinks, limit, now)).await
+        let cleared =
+            self.write("clear aged alerts", move |w| clear_aged(w, &sinks, limit, now)).await?;
+        if cleared > 0 {
+            self.signals.deliveries.ring();
+        }
+        Ok(cleared)
     }
 
     async fn retain(&self, policy: &RetentionPolicy, now: Timestamp) -> Result<Upkeep, StoreError> {

@@ -7,10 +7,11 @@ use mutt_model::Clock;
 use mutt_model::codes;
 use mutt_store::queue::{EmbeddedQueue, EventQueue, QueueError, QueueOptions};
 use mutt_store::sqlite::{SqliteOptions, SqliteStore};
-use mutt_store::store::{Actor, OpenError, RuleChange, Store, StoreError};
+use mutt_store::store::{OpenError, Store, StoreError};
 
-use super::ServeError;
+use super::{ServeError, waiting};
 use crate::config::{Config, QUEUE_DIR, QueueUrl, STORE_FILE, StoreUrl};
+use crate::health;
 use crate::services::Service;
 
 /// What is durable in this process.
@@ -23,6 +24,15 @@ pub(super) struct Engines {
 }
 
 impl Engines {
+    /// For readiness.
+    pub(super) fn watched(&self) -> health::Engines {
+        health::Engines {
+            queue: self.queue.clone(),
+            primary: self.queue.clone(),
+            store: self.store.clone(),
+        }
+    }
+
     /// Makes counters durable and releases files, the store last.
     pub(super) async fn close(&self) {
         if let Some(queue) = &self.queue {
@@ -104,10 +114,7 @@ async fn open_store(config: &Config, clock: &Clock) -> Result<Arc<dyn Store>, Se
     };
     let store = SqliteStore::open(&path, options).map_err(failed)?;
     let store: Arc<dyn Store> = Arc::new(store);
-    let actor = Actor { name: "muttctl".to_owned(), reason: Some("first rule set".to_owned()) };
-    let first = RuleChange::First(mutt_rules::first_rule_set());
-    store.change_rules(first, &actor, clock.wall()).await.map_err(failed)?;
     let sinks: Vec<String> = config.sinks.keys().cloned().collect();
-    store.declare_sinks(&sinks).await.map_err(failed)?;
+    waiting::try_set_up(&store, &sinks, clock).await.map_err(failed)?;
     Ok(store)
 }

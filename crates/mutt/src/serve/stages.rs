@@ -15,17 +15,17 @@ use mutt_rules::CompileOptions;
 use mutt_store::queue::EventQueue;
 use mutt_store::store::{CommitPolicy, RetentionPolicy, Store};
 use mutt_web::{Notice, Token, WebParts, WebState};
-use tokio::sync::Notify;
 
 use super::engines::Engines;
 use super::listeners::Bound;
 use super::reload::{Live, Reloaded};
 use super::summary::Summary;
-use super::{ServeError, ServeOptions, clock_watch, demo};
+use super::{ServeError, ServeOptions, clock_watch, demo, waiting};
 use crate::config::{Config, IngestKey, Role, SinkAuth, SinkConfig};
 use crate::health::{HealthBoard, Port};
 use crate::net::http::HttpListener;
 use crate::services::alerter::rules::LiveRules;
+use crate::services::alerter::share::Share;
 use crate::services::alerter::{Alerter, AlerterMetrics, watch_queue};
 use crate::services::ingestor::http::{HttpDoor, Key};
 use crate::services::ingestor::snmp_udp::Door;
@@ -45,7 +45,6 @@ struct Wiring<'a> {
     board: &'a Arc<HealthBoard>,
     clock: &'a Clock,
     policy: Arc<CommitPolicy>,
-    deliveries: Arc<Notify>,
     owner: String,
     summary: Summary,
     live: Reloaded,
@@ -67,13 +66,6 @@ pub(super) async fn start(
     let mut config = config.clone();
     if options.demo {
         demo::receiver(supervisor, &mut config).await?;
-        if let Some(store) = &engines.store {
-            let sinks: Vec<String> = config.sinks.keys().cloned().collect();
-            store
-                .declare_sinks(&sinks)
-                .await
-                .map_err(|e| ServeError::new(codes::STORE_OPEN, e.to_string()))?;
-        }
     }
     let sinks = make_sinks(&config, clock)?;
     let routes: Vec<SinkRoute> = config.sinks.iter().map(|(name, sink)| sink.route(name)).collect();
@@ -94,7 +86,6 @@ pub(super) async fn start(
         board,
         clock,
         policy,
-        deliveries: Arc::default(),
         owner: format!("{}:{}", host_name(), std::process::id()),
         summary,
         live: Reloaded::default(),
@@ -106,7 +97,7 @@ pub(super) async fn start(
     if let (true, Some(queue), Some(store)) =
         (services.contains(&Service::Alerter), &engines.queue, &engines.store)
     {
-        wiring.alerter(queue, store, &bound).await?;
+        wiring.alerter(queue, store, &bound);
     }
     if let Some(store) = &engines.store {
         if services.contains(&Service::MoogForwarder) {
@@ -119,6 +110,7 @@ pub(super) async fn start(
             wiring.live.running = Some(wiring.web_ui(store, engines.queue.as_ref(), &bound)?);
         }
     }
+    wiring.waiting(engines);
     wiring.clock_watch();
     if options.demo {
         demo::traffic(wiring.supervisor, &wiring.summary);
@@ -183,6 +175,26 @@ impl Wiring<'_> {
             }
             self.serve(service, listener, metrics, Router::new());
         }
+    }
+
+    /// Tells of engines that are away, and sets the store up when it is there.
+    fn waiting(&mut self, engines: &Engines) {
+        let (board, clock) = (Arc::clone(self.board), self.clock.clone());
+        let stop = self.supervisor.stop().serving;
+        self.supervisor.start(Phase::Serving, "engine watch", move || {
+            Box::pin(waiting::tell(Arc::clone(&board), clock.clone(), stop.clone()))
+        });
+        let Some(store) = engines.store.clone() else { return };
+        let sinks: Vec<String> = self.config.sinks.keys().cloned().collect();
+        let (clock, stop) = (self.clock.clone(), self.supervisor.stop().working);
+        self.supervisor.start(Phase::Working, "store setup", move || {
+            Box::pin(waiting::set_up(
+                Arc::clone(&store),
+                sinks.clone(),
+                clock.clone(),
+                stop.clone(),
+            ))
+        });
     }
 
     fn clock_watch(&mut self) {
@@ -314,24 +326,19 @@ impl Wiring<'_> {
         }))
     }
 
-    async fn alerter(
-        &mut self,
-        queue: &Arc<dyn EventQueue>,
-        store: &Arc<dyn Store>,
-        bound: &Bound,
-    ) -> Result<(), ServeError> {
+    fn alerter(&mut self, queue: &Arc<dyn EventQueue>, store: &Arc<dyn Store>, bound: &Bound) {
         let metrics = self.metrics();
         let options = CompileOptions { default_team: self.config.alerter.default_team.clone() };
-        let rules = LiveRules::load(store, options, self.clock.clone(), &metrics)
-            .await
-            .map_err(|why| ServeError::new(codes::ALERTER_RULES_UNREADABLE, why))?;
+        let board = Arc::clone(self.board);
+        let rules = LiveRules::new(options, self.clock.clone(), board, &metrics);
+        let share = Arc::new(Share::new(queue.shards()));
         let alerter = Arc::new(Alerter {
             queue: Arc::clone(queue),
             store: Arc::clone(store),
             rules: Arc::new(rules),
             policy: Arc::clone(&self.policy),
             clock: self.clock.clone(),
-            deliveries: Arc::clone(&self.deliveries),
+            share: Arc::clone(&share),
             owner: self.owner.clone(),
             board: Arc::clone(self.board),
             metrics: AlerterMetrics::new(&metrics),
@@ -349,6 +356,11 @@ impl Wiring<'_> {
         self.supervisor.start(Phase::Working, "alerter queue watch", move || {
             Box::pin(watch_queue(Arc::clone(&watched), token.clone()))
         });
+        let (shared, clock, token) = (Arc::clone(store), self.clock.clone(), stop.clone());
+        self.supervisor.start(Phase::Working, "alerter share", move || {
+            let (share, store) = (Arc::clone(&share), Arc::clone(&shared));
+            Box::pin(share.follow(store, clock.clone(), token.clone()))
+        });
         let (rules, store) = (Arc::clone(&alerter.rules), Arc::clone(store));
         self.supervisor.start(Phase::Working, "alerter rules", move || {
             let (rules, store, stop) = (Arc::clone(&rules), Arc::clone(&store), stop.clone());
@@ -356,7 +368,6 @@ impl Wiring<'_> {
         });
         self.board.set(Service::Alerter, true, "running");
         self.serve_health(Service::Alerter, &bound.alerter, &metrics);
-        Ok(())
     }
 
     fn moog_forwarder(&mut self, store: &Arc<dyn Store>, bound: &Bound) {
@@ -379,7 +390,6 @@ impl Wiring<'_> {
                 config: lane_config,
                 store: Arc::clone(store),
                 clock: self.clock.clone(),
-                deliveries: Arc::clone(&self.deliveries),
                 owner: self.owner.clone(),
                 board: Arc::clone(self.board),
                 metrics: Arc::clone(&counted),
@@ -410,7 +420,6 @@ impl Wiring<'_> {
             clock: self.clock.clone(),
             interval: self.config.remediation.interval,
             redrive_batch: self.config.remediation.redrive_batch,
-            deliveries: Arc::clone(&self.deliveries),
             board: Arc::clone(self.board),
             metrics: RemediationMetrics::new(&metrics),
         });

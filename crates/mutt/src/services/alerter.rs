@@ -2,6 +2,7 @@
 //! one round is committed the next one is claimed and judged.
 
 pub mod rules;
+pub mod share;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -19,24 +20,29 @@ use mutt_store::store::{
 };
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::rules::LiveRules;
+use self::share::Share;
 use crate::health::HealthBoard;
-use crate::services::Service;
+use crate::services::{Service, Wait};
 use crate::telemetry::metrics::{Counters, FloatGauge, ServiceMetrics};
 
 /// Batches that one commit takes at most.
 pub const BATCHES_PER_COMMIT: usize = 16;
 /// How long a claim waits for the first batch before the loop looks around.
 pub const CLAIM_WAIT: Duration = Duration::from_millis(500);
-/// A shard's lease; renewed in every round.
-pub const SHARD_LEASE: Duration = Duration::from_secs(30);
+/// A shard's lease; renewed in every round, and while a commit takes long.
+pub const SHARD_LEASE: Duration = Duration::from_secs(10);
+/// A lease that is renewed for this long is given back.
+const GIVEN_BACK: Duration = Duration::from_millis(1);
 /// Pause after a failed commit; doubles up to [`COMMIT_PAUSE_MAX`].
 pub const COMMIT_PAUSE: Duration = Duration::from_millis(200);
 /// See [`COMMIT_PAUSE`].
 pub const COMMIT_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Pause after the event queue could not be read.
+const QUEUE_PAUSE: Duration = Duration::from_secs(1);
 
 /// A batch that was claimed this often without a commit is judged warily: see [`judge_warily`].
 const CLAIMS_BEFORE_WARY: u32 = 3;
@@ -54,8 +60,8 @@ pub struct Alerter {
     pub policy: Arc<CommitPolicy>,
     /// For `now` of a commit.
     pub clock: Clock,
-    /// Rung when a commit made deliveries.
-    pub deliveries: Arc<Notify>,
+    /// How many shards are for this process.
+    pub share: Arc<Share>,
     /// This process, as leases show it.
     pub owner: String,
     /// Where its own state is told.
@@ -106,6 +112,20 @@ impl AlerterMetrics {
     }
 }
 
+/// What a shard's loop waits for, so that it is told once, and the pause before the next commit.
+#[derive(Debug)]
+struct Trouble {
+    queue: Wait,
+    commit: Wait,
+    pause: Duration,
+}
+
+impl Default for Trouble {
+    fn default() -> Self {
+        Self { queue: Wait::default(), commit: Wait::default(), pause: COMMIT_PAUSE }
+    }
+}
+
 /// Judged batches on their way to one commit.
 #[derive(Debug)]
 struct Round {
@@ -116,74 +136,128 @@ struct Round {
 }
 
 impl Alerter {
-    /// Serves one shard until `stop`; what is claimed then is finished.
+    /// Serves one shard until `stop`, whenever it is for this process; what is claimed at the end is
+    /// finished, and the shard is given back so that another Alerter has it at once.
     ///
     /// # Errors
     ///
     /// When the event queue fails; the supervisor starts the stage again.
     pub async fn run(&self, shard: u16, stop: CancellationToken) -> Result<(), String> {
+        self.share.lost(shard);
+        if !self.rules.wait(&stop).await {
+            return Ok(());
+        }
+        let result = self.serve(shard, &stop).await;
+        self.share.lost(shard);
+        result
+    }
+
+    async fn serve(&self, shard: u16, stop: &CancellationToken) -> Result<(), String> {
         let mut scratch = Scratch::new();
-        let mut pause = COMMIT_PAUSE;
+        let mut trouble = Trouble::default();
         let mut ready: Option<Round> = None;
         let mut begun = false;
         while !stop.is_cancelled() || ready.is_some() {
+            let pause = self.share.pause_before(shard);
+            if !pause.is_zero() && ready.is_none() {
+                rest(stop, pause).await;
+            }
             let lease = match self.queue.lease(shard, &self.owner, SHARD_LEASE).await {
                 Ok(Some(lease)) => lease,
                 // What is claimed and not committed is claimed again after the next start.
-                Ok(None) | Err(_) if stop.is_cancelled() => break,
+                Ok(None) | Err(_) if stop.is_cancelled() => return Ok(()),
                 Ok(None) => {
-                    rest(&stop, CLAIM_WAIT).await;
+                    self.share.lost(shard);
+                    (ready, begun) = (None, false);
+                    rest(stop, CLAIM_WAIT).await;
                     continue;
                 }
                 Err(error) => {
-                    self.trouble(&error, &stop).await?;
+                    self.trouble(&error, &mut trouble, stop).await?;
                     continue;
                 }
             };
+            self.share.took(shard, self.clock.monotonic());
             if !begun {
                 // A run that failed may have claimed batches that nobody holds any more: an
                 // acknowledgement is cumulative, so they must be claimed again.
                 begun = self.queue.rewind(lease).await.is_ok();
                 if !begun {
-                    rest(&stop, CLAIM_WAIT).await;
+                    rest(stop, CLAIM_WAIT).await;
                     continue;
                 }
             }
+            let surplus = self.share.is_surplus(shard, self.clock.monotonic());
             let Some(round) = ready.take() else {
-                ready = self.gather(lease, CLAIM_WAIT, &mut scratch, &stop).await?;
+                if surplus {
+                    self.hand_over(shard, stop).await;
+                    begun = false;
+                } else {
+                    ready =
+                        self.gather(lease, CLAIM_WAIT, &mut scratch, &mut trouble, stop).await?;
+                }
                 continue;
             };
-            let (done, next) = tokio::join!(
-                self.commit(&round),
-                self.gather(lease, Duration::ZERO, &mut scratch, &stop)
-            );
-            match done {
-                Ok(done) => {
-                    self.after_commit(&round, &done);
-                    failpoint::hit("alerter.before_ack");
-                    match self.queue.acknowledge(lease, round.until).await {
-                        Ok(()) | Err(QueueError::LeaseLost(_)) => {}
-                        Err(error) => self.trouble(&error, &stop).await?,
-                    }
-                    self.board.set(Service::Alerter, true, "running");
-                    pause = COMMIT_PAUSE;
-                    ready = next?;
+            ready = self.round(lease, round, surplus, &mut scratch, &mut trouble, stop).await?;
+        }
+        let _ = self.queue.lease(shard, &self.owner, GIVEN_BACK).await;
+        Ok(())
+    }
+
+    /// Lets another Alerter have the shard, and leaves it the time to take it.
+    async fn hand_over(&self, shard: u16, stop: &CancellationToken) {
+        tracing::info!(shard, "the shard is handed over: another Alerter holds fewer");
+        let _ = self.queue.lease(shard, &self.owner, GIVEN_BACK).await;
+        self.share.lost(shard);
+        rest(stop, share::BEYOND_PAUSE).await;
+    }
+
+    /// Commits and acknowledges a round; meanwhile the next one is claimed and judged, unless this is
+    /// the last one before the shard is handed over.
+    async fn round(
+        &self,
+        lease: ShardLease,
+        round: Round,
+        last: bool,
+        scratch: &mut Scratch,
+        trouble: &mut Trouble,
+        stop: &CancellationToken,
+    ) -> Result<Option<Round>, String> {
+        let mut gather_trouble = Trouble::default();
+        let (done, next) = tokio::join!(self.commit(&round), async {
+            if last {
+                return Ok(None);
+            }
+            self.gather(lease, Duration::ZERO, scratch, &mut gather_trouble, stop).await
+        });
+        match done {
+            Ok(done) => {
+                self.after_commit(&round, &done);
+                failpoint::hit("alerter.before_ack");
+                match self.queue.acknowledge(lease, round.until).await {
+                    Ok(()) | Err(QueueError::LeaseLost(_)) => {}
+                    Err(error) => self.trouble(&error, trouble, stop).await?,
                 }
-                Err(error) => {
-                    self.metrics.count("error", round.events);
-                    self.board.set(Service::Alerter, false, "commits fail");
+                self.board.set(Service::Alerter, true, "running");
+                trouble.pause = COMMIT_PAUSE;
+                if trouble.commit.over() {
+                    tracing::info!("commits succeed again");
+                }
+                next
+            }
+            Err(error) => {
+                self.metrics.count("error", round.events);
+                self.board.set(Service::Alerter, false, "commits fail");
+                if trouble.commit.is_news(self.clock.monotonic()) {
                     tracing::warn!(code = %codes::ALERTER_COMMIT_FAILED, %error, events = round.events, "a commit failed; its events stay in the event queue");
-                    drop(next);
-                    let _ = self.queue.rewind(lease).await;
-                    if stop.is_cancelled() {
-                        break;
-                    }
-                    rest(&stop, pause).await;
-                    pause = (pause * 2).min(COMMIT_PAUSE_MAX);
                 }
+                drop(next);
+                let _ = self.queue.rewind(lease).await;
+                rest(stop, trouble.pause).await;
+                trouble.pause = (trouble.pause * 2).min(COMMIT_PAUSE_MAX);
+                Ok(None)
             }
         }
-        Ok(())
     }
 
     /// Claims and judges what waits, up to [`BATCHES_PER_COMMIT`].
@@ -192,11 +266,12 @@ impl Alerter {
         lease: ShardLease,
         wait: Duration,
         scratch: &mut Scratch,
+        trouble: &mut Trouble,
         stop: &CancellationToken,
     ) -> Result<Option<Round>, String> {
-        if stop.is_cancelled() {
+        let Some(rules) = self.rules.current().filter(|_| !stop.is_cancelled()) else {
             return Ok(None);
-        }
+        };
         let claimed = tokio::select! {
             () = stop.cancelled() => return Ok(None),
             claimed = self.queue.claim(lease, BATCHES_PER_COMMIT, wait) => claimed,
@@ -210,13 +285,12 @@ impl Alerter {
                 return Ok(None);
             }
             Err(error) => {
-                self.trouble(&error, stop).await?;
+                self.trouble(&error, trouble, stop).await?;
                 return Ok(None);
             }
         };
         let Some(last) = claimed.last() else { return Ok(None) };
         let (until, began) = (last.position, self.clock.monotonic());
-        let rules = self.rules.current();
         let batches: Vec<JudgedBatch> = tokio::task::block_in_place(|| {
             let judged = claimed.into_iter().map(|claim| {
                 let wary = claim.deliveries_before >= CLAIMS_BEFORE_WARY;
@@ -247,19 +321,37 @@ impl Alerter {
         Ok(Some(Round { work, until, events, began }))
     }
 
-    /// A disk that refuses may be mended: wait and try again. Anything else ends the stage.
-    async fn trouble(&self, error: &QueueError, stop: &CancellationToken) -> Result<(), String> {
+    /// A disk that refuses may be mended, a server that is away comes back: wait and try again. Anything
+    /// else ends the stage.
+    async fn trouble(
+        &self,
+        error: &QueueError,
+        trouble: &mut Trouble,
+        stop: &CancellationToken,
+    ) -> Result<(), String> {
         if !matches!(error, QueueError::Io { .. }) {
             return Err(error.to_string());
         }
-        tracing::warn!(code = %codes::ALERTER_QUEUE_TROUBLE, %error, "judging waits for the event queue");
-        rest(stop, COMMIT_PAUSE_MAX).await;
+        // An engine that is away is told of once for the whole process.
+        if self.queue.state().is_ready() && trouble.queue.is_news(self.clock.monotonic()) {
+            tracing::warn!(code = %codes::ALERTER_QUEUE_TROUBLE, %error, "judging waits for the event queue");
+        }
+        rest(stop, QUEUE_PAUSE).await;
         Ok(())
     }
 
+    /// Commits, and keeps the shard meanwhile.
     async fn commit(&self, round: &Round) -> Result<Committed, StoreError> {
         let start = self.clock.monotonic();
-        let done = self.store.commit(round.work.clone()).await?;
+        let mut commit = std::pin::pin!(self.store.commit(round.work.clone()));
+        let done = loop {
+            tokio::select! {
+                done = &mut commit => break done?,
+                () = tokio::time::sleep(SHARD_LEASE / 3) => {
+                    let _ = self.queue.lease(round.work.shard, &self.owner, SHARD_LEASE).await;
+                }
+            }
+        };
         let now = self.clock.monotonic();
         self.metrics.write.observe(now.saturating_sub(start).as_secs_f64() * 1000.0);
         self.metrics.round.observe(now.saturating_sub(round.began).as_secs_f64());
@@ -268,9 +360,6 @@ impl Alerter {
 
     fn after_commit(&self, round: &Round, done: &Committed) {
         self.metrics.committed(done);
-        if !done.deliveries.is_empty() {
-            self.deliveries.notify_waiters();
-        }
         if done.unstorable > 0 {
             tracing::error!(code = %codes::ALERTER_UNSTORABLE, events = done.unstorable, shard = round.work.shard, "events were stored from their raw bytes alone");
         }
@@ -385,7 +474,6 @@ pub async fn watch_queue(alerter: Arc<Alerter>, stop: CancellationToken) -> Resu
             let policy = Arc::clone(&alerter.policy);
             if alerter.store.raise(change, policy, None, alerter.clock.wall()).await.is_ok() {
                 (told, files) = (lost, aside);
-                alerter.deliveries.notify_waiters();
             }
         }
         rest(&stop, Duration::from_secs(2)).await;

@@ -14,12 +14,12 @@ use mutt_model::{Clock, Id, codes, failpoint};
 use mutt_notify::{BreakerState, LaneConfig, LaneScheduler, Sink, Start};
 use mutt_store::store::{LaneReport, SinkLease, Store, StoreError};
 use prometheus_client::metrics::counter::Counter;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::alerter::rest;
 use crate::health::HealthBoard;
-use crate::services::Service;
+use crate::services::{Service, Wait};
 use crate::telemetry::metrics::{Counters, Gauges, Histograms, ServiceMetrics};
 
 /// A sink's lease by the store's clock.
@@ -27,7 +27,9 @@ pub const SINK_LEASE: Duration = Duration::from_secs(15);
 /// The lease is renewed and the lane looked at this often.
 pub const LOOK_PERIOD: Duration = Duration::from_secs(1);
 /// Deliveries are looked for this often when nothing rings.
-pub const POLL_PERIOD: Duration = Duration::from_millis(250);
+pub const POLL_PERIOD: Duration = Duration::from_secs(1);
+/// A lease that is renewed for this long is given back.
+const GIVEN_BACK: Duration = Duration::from_millis(1);
 /// Pause when the store fails or a sink's secret is missing.
 pub const TROUBLE_PAUSE: Duration = Duration::from_secs(2);
 
@@ -46,8 +48,6 @@ pub struct Lane {
     pub store: Arc<dyn Store>,
     /// Time.
     pub clock: Clock,
-    /// Rung when deliveries were made.
-    pub deliveries: Arc<Notify>,
     /// This process, as leases show it.
     pub owner: String,
     /// Where its own state is told.
@@ -112,6 +112,8 @@ struct Run<'a> {
     more_waits: bool,
     /// Deliveries in state held when the lane was last looked at: something to probe with.
     held_waiting: u64,
+    /// Rung when deliveries wait that were not there.
+    bell: watch::Receiver<u64>,
 }
 
 impl Lane {
@@ -121,12 +123,15 @@ impl Lane {
     ///
     /// When the lane's numbers mean nothing.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), String> {
+        let (mut unmade, mut away) = (Wait::default(), Wait::default());
         while !stop.is_cancelled() {
             let sink = match (self.make)() {
                 Ok(sink) => sink,
                 Err(why) => {
                     self.board.set(Service::MoogForwarder, false, "a sink cannot be served");
-                    tracing::error!(code = %codes::SINK_SECRET, sink = self.name, why, "the sink cannot be served");
+                    if unmade.is_news(self.clock.monotonic()) {
+                        tracing::error!(code = %codes::SINK_SECRET, sink = self.name, why, "the sink cannot be served");
+                    }
                     rest(&stop, TROUBLE_PAUSE).await;
                     continue;
                 }
@@ -155,13 +160,17 @@ impl Lane {
                 limited: self.metrics.limited.get_or_create(&labels).clone(),
                 more_waits: false,
                 held_waiting: 0,
+                bell: self.store.signals().deliveries.listen(),
             };
             self.board.set(Service::MoogForwarder, true, "running");
+            unmade.over();
             match run.serve(&stop).await {
                 Ok(()) => return Ok(()),
                 Err(error) => {
                     self.board.set(Service::MoogForwarder, false, "the store does not answer");
-                    tracing::warn!(code = %codes::STORE_QUERY, sink = self.name, %error, "the lane starts anew");
+                    if away.is_news(self.clock.monotonic()) {
+                        tracing::warn!(code = %codes::STORE_QUERY, sink = self.name, %error, "the lane starts anew");
+                    }
                     rest(&stop, TROUBLE_PAUSE).await;
                 }
             }
@@ -173,11 +182,8 @@ impl Lane {
 impl Run<'_> {
     async fn serve(&mut self, stop: &CancellationToken) -> Result<(), StoreError> {
         while !stop.is_cancelled() {
-            let ring = Arc::clone(&self.lane.deliveries);
-            // Listen before looking, so that a ring in between is not missed.
-            let ring = ring.notified();
-            tokio::pin!(ring);
-            ring.as_mut().enable();
+            // Before looking, so that a ring in between is not missed.
+            self.bell.mark_unchanged();
             self.look().await?;
             self.fetch().await?;
             let wait = self.take_off();
@@ -186,7 +192,7 @@ impl Run<'_> {
                 Some(landed) = self.flights.next(), if !self.flights.is_empty() => {
                     self.landed(landed).await?;
                 }
-                () = ring => {}
+                _ = self.bell.changed() => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -197,6 +203,9 @@ impl Run<'_> {
         while let Some(landed) = self.flights.next().await {
             self.landed(landed).await?;
         }
+        // Whoever stands by has the sink at once.
+        let lane = self.lane;
+        let _ = lane.store.lease_sink(&lane.name, &lane.owner, GIVEN_BACK, false).await;
         Ok(())
     }
 

@@ -12,18 +12,19 @@ use mutt_model::{Clock, Severity, Timestamp, codes};
 use mutt_store::store::{Actor, CommitPolicy, ReplayFilter, RetentionPolicy, Store, StoreError};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::alerter::{own_alert, rest};
 use crate::health::HealthBoard;
-use crate::services::Service;
+use crate::services::{Service, Wait};
 use crate::telemetry::metrics::{Counters, FloatGauge, Gauges, ServiceMetrics};
 
 /// A lane that is held this long raises an alert to every other sink.
 pub const HELD_ALARM_AFTER: Duration = Duration::from_secs(300);
 /// Alerts that one transaction clears by age.
 pub const AGED_PER_ROUND: usize = 500;
+/// Pause after a failed round, when the interval is not shorter.
+pub const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// Retention is looked at this often, whatever the interval of rounds.
 pub const RETENTION_PERIOD: Duration = Duration::from_secs(60);
 
@@ -42,8 +43,6 @@ pub struct Remediation {
     pub interval: Duration,
     /// `remediation.redrive_batch`: expired deliveries of one sink that a round makes pending.
     pub redrive_batch: u64,
-    /// Rung when deliveries are pending.
-    pub deliveries: Arc<Notify>,
     /// Where its own state is told.
     pub board: Arc<HealthBoard>,
     /// What is counted.
@@ -100,22 +99,32 @@ impl Remediation {
     ///
     /// Never: a failed round is logged, counted and tried again.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), String> {
-        let mut memory = Memory::default();
+        let (mut memory, mut wait) = (Memory::default(), Wait::default());
         while !stop.is_cancelled() {
             let start = self.clock.monotonic();
-            match self.round(&mut memory).await {
-                Ok(()) => self.board.set(Service::Remediation, true, "running"),
+            let pause = match self.round(&mut memory).await {
+                Ok(()) => {
+                    self.board.set(Service::Remediation, true, "running");
+                    if wait.over() {
+                        tracing::info!("rounds of Remediation succeed again");
+                    }
+                    self.interval
+                }
                 Err(error) => {
                     let labels = vec![("reason", "store".to_owned())];
                     self.metrics.fail.get_or_create(&labels).inc();
                     self.board.set(Service::Remediation, false, "the store does not answer");
-                    tracing::warn!(code = %codes::REDRIVE_FAILED, %error, "a round of Remediation failed");
+                    if wait.is_news(self.clock.monotonic()) {
+                        tracing::warn!(code = %codes::REDRIVE_FAILED, %error, "a round of Remediation failed");
+                    }
+                    // Not the whole interval: it may be long, and the store may be back soon.
+                    self.interval.min(RETRY_PAUSE)
                 }
-            }
+            };
             self.metrics.loops.inc();
             let took = self.clock.monotonic().saturating_sub(start);
             self.metrics.duration.observe(took.as_secs_f64());
-            rest(&stop, self.interval).await;
+            rest(&stop, pause).await;
         }
         Ok(())
     }
@@ -138,7 +147,6 @@ impl Remediation {
             self.metrics.aged.inc_by(cleared);
             if cleared > 0 {
                 tracing::info!(alerts = cleared, "cleared by age");
-                self.deliveries.notify_waiters();
             }
             if cleared < AGED_PER_ROUND as u64 {
                 return Ok(());
@@ -176,7 +184,6 @@ impl Remediation {
         self.metrics.success.inc_by(done.replayed);
         if done.replayed > 0 {
             tracing::info!(sink = lane.sink, deliveries = done.replayed, reason, "redriven");
-            self.deliveries.notify_waiters();
         }
         Ok(())
     }
@@ -217,7 +224,6 @@ impl Remediation {
         );
         self.store.raise(change, Arc::clone(&self.policy), Some(&lane.sink), now).await?;
         memory.told.insert(lane.sink.clone(), lane.held_since);
-        self.deliveries.notify_waiters();
         Ok(())
     }
 

@@ -127,12 +127,14 @@ impl Program for Running {
     fn services(&self) -> Vec<ServiceHealth> {
         let service =
             |(service, condition): (crate::services::Service, crate::health::Condition)| {
+                let lacks = condition.missing.iter().chain(&condition.notes);
+                let lacks: Vec<String> = lacks.map(ToString::to_string).collect();
                 ServiceHealth {
                     name: service.name().to_owned(),
                     ready: condition.ready,
                     state: condition.state,
                     since: Some(condition.since),
-                    detail: None,
+                    detail: (!lacks.is_empty()).then(|| lacks.join("; ")),
                 }
             };
         self.board.all().into_iter().map(service).collect()

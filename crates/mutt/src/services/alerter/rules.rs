@@ -1,10 +1,11 @@
-//! The rule set in force: looked for several times a second, compiled beside the old one, swapped in
-//! whole. A failed load never means an empty set: the last good one stays.
+//! The rule set in force: looked for when the store rings and several times a second, compiled beside
+//! the old one, swapped in whole. A failed load never means an empty set: the last good one stays, and
+//! nothing is judged before there is a first one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use mutt_model::metrics as names;
 use mutt_model::rule::RuleSet;
 use mutt_model::{Clock, codes};
@@ -12,18 +13,24 @@ use mutt_rules::{CompileOptions, CompiledRules};
 use mutt_store::store::Store;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::rest;
+use crate::health::{HealthBoard, Lack};
+use crate::services::{Service, Wait};
 use crate::telemetry::metrics::{FloatGauge, ServiceMetrics};
 
 /// How often the version is looked at.
 pub const RELOAD_PERIOD: Duration = Duration::from_millis(200);
+/// What readiness calls it.
+const RULE_SET: &str = "rule set";
 
 /// The rule set in force.
 #[derive(Debug)]
 pub struct LiveRules {
-    current: ArcSwap<CompiledRules>,
+    current: ArcSwapOption<CompiledRules>,
+    loaded: watch::Sender<bool>,
+    board: Arc<HealthBoard>,
     options: CompileOptions,
     clock: Clock,
     reload: Histogram,
@@ -35,21 +42,18 @@ pub struct LiveRules {
 }
 
 impl LiveRules {
-    /// Loads and compiles the set in force.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be read or the set does not compile: there is no last good one yet.
-    pub async fn load(
-        store: &Arc<dyn Store>,
+    /// Without a set; [`LiveRules::follow`] loads the first one when the store has it.
+    #[must_use]
+    pub fn new(
         options: CompileOptions,
         clock: Clock,
+        board: Arc<HealthBoard>,
         metrics: &ServiceMetrics,
-    ) -> Result<Self, String> {
-        let set = store.rule_set(None).await.map_err(|e| e.to_string())?;
-        let compiled = compile(&set, &options)?;
-        let live = Self {
-            current: ArcSwap::from_pointee(compiled),
+    ) -> Self {
+        Self {
+            current: ArcSwapOption::empty(),
+            loaded: watch::Sender::new(false),
+            board,
             options,
             clock,
             reload: metrics.histogram(&names::ALERTER_RELOAD),
@@ -58,15 +62,22 @@ impl LiveRules {
             dev_hosts: metrics.gauge(&names::ALERTER_DEV_HOSTS),
             teams: metrics.gauge(&names::ALERTER_TEAMS),
             version: metrics.gauge(&names::ALERTER_RULESET),
-        };
-        live.show(&set);
-        Ok(live)
+        }
     }
 
-    /// The set in force.
+    /// The set in force; `None` before the first one is loaded.
     #[must_use]
-    pub fn current(&self) -> Arc<CompiledRules> {
+    pub fn current(&self) -> Option<Arc<CompiledRules>> {
         self.current.load_full()
+    }
+
+    /// Waits for the first set; `false` when told to end before.
+    pub async fn wait(&self, stop: &CancellationToken) -> bool {
+        let mut loaded = self.loaded.subscribe();
+        tokio::select! {
+            () = stop.cancelled() => false,
+            found = loaded.wait_for(|loaded| *loaded) => found.is_ok(),
+        }
     }
 
     /// Follows the store until `stop`.
@@ -79,42 +90,81 @@ impl LiveRules {
         store: Arc<dyn Store>,
         stop: CancellationToken,
     ) -> Result<(), String> {
-        let mut failed_at = None;
+        let mut bell = store.signals().rules.listen();
+        let (mut failed_at, mut wait) = (None, Wait::default());
         while !stop.is_cancelled() {
-            rest(&stop, RELOAD_PERIOD).await;
-            let version = match store.rule_set_version().await {
-                Ok(version) if version != self.current().version() => version,
-                _ => continue,
-            };
-            let start = self.clock.monotonic();
-            let loaded = match store.rule_set(None).await {
-                Ok(set) => {
-                    tokio::task::block_in_place(|| compile(&set, &self.options)).map(|c| (set, c))
+            bell.mark_unchanged();
+            let in_force = self.current().map(|rules| rules.version());
+            match store.rule_set_version().await {
+                // Version 0 is a store that nobody has set up yet: it judges nothing.
+                Ok(0) if in_force.is_none() => {
+                    self.lacks(&mut wait, "the store holds no rule set yet");
                 }
-                Err(error) => Err(error.to_string()),
-            };
-            match loaded {
-                Ok((set, compiled)) => {
-                    self.current.store(Arc::new(compiled));
-                    self.show(&set);
-                    self.reload.observe(self.clock.monotonic().saturating_sub(start).as_secs_f64());
-                    tracing::info!(
-                        version = set.version,
-                        rules = set.rules.len(),
-                        "a new rule set is in force"
-                    );
-                    failed_at = None;
+                Ok(version) if Some(version) != in_force => {
+                    self.load(&store, version, &mut failed_at, &mut wait).await;
                 }
-                Err(why) => {
-                    if failed_at != Some(version) {
-                        self.failures.inc();
-                        tracing::error!(code = %codes::ALERTER_RULES_UNREADABLE, why, version, "the rule set cannot be used; the last good one stays in force");
-                    }
-                    failed_at = Some(version);
-                }
+                Ok(_) => {}
+                Err(error) if in_force.is_none() => self.lacks(&mut wait, &error.to_string()),
+                Err(_) => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                _ = bell.changed() => {}
+                () = tokio::time::sleep(RELOAD_PERIOD) => {}
             }
         }
         Ok(())
+    }
+
+    /// There is no first set yet: that is told and shown, and nothing is judged.
+    fn lacks(&self, wait: &mut Wait, why: &str) {
+        let code = codes::ALERTER_RULES_UNREADABLE;
+        self.board.lack(Service::Alerter, Lack::new(RULE_SET, &self.clock, code, why));
+        if wait.is_news(self.clock.monotonic()) {
+            tracing::warn!(%code, why, "the Alerter waits for its first rule set");
+        }
+    }
+
+    async fn load(
+        &self,
+        store: &Arc<dyn Store>,
+        version: i64,
+        failed_at: &mut Option<i64>,
+        wait: &mut Wait,
+    ) {
+        let start = self.clock.monotonic();
+        let loaded = match store.rule_set(None).await {
+            Ok(set) => {
+                tokio::task::block_in_place(|| compile(&set, &self.options)).map(|c| (set, c))
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        match loaded {
+            Ok((set, compiled)) => {
+                self.current.store(Some(Arc::new(compiled)));
+                self.loaded.send_replace(true);
+                self.board.has(Service::Alerter, RULE_SET);
+                self.show(&set);
+                self.reload.observe(self.clock.monotonic().saturating_sub(start).as_secs_f64());
+                tracing::info!(
+                    version = set.version,
+                    rules = set.rules.len(),
+                    "a new rule set is in force"
+                );
+                *failed_at = None;
+                wait.over();
+            }
+            Err(why) => {
+                if *failed_at != Some(version) {
+                    self.failures.inc();
+                    tracing::error!(code = %codes::ALERTER_RULES_UNREADABLE, why, version, "the rule set cannot be used; the last good one stays in force");
+                }
+                *failed_at = Some(version);
+                if self.current().is_none() {
+                    self.lacks(wait, &why);
+                }
+            }
+        }
     }
 
     fn show(&self, set: &RuleSet) {
