@@ -4,6 +4,7 @@
 //! ([`locks::keys`]), all of its keys in one call: that takes the place of SQLite's one writer. What is
 //! counted is kept by slot (the shard, or [`NO_SHARD`]), so that commits of two shards share no row.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +16,17 @@ use crate::signal::Signals;
 use crate::state::EngineState;
 use crate::store::{OpenError, SignalStore, StoreError};
 
+mod alerts;
+mod commit;
+mod copy;
+mod counts;
 mod errors;
 mod locks;
 mod migrate;
 mod open;
 mod pool;
+mod receipts;
+mod rules;
 mod schema;
 mod signal;
 mod target;
@@ -110,6 +117,8 @@ pub struct PostgresStore {
     clock: Clock,
     signals: Signals,
     ids: std::sync::Mutex<IdSource>,
+    /// Days whose partitions are known to stand.
+    days: std::sync::Mutex<HashSet<i64>>,
     keeper: tokio::task::AbortHandle,
 }
 
@@ -130,7 +139,15 @@ impl PostgresStore {
         let owners = Arc::new(Pool::new(owner_target, 2, clock.clone()));
         let keeper = open::keep(Arc::clone(&pool), Arc::clone(&owners), signals.clone());
         let ids = options.id_seed.map_or_else(IdSource::from_entropy, IdSource::new);
-        Ok(Self { pool, owners, clock, signals, ids: std::sync::Mutex::new(ids), keeper })
+        Ok(Self {
+            pool,
+            owners,
+            clock,
+            signals,
+            ids: std::sync::Mutex::new(ids),
+            days: std::sync::Mutex::default(),
+            keeper,
+        })
     }
 
     /// A connection for statements outside transactions, [`Conn::begin`] for one. Quick to say

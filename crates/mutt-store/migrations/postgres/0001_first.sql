@@ -13,12 +13,14 @@ CREATE TABLE shards (
   shard int PRIMARY KEY, generation bigint NOT NULL, receipts bigint NOT NULL, digest bytea NOT NULL
 ) WITH (fillfactor = 50);
 -- One row for each batch. seq_first and rows say which audit rows it wrote; first_at and last_at in
--- which partitions they are. digest: SHA-256 over the receipt before it and over its rows.
+-- which partitions they are. content: SHA-256 over its rows' digests;
+-- digest: over the receipt before it, marks and content: it stands also when the rows are gone.
 CREATE TABLE receipts (
   shard int NOT NULL, n bigint NOT NULL, batch_id uuid NOT NULL, seq_first bigint NOT NULL,
   rows int NOT NULL, first_at bigint NOT NULL, last_at bigint NOT NULL, committed_at bigint NOT NULL,
-  digest bytea NOT NULL, PRIMARY KEY (shard, n)
+  marks bytea NOT NULL, content bytea NOT NULL, digest bytea NOT NULL, PRIMARY KEY (shard, n)
 );
+ALTER TABLE receipts ALTER marks SET STORAGE EXTERNAL;
 CREATE UNIQUE INDEX receipts_batch ON receipts (shard, batch_id);
 CREATE INDEX receipts_seq ON receipts (seq_first);
 -- seq is (base + transaction id) * 2^20 + row in the transaction: it grows with every shard's commits

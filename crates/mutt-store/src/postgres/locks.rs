@@ -30,12 +30,21 @@ pub(crate) async fn keys(
         return Ok(());
     }
     if hashes.len() > KEYS_MAX {
-        conn.run("SELECT pg_advisory_xact_lock($1, $2)", &[&SPACE, &ALL_KEYS]).await?;
-        return Ok(());
+        return all(conn).await;
     }
     conn.run("SELECT pg_advisory_xact_lock_shared($1, $2)", &[&SPACE, &ALL_KEYS]).await?;
     let hashes: Vec<i64> = hashes.into_iter().collect();
     // unnest keeps the order of the array.
     conn.run("SELECT pg_advisory_xact_lock(h) FROM unnest($1::bigint[]) AS h", &[&hashes]).await?;
+    Ok(())
+}
+
+/// Takes the lock of all keys.
+///
+/// # Errors
+///
+/// [`StoreError::Transient`] when `lock_timeout` passes.
+pub(crate) async fn all(conn: &Conn) -> Result<(), StoreError> {
+    conn.run("SELECT pg_advisory_xact_lock($1, $2)", &[&SPACE, &ALL_KEYS]).await?;
     Ok(())
 }

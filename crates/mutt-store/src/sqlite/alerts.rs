@@ -1,11 +1,9 @@
-//! The book of alerts inside one transaction: changes applied in event order in memory, each alert
-//! read once and written once, and the deliveries that each change makes.
+//! Alerts: the book of one transaction with its rows, and the rows themselves.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
-use mutt_model::alert::{Alert, AlertState, ClearedBy, SinkRoute, Transition};
-use mutt_model::rule::RuleAction;
+use mutt_model::alert::{Alert, AlertState, ClearedBy, SinkRoute};
 use mutt_model::verdict::AlertChange;
 use mutt_model::{Id, IdSource, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _};
@@ -15,22 +13,13 @@ use super::lanes;
 use super::totals::{Totals, signed};
 use crate::store::{Committed, StoreError};
 
-/// What is known of a key in this transaction.
-struct Slot {
-    open: Option<Alert>,
-    dirty: bool,
-}
-
-/// Alerts that this transaction has touched.
+/// The book of one transaction, with its rows: what is not known is read, what is made is written.
 pub(super) struct Book<'a> {
     conn: &'a Connection,
-    ids: &'a mut IdSource,
     pub(super) totals: &'a mut Totals,
     pub(super) out: &'a mut Committed,
-    sinks: Vec<&'a SinkRoute>,
     now: Timestamp,
-    keys: HashMap<String, Slot>,
-    ended: Vec<Alert>,
+    book: crate::book::Book<'a, 'a>,
     made: BTreeMap<&'a str, Made>,
     /// Sinks of which it is known whether anything can leave to them.
     blocked: HashMap<&'a str, bool>,
@@ -53,63 +42,24 @@ impl<'a> Book<'a> {
         sinks: impl Iterator<Item = &'a SinkRoute>,
         now: Timestamp,
     ) -> Self {
-        let sinks = sinks.collect();
-        Self {
-            conn,
-            ids,
-            totals,
-            out,
-            sinks,
-            now,
-            keys: HashMap::new(),
-            ended: Vec::new(),
-            made: BTreeMap::new(),
-            blocked: HashMap::new(),
-        }
+        let book = crate::book::Book::new(ids, sinks, now);
+        Self { conn, totals, out, now, book, made: BTreeMap::new(), blocked: HashMap::new() }
     }
 
-    fn slot(&mut self, key: &str) -> Result<Option<Alert>, StoreError> {
-        if let Some(slot) = self.keys.get_mut(key) {
-            return Ok(slot.open.take());
+    fn learn(&mut self, key: &str) -> Result<(), StoreError> {
+        if !self.book.knows(key) {
+            let open = load_open(self.conn, key)?;
+            self.book.learn(key, open);
         }
-        let open = load_open(self.conn, key)?;
-        self.keys.insert(key.to_owned(), Slot { open: None, dirty: false });
-        Ok(open)
-    }
-
-    fn put_back(&mut self, alert: Alert, touched: bool) {
-        if alert.state == AlertState::Cleared {
-            if let Some(slot) = self.keys.get_mut(&alert.key) {
-                slot.dirty = false;
-            }
-            self.ended.push(alert);
-        } else if let Some(slot) = self.keys.get_mut(&alert.key) {
-            slot.dirty |= touched;
-            slot.open = Some(alert);
-        }
+        Ok(())
     }
 
     /// Applies one change; the id of the alert that it opened, repeated or cleared.
     pub(super) fn apply(&mut self, change: &AlertChange) -> Result<Option<Id>, StoreError> {
-        let (mut alert, transition) = match (self.slot(&change.key)?, change.action) {
-            (Some(mut alert), _) => {
-                let transition = alert.apply(change);
-                (alert, transition)
-            }
-            (None, RuleAction::Problem) => {
-                (Alert::open(self.ids.next(self.now), change), Transition::Opened)
-            }
-            (None, RuleAction::Clear) => return Ok(None),
-        };
-        let id = alert.id;
-        let touched = transition != Transition::Nothing;
-        if touched {
-            let who =
-                change.rule_id.map_or_else(|| "mutt".to_owned(), |rule| format!("rule {rule}"));
-            self.tell(&mut alert, &transition, change.at, &who, change.event_id)?;
-        }
-        self.put_back(alert, touched);
-        Ok(touched.then_some(id))
+        self.learn(&change.key)?;
+        let id = self.book.apply(change)?;
+        self.tell()?;
+        Ok(id)
     }
 
     /// Clears an alert by hand or by age.
@@ -119,65 +69,30 @@ impl<'a> Book<'a> {
         at: Timestamp,
         by: ClearedBy,
     ) -> Result<Option<Alert>, StoreError> {
-        let Some(mut alert) = self.slot(key)? else { return Ok(None) };
-        let who = match &by {
-            ClearedBy::Rule => "rule".to_owned(),
-            ClearedBy::Hand(name) => name.clone(),
-            ClearedBy::Age => "age".to_owned(),
-        };
-        let transition = alert.clear(at, by);
-        // No event stands behind it.
-        alert.event_id = None;
-        alert.correlation_id = None;
-        self.tell(&mut alert, &transition, at, &who, None)?;
-        self.put_back(alert.clone(), true);
-        Ok(Some(alert))
+        self.learn(key)?;
+        let cleared = self.book.clear(key, at, by)?;
+        self.tell()?;
+        Ok(cleared)
     }
 
-    /// The timeline, what the caller is told, and the deliveries of one transition.
-    fn tell(
-        &mut self,
-        alert: &mut Alert,
-        transition: &Transition,
-        at: Timestamp,
-        who: &str,
-        event_id: Option<Id>,
-    ) -> Result<(), StoreError> {
-        let (what, text) = match transition {
-            Transition::Nothing => return Ok(()),
-            Transition::Repeated => (None, None),
-            Transition::Opened => (Some("opened"), Some(alert.severity.name().to_owned())),
-            Transition::SeverityChanged { from } => {
-                let text = format!("{} -> {}", from.name(), alert.severity.name());
-                (Some("severity_changed"), Some(text))
-            }
-            Transition::Cleared(_) => (Some("cleared"), None),
-        };
-        let mut kinds = Vec::new();
-        for sink in &self.sinks {
-            if let Some(kind) = sink.notice(alert, transition) {
-                kinds.push((sink.name.as_str(), kind));
-            }
+    /// Writes what the last change made: the timeline, the deliveries.
+    fn tell(&mut self) -> Result<(), StoreError> {
+        for row in self.book.timeline.drain(..) {
+            let text = row.text.as_deref();
+            add_timeline(self.conn, row.alert, row.at, row.what, &row.who, text, row.event)?;
         }
-        if let Some(what) = what {
-            add_timeline(self.conn, alert.id, at, what, who, text.as_deref(), event_id)?;
-            self.out.transitions.push((alert.clone(), transition.clone()));
-        }
-        if kinds.is_empty() {
-            return Ok(());
-        }
-        let body = serde_json::to_string(alert)?;
-        for (sink, kind) in kinds {
+        for new in std::mem::take(&mut self.book.notices) {
+            let sink = new.sink;
             let new = NewDelivery {
                 seq: self.totals.delivery_seq + 1,
-                id: self.ids.next(self.now),
+                id: new.id,
                 sink,
-                key: &alert.key,
-                kind,
+                key: &new.key,
+                kind: new.kind,
                 now: self.now,
-                alert_id: alert.id,
-                event_id,
-                alert: &body,
+                alert_id: new.alert_id,
+                event_id: new.event_id,
+                alert: &new.alert,
             };
             self.deliver(sink, &new)?;
         }
@@ -202,14 +117,11 @@ impl<'a> Book<'a> {
 
     /// Writes what was touched. Ended alerts first, so that a key is free for the one that follows.
     pub(super) fn close(self) -> Result<(), StoreError> {
-        for alert in &self.ended {
+        let touched = self.book.close();
+        for alert in touched.ended.iter().chain(touched.open.values()) {
             save(self.conn, alert)?;
         }
-        for slot in self.keys.values() {
-            if let (Some(alert), true) = (&slot.open, slot.dirty) {
-                save(self.conn, alert)?;
-            }
-        }
+        self.out.transitions.extend(touched.transitions);
         for (sink, made) in self.made {
             let all = made.waiting + made.joined;
             deliveries::count(self.conn, sink, WAITING, signed(made.waiting))?;

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::totals::signed;
 use crate::counting::lower;
+use crate::rows::JudgedAs;
 use crate::store::StoreError;
 
 /// The columns that [`from_row`] reads, in order.
@@ -26,18 +27,6 @@ pub(super) struct NewRow<'a> {
     pub(super) event: &'a Event<'a>,
     pub(super) judgement: JudgedAs<'a>,
     pub(super) body: &'a [u8],
-}
-
-/// A judgement by reference, so that an insert copies nothing.
-#[derive(Clone, Copy)]
-pub(super) struct JudgedAs<'a> {
-    pub(super) handled: bool,
-    pub(super) ruleset: i64,
-    pub(super) rule_id: Option<i64>,
-    pub(super) decision: Option<&'a str>,
-    pub(super) environment: Environment,
-    pub(super) team: Option<&'a str>,
-    pub(super) alert_id: Option<Id>,
 }
 
 pub(super) fn insert(conn: &Connection, row: &NewRow<'_>) -> rusqlite::Result<()> {

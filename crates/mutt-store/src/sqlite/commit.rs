@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use mutt_model::audit::UNSTORABLE;
 use mutt_model::batch::encode_body;
 use mutt_model::failpoint;
 use mutt_model::verdict::{AlertChange, Verdict};
@@ -13,11 +12,12 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::SqliteStore;
 use super::alerts::Book;
-use super::audit::{self, JudgedAs, NewRow};
+use super::audit::{self, NewRow};
 use super::counting::{Unhandled, save_rates};
 use super::engine::Writer;
 use super::totals::{Totals, signed};
 use crate::counting::Rates;
+use crate::rows::{JudgedAs, bare};
 use crate::store::{CommitPolicy, CommitStore, CommitWork, Committed, JudgedBatch, StoreError};
 
 #[async_trait]
@@ -325,19 +325,10 @@ fn plain(
             book.out.meta_alerts += 1;
         }
     }
-    let handled = verdict.is_some_and(Verdict::handled);
-    let judgement = JudgedAs {
-        handled,
-        ruleset: work.ruleset,
-        rule_id: verdict.and_then(|v| v.rule_id),
-        decision: verdict.and_then(|v| v.decision.as_ref()).map(mutt_model::rule::Handling::name),
-        environment: verdict.map(|v| v.environment).unwrap_or_default(),
-        team: verdict.map(|v| v.team.as_str()).filter(|team| !team.is_empty()),
-        alert_id,
-    };
+    let judgement = JudgedAs::by(verdict, work.ruleset, alert_id);
     let seq = book.totals.seq;
     audit::insert(conn, &NewRow { seq, event: &item.event, judgement, body: item.body })?;
-    Ok(handled)
+    Ok(judgement.handled)
 }
 
 /// What no row can hold as it is: its raw bytes and where they came from.
@@ -347,24 +338,8 @@ fn raw_only(
     seq: i64,
     ruleset: i64,
 ) -> Result<(), StoreError> {
-    let mut bare = Event::from_raw(
-        event.id,
-        event.received_at,
-        event.source,
-        &event.listener,
-        &event.peer,
-        &event.raw,
-    );
-    bare.note(mutt_model::ParseStatus::Failed, "refused by the store");
-    let judgement = JudgedAs {
-        handled: false,
-        ruleset,
-        rule_id: None,
-        decision: Some(UNSTORABLE),
-        environment: mutt_model::verdict::Environment::Prod,
-        team: None,
-        alert_id: None,
-    };
+    let bare = bare(event);
+    let judgement = JudgedAs::unstorable(ruleset);
     audit::insert(conn, &NewRow { seq, event: &bare, judgement, body: &encode_body(&bare) })?;
     Ok(())
 }
