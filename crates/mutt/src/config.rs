@@ -37,6 +37,8 @@ use crate::secrets::SecretRef;
 
 /// The embedded event queue's folder in `data_dir`.
 pub const QUEUE_DIR: &str = "queue";
+/// The Ingestor's spill in `data_dir`.
+pub const SPILL_DIR: &str = "spill";
 /// The SQLite store in `data_dir`.
 pub const STORE_FILE: &str = "mutt.db";
 /// The addresses of a running program in `data_dir`, for `muttctl`.
@@ -89,10 +91,7 @@ pub struct QueueConfig {
     pub shards: u64,
     /// For `rediss`.
     pub tls: EngineTls,
-    /// Connecting may take this long.
-    #[serde(with = "amount::duration_text")]
-    pub connect_timeout: Duration,
-    /// One command may take this long.
+    /// One step of connecting, and one answer, may take this long.
     #[serde(with = "amount::duration_text")]
     pub timeout: Duration,
     /// Where the Ingestor keeps events while Redis is away.
@@ -194,8 +193,8 @@ pub struct OwnerConfig {
 /// `[store.tls]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StoreTls {
-    /// What is checked.
-    pub mode: StoreTlsMode,
+    /// What is checked; `None`: everything, and no TLS on loopback and unix sockets.
+    pub mode: Option<StoreTlsMode>,
     /// CA, certificate, key.
     #[serde(flatten)]
     pub files: EngineTls,
@@ -209,6 +208,8 @@ pub enum StoreTlsMode {
     Off,
     /// Encrypted, the server is not checked.
     Require,
+    /// The certificate is checked.
+    VerifyCa,
     /// Certificate and name are checked.
     VerifyFull,
 }

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use mutt_model::codes::Code;
+use mutt_model::codes::{self, Code};
 use mutt_model::{Clock, Timestamp};
 use mutt_store::queue::EventQueue;
 use mutt_store::state::EngineState;
@@ -96,6 +96,15 @@ pub struct HealthBoard {
     lacks: Mutex<BTreeMap<(Service, &'static str), Lack>>,
 }
 
+/// The spill takes the events meanwhile: that is worth telling.
+fn spilling(queue: &Arc<dyn EventQueue>) -> Option<Lack> {
+    let spill = queue.stats().spill?;
+    let since = spill.spilling_since?;
+    let why = spill.why.unwrap_or_default();
+    let why = format!("{} events are spilled to {}: {why}", spill.pending_events, spill.place);
+    Some(Lack { dependency: QUEUE, code: codes::QUEUE_SPILLING.id, why, since })
+}
+
 /// The name of the first hand-over in readiness.
 pub const QUEUE: &str = "event queue";
 /// The name of the second.
@@ -154,8 +163,7 @@ impl HealthBoard {
             Service::Ingestor => {
                 missing.extend(queue(&self.engines.queue));
                 if missing.is_empty() {
-                    // The spill takes the events meanwhile.
-                    notes.extend(queue(&self.engines.primary));
+                    notes.extend(self.engines.queue.as_ref().and_then(spilling));
                 }
             }
             Service::Alerter => {

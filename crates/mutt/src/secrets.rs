@@ -47,6 +47,19 @@ impl SecretRef {
         self.resolve_in(&ProcessEnv)
     }
 
+    /// The file that holds it, where it is one.
+    #[must_use]
+    pub fn path(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(path.clone()),
+            Self::Credential(name) => {
+                let dir = ProcessEnv.var("CREDENTIALS_DIRECTORY").unwrap_or_default();
+                Some(Path::new(&dir).join(name))
+            }
+            Self::Env(_) => None,
+        }
+    }
+
     /// The value, with a given environment.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod reload;
 mod stages;
 mod summary;
 mod waiting;
+mod watchdog;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use mutt_model::codes::{self, Code};
 use mutt_model::{Clock, failpoint};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::watchdog::Watchdog;
 use crate::config::{Config, ConfigError};
 use crate::health::HealthBoard;
 use crate::services::Service;
@@ -88,7 +90,8 @@ async fn serve(config: Config, options: ServeOptions) -> Result<(), ServeError> 
         if options.only.is_empty() { Service::ALL.to_vec() } else { options.only.clone() };
     let bound = listeners::bind(&config, &services)?;
     let engines = engines::open(&config, &services, &clock).await?;
-    summary::Summary::withdraw(&config.data_dir);
+    let file = summary::Summary::file_of(&services);
+    summary::Summary::withdraw(&config.data_dir, &file);
     let mut supervisor = Supervisor::new(clock.clone());
     let board = Arc::new(HealthBoard::new(clock.clone(), engines.watched()));
     let built = stages::start(
@@ -116,10 +119,11 @@ async fn serve(config: Config, options: ServeOptions) -> Result<(), ServeError> 
         tracing::warn!(code = %codes::OUTPUT, %error, "listeners.json could not be written: muttctl will not find this program by itself, name it with --url");
     }
     notify_systemd(&[sd_notify::NotifyState::Ready]);
-    let failed = wait(signals, &supervisor, &live, &options, &config).await;
+    let watchdog = Watchdog::start(&mut supervisor);
+    let failed = wait(signals, &supervisor, &live, &options, &config, watchdog).await;
     notify_systemd(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("ending: listeners first, then what was accepted is made durable");
-    summary::Summary::withdraw(&config.data_dir);
+    summary::Summary::withdraw(&config.data_dir, &file);
     let in_time = supervisor.shut_down(config.shutdown_timeout).await;
     engines.close().await;
     if !in_time {
@@ -161,10 +165,12 @@ async fn wait(
     live: &reload::Live,
     options: &ServeOptions,
     running: &Config,
+    mut watchdog: Watchdog,
 ) -> bool {
     let failed = supervisor.failed();
     loop {
         tokio::select! {
+            () = watchdog.beat() => {}
             _ = signals.terminate.recv() => return false,
             _ = signals.interrupt.recv() => return false,
             () = failed.cancelled() => return true,

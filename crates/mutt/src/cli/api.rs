@@ -97,20 +97,35 @@ pub(super) fn running(name: &str) -> Option<String> {
 
 /// The same for the program that runs on `data_dir`.
 pub(super) fn running_on(data_dir: &Path, name: &str) -> Option<String> {
-    listeners_in(data_dir)?[name].as_str().map(str::to_owned)
+    listeners_in(data_dir).iter().find_map(|file| file[name].as_str().map(str::to_owned))
 }
 
-fn listeners_in(data_dir: &Path) -> Option<Value> {
-    let text = std::fs::read_to_string(data_dir.join(crate::config::LISTENERS_FILE)).ok()?;
-    serde_json::from_str(&text).ok()
+/// What the programs on `data_dir` have said: the one with all services first, then those with some,
+/// the newest first.
+fn listeners_in(data_dir: &Path) -> Vec<Value> {
+    let file = crate::config::LISTENERS_FILE;
+    let part = file.replace(".json", "-");
+    let entries = std::fs::read_dir(data_dir).into_iter().flatten().flatten();
+    let mut found: Vec<_> = entries
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let whole = name == file;
+            let said = whole || (name.starts_with(&part) && name.ends_with(".json"));
+            let written = entry.metadata().ok()?.modified().ok()?;
+            said.then(|| (whole, written, entry.path()))
+        })
+        .collect();
+    found.sort();
+    let read = |path: &PathBuf| serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok();
+    found.iter().rev().filter_map(|(_, _, path)| read(path)).collect()
 }
 
 /// Where the program that runs on this host takes datagrams or streams: the first address of
 /// `syslog_udp`, `syslog_tcp` or `snmp_udp`.
 pub(super) fn running_listener(name: &str) -> Option<SocketAddr> {
     data_dirs().find_map(|dir| {
-        let first = listeners_in(&dir)?[name][0].as_str()?.parse().ok()?;
-        Some(reachable(first))
+        let first = |file: &Value| file[name][0].as_str()?.parse().ok();
+        listeners_in(&dir).iter().find_map(first).map(reachable)
     })
 }
 

@@ -201,7 +201,7 @@ pub(super) fn check(config: &Config, root: &Node, errors: &mut Vec<ConfigError>)
                 .to_owned(),
         );
     }
-    if store.tls.mode == StoreTlsMode::Off && store.tls.files != EngineTls::default() {
+    if store.tls.mode == Some(StoreTlsMode::Off) && store.tls.files != EngineTls::default() {
         refuse(
             &["store", "tls"],
             "`store.tls`: files are named and the mode is off; allowed: another mode, or no files"
@@ -209,6 +209,14 @@ pub(super) fn check(config: &Config, root: &Node, errors: &mut Vec<ConfigError>)
         );
     }
     for (section, files) in [("queue", &queue.tls), ("store", &store.tls.files)] {
+        if matches!(&files.key, Some(key) if key.path().is_none()) {
+            refuse(
+                &[section, "tls", "key"],
+                format!(
+                    "`{section}.tls.key`: a key is read as a file; allowed: {{ file = \"PATH\" }} or {{ credential = \"NAME\" }}"
+                ),
+            );
+        }
         if files.cert.is_some() != files.key.is_some() {
             refuse(
                 &[section, "tls"],

@@ -315,7 +315,7 @@ fn names_of_v2_are_understood_or_reported() {
     assert_eq!(config.queue.password, [SecretRef::Env("REDIS_PASSWORD".to_owned())]);
     assert_eq!(config.store.url.to_string(), "postgres://mutt_user@db1:5432/mutt_db");
     assert_eq!(config.store.password, [SecretRef::Env("DB_PASS".to_owned())]);
-    assert_eq!(config.store.tls.mode, StoreTlsMode::Off);
+    assert_eq!(config.store.tls.mode, Some(StoreTlsMode::Off));
     let file = "[queue]\nurl = \"embedded\"\n[store]\nurl = \"sqlite\"\n";
     let config = load_text(file, &env).unwrap();
     assert_eq!((config.queue.url, config.store.url), (QueueUrl::Embedded, StoreUrl::Sqlite));

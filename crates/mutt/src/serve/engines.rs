@@ -6,19 +6,22 @@ use std::sync::Arc;
 use mutt_model::Clock;
 use mutt_model::codes;
 use mutt_store::queue::{EmbeddedQueue, EventQueue, QueueError, QueueOptions};
+use mutt_store::spill::{SpillOptions, SpillQueue};
 use mutt_store::sqlite::{SqliteOptions, SqliteStore};
 use mutt_store::store::{OpenError, Store, StoreError};
 
 use super::{ServeError, waiting};
-use crate::config::{Config, QUEUE_DIR, QueueUrl, STORE_FILE, StoreUrl};
+use crate::config::{Config, QUEUE_DIR, QueueUrl, SPILL_DIR, STORE_FILE, StoreUrl};
 use crate::health;
 use crate::services::Service;
 
 /// What is durable in this process.
 #[derive(Debug)]
 pub(super) struct Engines {
-    /// First hand-over.
+    /// First hand-over, as the Ingestor appends to it: with a spill before a server.
     pub(super) queue: Option<Arc<dyn EventQueue>>,
+    /// The same without the spill, as the Alerter claims from it.
+    pub(super) primary: Option<Arc<dyn EventQueue>>,
     /// Second hand-over.
     pub(super) store: Option<Arc<dyn Store>>,
 }
@@ -28,13 +31,14 @@ impl Engines {
     pub(super) fn watched(&self) -> health::Engines {
         health::Engines {
             queue: self.queue.clone(),
-            primary: self.queue.clone(),
+            primary: self.primary.clone(),
             store: self.store.clone(),
         }
     }
 
     /// Makes counters durable and releases files, the store last.
     pub(super) async fn close(&self) {
+        // A spill closes the queue that it stands before.
         if let Some(queue) = &self.queue {
             queue.close().await;
         }
@@ -44,22 +48,75 @@ impl Engines {
     }
 }
 
-/// Opens what `services` need.
+/// Opens what `services` need. A server that is away is no error: what needs it waits.
 pub(super) async fn open(
     config: &Config,
     services: &[Service],
     clock: &Clock,
 ) -> Result<Engines, ServeError> {
-    if config.queue.url != QueueUrl::Embedded || config.store.url != StoreUrl::Sqlite {
-        let why = "this build has no production engines yet";
-        return Err(ServeError::new(codes::CONFIG_ENGINES, why));
-    }
     make_data_dir(&config.data_dir)?;
-    let needs_queue = services.iter().any(|s| matches!(s, Service::Ingestor | Service::Alerter));
-    let needs_store = services.iter().any(|s| *s != Service::Ingestor);
-    let queue = if needs_queue { Some(open_queue(config, clock)?) } else { None };
-    let store = if needs_store { Some(open_store(config, clock).await?) } else { None };
-    Ok(Engines { queue, store })
+    let has = |service| services.contains(&service);
+    let (queue, primary) = match &config.queue.url {
+        QueueUrl::Embedded if has(Service::Ingestor) || has(Service::Alerter) => {
+            let queue = embedded_queue(config, clock)?;
+            (Some(Arc::clone(&queue)), Some(queue))
+        }
+        QueueUrl::Redis(url)
+            if has(Service::Ingestor) || has(Service::Alerter) || has(Service::WebUi) =>
+        {
+            let primary = redis_queue(config, url, services, clock)?;
+            let queue = if has(Service::Ingestor) {
+                spill(config, Arc::clone(&primary), clock)?
+            } else {
+                Arc::clone(&primary)
+            };
+            (Some(queue), Some(primary))
+        }
+        QueueUrl::Embedded | QueueUrl::Redis(_) => (None, None),
+    };
+    let store = match &config.store.url {
+        _ if !services.iter().any(|s| *s != Service::Ingestor) => None,
+        StoreUrl::Sqlite => Some(sqlite_store(config, clock).await?),
+        StoreUrl::Postgres(url) => Some(postgres_store(config, url, services, clock)?),
+    };
+    Ok(Engines { queue, primary, store })
+}
+
+fn redis_queue(
+    _: &Config,
+    _: &str,
+    _: &[Service],
+    _: &Clock,
+) -> Result<Arc<dyn EventQueue>, ServeError> {
+    Err(ServeError::new(codes::CONFIG_ENGINES, "this build has no Redis engine yet"))
+}
+
+fn postgres_store(
+    _: &Config,
+    _: &str,
+    _: &[Service],
+    _: &Clock,
+) -> Result<Arc<dyn Store>, ServeError> {
+    Err(ServeError::new(codes::CONFIG_ENGINES, "this build has no PostgreSQL engine yet"))
+}
+
+/// The spill before Redis; what the last run left in it is drained first.
+fn spill(
+    config: &Config,
+    primary: Arc<dyn EventQueue>,
+    clock: &Clock,
+) -> Result<Arc<dyn EventQueue>, ServeError> {
+    let caps = QueueOptions {
+        max_events: config.queue.spill.max_events,
+        max_bytes: config.queue.spill.max_bytes,
+        min_free: config.queue.min_free,
+        ..QueueOptions::default()
+    };
+    let options = SpillOptions { append_timeout: config.queue.timeout, ..SpillOptions::default() };
+    let dir = config.data_dir.join(SPILL_DIR);
+    SpillQueue::open(primary, &dir, caps, options, clock.clone())
+        .map(|queue| Arc::new(queue) as Arc<dyn EventQueue>)
+        .map_err(|error| queue_refused(&dir, error))
 }
 
 fn make_data_dir(dir: &Path) -> Result<(), ServeError> {
@@ -73,7 +130,7 @@ fn make_data_dir(dir: &Path) -> Result<(), ServeError> {
     })
 }
 
-fn open_queue(config: &Config, clock: &Clock) -> Result<Arc<dyn EventQueue>, ServeError> {
+fn embedded_queue(config: &Config, clock: &Clock) -> Result<Arc<dyn EventQueue>, ServeError> {
     let options = QueueOptions {
         max_events: config.queue.max_events,
         max_bytes: config.queue.max_bytes,
@@ -81,13 +138,18 @@ fn open_queue(config: &Config, clock: &Clock) -> Result<Arc<dyn EventQueue>, Ser
         ..QueueOptions::default()
     };
     let dir = config.data_dir.join(QUEUE_DIR);
-    match EmbeddedQueue::open(&dir, options, clock.clone()) {
-        Ok(queue) => Ok(Arc::new(queue)),
-        Err(QueueError::InUse(why)) => Err(ServeError::new(codes::DATA_DIR_IN_USE, why)),
-        Err(error @ QueueError::Format(_)) => {
-            Err(ServeError::new(codes::ALERTER_RECORD_FORMAT, named(&dir, &error)))
+    EmbeddedQueue::open(&dir, options, clock.clone())
+        .map(|queue| Arc::new(queue) as Arc<dyn EventQueue>)
+        .map_err(|error| queue_refused(&dir, error))
+}
+
+fn queue_refused(dir: &Path, error: QueueError) -> ServeError {
+    match error {
+        QueueError::InUse(why) => ServeError::new(codes::DATA_DIR_IN_USE, why),
+        error @ QueueError::Format(_) => {
+            ServeError::new(codes::ALERTER_RECORD_FORMAT, named(dir, &error))
         }
-        Err(error) => Err(ServeError::new(codes::QUEUE_OPEN, named(&dir, &error))),
+        error => ServeError::new(codes::QUEUE_OPEN, named(dir, &error)),
     }
 }
 
@@ -97,7 +159,7 @@ fn named(path: &Path, error: &impl std::fmt::Display) -> String {
     if error.contains(&path) { error } else { format!("{path}: {error}") }
 }
 
-async fn open_store(config: &Config, clock: &Clock) -> Result<Arc<dyn Store>, ServeError> {
+async fn sqlite_store(config: &Config, clock: &Clock) -> Result<Arc<dyn Store>, ServeError> {
     let options = SqliteOptions {
         max_bytes: config.store.max_bytes,
         clock: clock.clone(),

@@ -77,6 +77,7 @@ pub(super) async fn start(
     });
     let summary = Summary {
         data_dir: config.data_dir.clone(),
+        file: Summary::file_of(services),
         sinks: config.sinks.keys().cloned().collect(),
         ..Summary::default()
     };
@@ -95,7 +96,7 @@ pub(super) async fn start(
         wiring.ingestor(queue, &bound)?;
     }
     if let (true, Some(queue), Some(store)) =
-        (services.contains(&Service::Alerter), &engines.queue, &engines.store)
+        (services.contains(&Service::Alerter), &engines.primary, &engines.store)
     {
         wiring.alerter(queue, store, &bound);
     }

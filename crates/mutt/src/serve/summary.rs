@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::config::LISTENERS_FILE;
+use crate::services::Service;
 
 /// What was bound, as people need it.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +33,8 @@ pub(super) struct Summary {
     pub(super) sinks: Vec<String>,
     /// `data_dir`
     pub(super) data_dir: PathBuf,
+    /// See [`Summary::file_of`].
+    pub(super) file: String,
 }
 
 impl Summary {
@@ -52,15 +55,26 @@ impl Summary {
             "syslog_udp": self.syslog_udp, "syslog_tcp": self.syslog_tcp, "snmp_udp": self.snmp_udp,
             "health": self.health.iter().map(|(n, a)| (*n, a.to_string())).collect::<std::collections::BTreeMap<_, _>>(),
         });
-        let path = data_dir.join(LISTENERS_FILE);
+        let path = data_dir.join(&self.file);
         let new = path.with_extension("json.new");
         std::fs::write(&new, format!("{json:#}\n"))?;
         std::fs::rename(new, path)
     }
 
     /// Takes the addresses of an earlier run away: they are wrong from now on.
-    pub(super) fn withdraw(data_dir: &Path) {
-        let _ = std::fs::remove_file(data_dir.join(LISTENERS_FILE));
+    pub(super) fn withdraw(data_dir: &Path, file: &str) {
+        let _ = std::fs::remove_file(data_dir.join(file));
+    }
+
+    /// The name of the file with the addresses: processes with some of the services may share a
+    /// folder, so each has its own.
+    #[must_use]
+    pub(super) fn file_of(services: &[Service]) -> String {
+        if Service::ALL.iter().all(|service| services.contains(service)) {
+            return LISTENERS_FILE.to_owned();
+        }
+        let names: Vec<&str> = services.iter().map(|service| service.name()).collect();
+        LISTENERS_FILE.replace(".json", &format!("-{}.json", names.join("-")))
     }
 
     fn text(&self) -> String {

@@ -3,7 +3,7 @@
 use super::{Key, Kind, key};
 
 const DURABILITY: &[&str] = &["fsync", "replica", "fsync+replica", "fast"];
-const TLS_MODES: &[&str] = &["off", "require", "verify-full"];
+const TLS_MODES: &[&str] = &["off", "require", "verify-ca", "verify-full"];
 const VAULT: &str = "secrets from Vault come with the production engines; use { file = ... }, { env = ... } or { credential = ... }";
 
 pub(super) const KEYS: &[Key] = &[
@@ -74,18 +74,11 @@ pub(super) const KEYS: &[Key] = &[
     key("queue.tls.cert", Kind::Path, "", "Our certificate (PEM chain) for Redis.", ""),
     key("queue.tls.key", Kind::Secret, "", "Its key (PEM).", ""),
     key(
-        "queue.connect_timeout",
-        Kind::Duration { min: "100ms", max: "1m" },
-        "3s",
-        "How long connecting to Redis may take.",
-        "Too low: a busy server counts as away.",
-    ),
-    key(
         "queue.timeout",
         Kind::Duration { min: "100ms", max: "1m" },
         "5s",
-        "How long one command of Redis may take.",
-        "Met: the append has no answer; the Ingestor spills and a receipt drops the repeat.",
+        "How long one step of connecting to Redis, and one answer of it, may take.",
+        "Met: the append has no answer; the Ingestor spills and a receipt drops the repeat. Too low: a busy server counts as away.",
     ),
     key(
         "queue.spill.max_events",
@@ -147,8 +140,8 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "store.tls.mode",
         Kind::Choice(TLS_MODES),
-        "verify-full",
-        "TLS to PostgreSQL: `verify-full` checks the certificate and the host's name, `require` encrypts without checking, `off` is for loopback and unix sockets.",
+        "",
+        "TLS to PostgreSQL: `verify-full` checks the certificate and the host's name, `verify-ca` the certificate alone, `require` encrypts without checking. None: `verify-full`, and `off` on loopback and unix sockets.",
         "A server without TLS is refused unless it is `off`.",
     ),
     key(

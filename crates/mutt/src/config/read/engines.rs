@@ -25,7 +25,6 @@ pub(super) fn queue(r: &mut Reader<'_>, table: &Table<'_>) -> QueueConfig {
         accept_failover_loss: r.flag(table, "accept_failover_loss"),
         shards: r.count(table, "shards"),
         tls: tls(r, &table.table("tls")),
-        connect_timeout: r.duration(table, "connect_timeout"),
         timeout: r.duration(table, "timeout"),
         spill: SpillConfig {
             max_events: r.count(&spill, "max_events"),
@@ -44,6 +43,7 @@ pub(super) fn store(r: &mut Reader<'_>, table: &Table<'_>) -> StoreConfig {
         Ok(match value::text(kind, value)?.as_str() {
             "off" => StoreTlsMode::Off,
             "require" => StoreTlsMode::Require,
+            "verify-ca" => StoreTlsMode::VerifyCa,
             _ => StoreTlsMode::VerifyFull,
         })
     });
@@ -54,7 +54,7 @@ pub(super) fn store(r: &mut Reader<'_>, table: &Table<'_>) -> StoreConfig {
             user: r.field(&owner, "user", value::text),
             password: r.secrets(&owner, "password"),
         },
-        tls: StoreTls { mode: mode.unwrap_or(StoreTlsMode::VerifyFull), files: tls(r, &tls_table) },
+        tls: StoreTls { mode, files: tls(r, &tls_table) },
         pool: r.small(table, "pool"),
         connect_timeout: r.duration(table, "connect_timeout"),
         statement_timeout: r.duration(table, "statement_timeout"),

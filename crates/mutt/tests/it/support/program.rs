@@ -126,9 +126,17 @@ impl Setup {
         path
     }
 
+    /// Where the program says what it listens on.
+    fn listeners(&self) -> PathBuf {
+        self.data_dir.join(match &self.only {
+            None => "listeners.json".to_owned(),
+            Some(only) => format!("listeners-{}.json", only.replace(',', "-")),
+        })
+    }
+
     /// Starts a process and does not wait for it. `failpoint`: where it is to die.
     pub(crate) fn spawn(&self, failpoint: Option<&str>) -> Process {
-        let _ = std::fs::remove_file(self.data_dir.join("listeners.json"));
+        let _ = std::fs::remove_file(self.listeners());
         let log = self.folder.path().join("log");
         let out = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let from = out.metadata().unwrap().len();
@@ -165,7 +173,7 @@ impl Setup {
     #[track_caller]
     pub(crate) fn start_with(&self, failpoint: Option<&str>) -> Program {
         let mut process = self.spawn(failpoint);
-        let file = self.data_dir.join("listeners.json");
+        let file = self.listeners();
         let found = within(LONG, || {
             if let Some(status) = process.poll() {
                 panic!("muttctl ended at start with {status}:\n{}", process.log());
