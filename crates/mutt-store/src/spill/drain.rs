@@ -14,16 +14,34 @@ use crate::queue::{ClaimedBatch, EventQueue, QueueError};
 const OWNER: &str = "drain";
 /// The lease is renewed by each step.
 const LEASE: Duration = Duration::from_secs(3600);
-/// Batches of one step at most: 8 MiB.
-const STEP_BATCHES: usize = 16;
+/// Batches of one step at most.
+const STEP_BATCHES: usize = 64;
+/// A step is closed at this size.
+const STEP_BYTES_MAX: usize = 8 << 20;
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Nothing was there.
     Empty,
-    /// Something was moved, or a pause after a refusal is over.
-    Moved,
+    /// So many batches were moved.
+    Moved(usize),
+    /// A pause after a refusal is over.
+    Waited,
+}
+
+impl Step {
+    /// How many batches may be stored until the next step ends; any number while the primary refuses.
+    pub(super) fn room(self, left: Option<i64>) -> Option<i64> {
+        match self {
+            Self::Empty => left,
+            Self::Waited => None,
+            Self::Moved(batches) => {
+                let more = i64::try_from(batches * 3 / 4).unwrap_or(i64::MAX);
+                Some(left.unwrap_or(0).min(0) + more)
+            }
+        }
+    }
 }
 
 /// See the module.
@@ -59,14 +77,10 @@ impl Drain {
         Box::pin(async move {
             let step = match self.claim().await {
                 Ok(()) if self.in_hand.is_empty() => Step::Empty,
-                Ok(()) => {
-                    self.move_group().await;
-                    Step::Moved
-                }
+                Ok(()) => self.move_group().await,
                 Err(error) => {
                     self.cannot_read(&error);
-                    self.wait().await;
-                    Step::Moved
+                    self.wait().await
                 }
             };
             (self, step)
@@ -89,8 +103,18 @@ impl Drain {
         Ok(())
     }
 
-    async fn move_group(&mut self) {
-        let group = self.together.min(self.in_hand.len());
+    /// How many of what is in hand go together now.
+    fn group(&self) -> usize {
+        let mut bytes = 0;
+        let small = self.in_hand.iter().take(self.together).take_while(|claimed| {
+            bytes += claimed.batch.as_bytes().len();
+            bytes <= STEP_BYTES_MAX
+        });
+        small.count().max(1)
+    }
+
+    async fn move_group(&mut self) -> Step {
+        let group = self.group();
         let batches =
             self.in_hand.iter().take(group).map(|claimed| claimed.batch.clone()).collect();
         let append = self.shared.primary.append(batches, None);
@@ -100,17 +124,18 @@ impl Drain {
             Ok(Ok(())) => {
                 failpoint::hit("spill.drain.before_ack");
                 self.moved(group).await;
+                Step::Moved(group)
             }
             Ok(Err(error)) => {
                 if matches!(error, QueueError::Full(_)) {
                     self.together = (group / 2).max(1);
                 }
                 self.shared.still_away(error.to_string());
-                self.wait().await;
+                self.wait().await
             }
             Err(_) => {
                 self.shared.still_away(super::group::no_answer(limit).to_string());
-                self.wait().await;
+                self.wait().await
             }
         }
     }
@@ -143,9 +168,10 @@ impl Drain {
         }
     }
 
-    async fn wait(&mut self) {
+    async fn wait(&mut self) -> Step {
         let half = self.pause / 2;
         tokio::time::sleep(half + half.mul_f64(fastrand::f64())).await;
         self.pause = (self.pause * 2).min(self.shared.options.pause_max);
+        Step::Waited
     }
 }

@@ -114,6 +114,12 @@ impl Group {
         (Self(group), None)
     }
 
+    /// Batches in it.
+    pub(super) fn batches(&self) -> i64 {
+        let batches: usize = self.0.iter().map(|append| append.batches.len()).sum();
+        i64::try_from(batches).unwrap_or(i64::MAX)
+    }
+
     /// Answers everybody alike.
     pub(super) fn refuse(self, error: &QueueError) {
         for append in self.0 {

@@ -77,6 +77,9 @@ impl Lane {
         let mut added = false;
         // The drain found nothing, and rests until what is being stored is there.
         let mut resting = None;
+        // Batches that may be stored before the next step, while the primary takes what is drained: three
+        // quarters of what it takes, so that the spill becomes empty under any load.
+        let mut room: Option<i64> = None;
         loop {
             if storing.is_none() {
                 if closing.is_some() {
@@ -93,10 +96,11 @@ impl Lane {
                 }
             }
             tokio::select! {
-                job = self.jobs.recv(), if storing.is_none() => match job {
+                job = self.jobs.recv(), if storing.is_none() && room.is_none_or(|room| room > 0) => match job {
                     Some(Job::Append(first)) => {
                         let (group, close) = Group::collect(first, &mut self.jobs);
                         closing = close;
+                        room = room.map(|room| room - group.batches());
                         added = true;
                         let shared = Arc::clone(&self.shared);
                         storing = Some(Box::pin(async move { shared.to_spill(group, None).await; }));
@@ -109,8 +113,10 @@ impl Lane {
                     Step::Empty => {
                         draining = None;
                         resting = Some(drain);
+                        room = Some(room.unwrap_or(0).min(0));
                     }
-                    Step::Moved => {
+                    Step::Moved(_) | Step::Waited => {
+                        room = step.room(room);
                         added = storing.is_some();
                         draining = Some(drain.boxed_step());
                     }

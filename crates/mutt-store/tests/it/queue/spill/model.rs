@@ -24,6 +24,8 @@ enum Action {
     Fail(Fault),
     /// Lets this many appends be answered.
     Work(u64),
+    /// The primary is away for this many appends, and senders do not rest until the spill is empty.
+    Flap(u64),
     Kill,
     Close,
 }
@@ -41,6 +43,7 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         6 => fault.prop_map(Action::Fail),
         8 => (1u64..40).prop_map(Action::Work),
+        4 => (1u64..20).prop_map(Action::Flap),
         2 => Just(Action::Kill),
         1 => Just(Action::Close),
     ]
@@ -63,6 +66,12 @@ struct Record {
 impl Record {
     fn tick(&self) -> u64 {
         self.clock.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Waits until this many more appends were answered.
+    async fn grows(&self, appends: u64) {
+        let target = self.answered.load(Ordering::SeqCst) + appends;
+        until("appends are answered", || self.answered.load(Ordering::SeqCst) >= target).await;
     }
 }
 
@@ -118,10 +127,15 @@ async fn write(
 async fn act(action: Action, primary: &Arc<Faulty>, dir: &Path, slot: &Slot, record: &Record) {
     match action {
         Action::Fail(fault) => primary.fail(fault),
-        Action::Work(appends) => {
-            let target = record.answered.load(Ordering::SeqCst) + appends;
-            until("appends are answered", || record.answered.load(Ordering::SeqCst) >= target)
-                .await;
+        Action::Work(appends) => record.grows(appends).await,
+        Action::Flap(appends) => {
+            for _ in 0..3 {
+                primary.fail(Fault::Away);
+                record.grows(appends).await;
+                primary.fail(Fault::None);
+                let queue = slot.borrow().clone().unwrap();
+                until("spilling ends", || spill(&queue).spilling_since.is_none()).await;
+            }
         }
         Action::Kill => {
             drop(slot.send_replace(None));
@@ -199,7 +213,7 @@ async fn run(actions: &[Action]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 8, ..ProptestConfig::default() })]
     #[test]
     fn nothing_is_lost_twice_or_overtaken(actions in proptest::collection::vec(action(), 1..24)) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
