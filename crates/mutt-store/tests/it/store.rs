@@ -8,7 +8,7 @@ mod lanes;
 mod model;
 mod rules_and_reads;
 mod settings;
-mod support;
+pub(crate) mod support;
 mod upkeep;
 
 /// Runs contract functions, each on a fresh store of each backend.

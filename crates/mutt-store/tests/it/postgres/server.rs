@@ -1,0 +1,272 @@
+//! A private PostgreSQL server for one test, on a Unix socket in a folder of its own; it ends with the
+//! test, also when the test's process is killed.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mutt_model::Clock;
+use mutt_model::secret::{LiveSecrets, Secret};
+use mutt_store::postgres::{PgOptions, PgRole, PostgresStore, migrate};
+use mutt_store::state::EngineState;
+use mutt_store::store::SignalStore as _;
+
+use crate::store::support::START;
+
+/// How long a condition may take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The running server.
+pub(crate) struct Server {
+    dir: tempfile::TempDir,
+    child: Option<Child>,
+    settings: Vec<String>,
+}
+
+/// Where PostgreSQL's programs are: on the path, or where packages put them.
+#[expect(clippy::disallowed_methods, reason = "a test looks for a program")]
+fn program(name: &str) -> PathBuf {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    for parent in ["/usr/lib/postgresql", "/usr"] {
+        for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+            folders.push(entry.path().join("bin"));
+        }
+    }
+    // Wrappers on the path may change the user by themselves: the packages' own come first.
+    folders.sort_by_key(|folder| !folder.starts_with("/usr/lib/postgresql"));
+    folders
+        .into_iter()
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| panic!("this test needs PostgreSQL's `{name}`"))
+}
+
+/// The program as a user that PostgreSQL accepts: never root. It dies with this thread.
+fn command(name: &str) -> Command {
+    let program = program(name);
+    if !nix::unistd::geteuid().is_root() {
+        let mut command = Command::new("setpriv");
+        command.arg("--pdeathsig").arg("QUIT").arg(program);
+        return command;
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups"])
+        .args(["--pdeathsig", "QUIT"])
+        .arg(program);
+    command
+}
+
+fn run(command: &mut Command) {
+    let out = command.output().unwrap();
+    assert!(out.status.success(), "{command:?}: {}", String::from_utf8_lossy(&out.stderr));
+}
+
+fn copy(from: &Path, to: &Path) {
+    run(Command::new("cp").arg("-a").arg(from).arg(to));
+}
+
+/// A data folder made once and copied for each test.
+fn data_folder(dir: &Path) -> PathBuf {
+    let data = dir.join("data");
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres-template");
+    if kept.join("PG_VERSION").exists() {
+        copy(&kept, &data);
+        return data;
+    }
+    let args = ["-U", "postgres", "-A", "trust", "--wal-segsize=1", "-N", "--locale=C"];
+    run(command("initdb").arg("-D").arg(&data).args(args).args(["-E", "UTF8"]));
+    let hba = "local all mutt_locked scram-sha-256\nlocal all all trust\n";
+    std::fs::write(data.join("pg_hba.conf"), hba).unwrap();
+    let own = kept.with_extension(std::process::id().to_string());
+    copy(&data, &own);
+    // Another process may have been quicker.
+    if std::fs::rename(&own, &kept).is_err() {
+        std::fs::remove_dir_all(&own).unwrap();
+    }
+    data
+}
+
+impl Server {
+    /// A server with the roles `mutt_owner` (owns the database `mutt`) and `mutt`, not migrated.
+    pub(crate) async fn bare(settings: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let user = nix::unistd::User::from_name("postgres").unwrap();
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        if let (true, Some(user)) = (nix::unistd::geteuid().is_root(), user) {
+            nix::unistd::chown(dir.path(), Some(user.uid), Some(user.gid)).unwrap();
+        }
+        data_folder(dir.path());
+        let settings = settings.iter().map(|s| (*s).to_owned()).collect();
+        let mut server = Self { dir, child: None, settings };
+        server.start().await;
+        let sql = [
+            "CREATE ROLE mutt_owner LOGIN",
+            "CREATE ROLE mutt LOGIN",
+            "CREATE DATABASE mutt OWNER mutt_owner",
+        ];
+        let client = server.superuser("postgres").await;
+        for statement in sql {
+            client.batch_execute(statement).await.unwrap();
+        }
+        server
+    }
+
+    /// A server with the schema.
+    pub(crate) async fn migrated(settings: &[&str]) -> Self {
+        let server = Self::bare(settings).await;
+        migrate(&server.options(), &Clock::manual(START), &|_, _| ()).await.unwrap();
+        server
+    }
+
+    /// Starts it, or starts it again.
+    pub(crate) async fn start(&mut self) {
+        let data = self.dir.path().join("data");
+        let mut command = command("postgres");
+        command.arg("-D").arg(&data).arg("-k").arg(self.dir.path());
+        for setting in
+            ["listen_addresses=", "fsync=off", "shared_buffers=32MB", "max_connections=60"]
+                .into_iter()
+                .chain(self.settings.iter().map(String::as_str))
+        {
+            command.arg("-c").arg(setting);
+        }
+        let log = std::fs::File::create(self.dir.path().join("log")).unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        self.child = Some(command.spawn().unwrap());
+        let begun = Clock::System.monotonic();
+        while self.try_superuser("postgres").await.is_err() {
+            assert!(Clock::System.monotonic() - begun < PATIENCE, "{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// Ends it as a crash does: the postmaster is killed, its children follow.
+    pub(crate) async fn kill(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let children = children_of(child.id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let begun = Clock::System.monotonic();
+        while children.iter().any(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
+            assert!(Clock::System.monotonic() - begun < PATIENCE, "children stay");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Stops it in order, ending all connections.
+    pub(crate) fn stop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT);
+        child.wait().unwrap();
+    }
+
+    fn url(&self, user: &str) -> String {
+        let dir = self.dir.path().to_str().unwrap().replace('/', "%2F");
+        format!("postgres://{user}@{dir}/mutt")
+    }
+
+    /// How the services reach it, with the owner's role beside.
+    pub(crate) fn options(&self) -> PgOptions {
+        let owner = PgRole { user: "mutt_owner".to_owned(), passwords: LiveSecrets::default() };
+        PgOptions {
+            owner: Some(owner),
+            accept_no_fsync: true,
+            id_seed: Some(1),
+            ..PgOptions::new(self.url("mutt"))
+        }
+    }
+
+    /// As another role, with these passwords.
+    pub(crate) fn options_as(&self, user: &str, passwords: &[&str]) -> PgOptions {
+        let secrets = passwords.iter().map(|p| Secret::new(*p)).collect();
+        let passwords = LiveSecrets::new(secrets);
+        PgOptions { url: self.url(user), passwords, ..self.options() }
+    }
+
+    /// The store, connected.
+    pub(crate) async fn store(&self) -> Arc<PostgresStore> {
+        self.store_with(&self.options()).await
+    }
+
+    /// The store with other options, connected.
+    pub(crate) async fn store_with(&self, options: &PgOptions) -> Arc<PostgresStore> {
+        let store = PostgresStore::open(options, Clock::manual(START)).unwrap();
+        until("the store is ready", || store.state().is_ready()).await;
+        Arc::new(store)
+    }
+
+    async fn try_superuser(
+        &self,
+        db: &str,
+    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        self.connect("postgres", db).await
+    }
+
+    /// A client that may do everything.
+    pub(crate) async fn superuser(&self, db: &str) -> tokio_postgres::Client {
+        self.try_superuser(db).await.unwrap()
+    }
+
+    /// A client of this role.
+    #[expect(clippy::disallowed_methods, reason = "a test's own connection")]
+    pub(crate) async fn connect(
+        &self,
+        user: &str,
+        db: &str,
+    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        let mut config = tokio_postgres::Config::new();
+        config.host_path(self.dir.path()).user(user).dbname(db);
+        config.options("-c search_path=mutt");
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap_or(0));
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGQUIT);
+            let _ = child.wait();
+        }
+    }
+}
+
+fn children_of(pid: u32) -> Vec<u32> {
+    let file = format!("/proc/{pid}/task/{pid}/children");
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// Waits for a condition, with patience.
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Clock::System.monotonic();
+    while !condition() {
+        assert!(Clock::System.monotonic() - begun < PATIENCE, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The code of the state, once the store has one that is not [`EngineState::Ready`] and not this.
+pub(crate) async fn away_with(store: &PostgresStore, code: mutt_model::codes::Code) -> String {
+    let mut said = String::new();
+    until(code.id, || match store.state() {
+        EngineState::Away { code: found, why, .. } if found == code => {
+            said = why;
+            true
+        }
+        _ => false,
+    })
+    .await;
+    said
+}
