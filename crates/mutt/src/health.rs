@@ -11,9 +11,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use mutt_model::codes::{self, Code};
 use mutt_model::{Clock, Timestamp};
-use mutt_store::queue::EventQueue;
+use mutt_store::queue::SpillStats;
 use mutt_store::state::EngineState;
-use mutt_store::store::Store;
 use serde::Serialize;
 use serde_json::json;
 
@@ -76,15 +75,30 @@ pub struct Condition {
     pub notes: Vec<Lack>,
 }
 
-/// What the services of this process stand on.
-#[derive(Debug, Default)]
+/// Asks an engine how it is.
+pub type Look<T> = Arc<dyn Fn() -> T + Send + Sync>;
+
+/// What the services of this process stand on; `None` where it is not in this process.
+#[derive(Clone, Default)]
 pub struct Engines {
-    /// The event queue: for the Ingestor with its spill.
-    pub queue: Option<Arc<dyn EventQueue>>,
+    /// The event queue as the Ingestor appends to it: with its spill.
+    pub queue: Option<Look<EngineState>>,
     /// The event queue without the spill.
-    pub primary: Option<Arc<dyn EventQueue>>,
+    pub primary: Option<Look<EngineState>>,
+    /// The spill, while there is one.
+    pub spill: Option<Look<Option<SpillStats>>>,
     /// The store.
-    pub store: Option<Arc<dyn Store>>,
+    pub store: Option<Look<EngineState>>,
+}
+
+impl std::fmt::Debug for Engines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engines").finish_non_exhaustive()
+    }
+}
+
+fn lack(dependency: &'static str, engine: &Option<Look<EngineState>>) -> Option<Lack> {
+    Lack::of(dependency, engine.as_ref().map_or(EngineState::Ready, |look| look()))
 }
 
 /// How the services of this process are.
@@ -97,10 +111,9 @@ pub struct HealthBoard {
 }
 
 /// The spill takes the events meanwhile: that is worth telling.
-fn spilling(queue: &Arc<dyn EventQueue>) -> Option<Lack> {
-    let spill = queue.stats().spill?;
+fn spilling(spill: &SpillStats) -> Option<Lack> {
     let since = spill.spilling_since?;
-    let why = spill.why.unwrap_or_default();
+    let why = spill.why.as_deref().unwrap_or_default();
     let why = format!("{} events are spilled to {}: {why}", spill.pending_events, spill.place);
     Some(Lack { dependency: QUEUE, code: codes::QUEUE_SPILLING.id, why, since })
 }
@@ -145,39 +158,32 @@ impl HealthBoard {
     /// The engines that are away, asked now.
     #[must_use]
     pub fn away(&self) -> Vec<Lack> {
-        let queue = self.engines.primary.as_ref().map(|queue| (QUEUE, queue.state()));
-        let store = self.engines.store.as_ref().map(|store| (STORE, store.state()));
-        [queue, store].into_iter().flatten().filter_map(|(n, state)| Lack::of(n, state)).collect()
+        let engines = &self.engines;
+        lack(QUEUE, &engines.primary).into_iter().chain(lack(STORE, &engines.store)).collect()
     }
 
+    /// What a service misses, and what is away and does not stop it.
     fn lacks_of(&self, service: Service) -> (Vec<Lack>, Vec<Lack>) {
-        let queue = |queue: &Option<Arc<dyn EventQueue>>| {
-            Lack::of(QUEUE, queue.as_ref().map_or(EngineState::Ready, |queue| queue.state()))
-        };
-        let store = || {
-            let state = self.engines.store.as_ref().map(|store| store.state());
-            Lack::of(STORE, state.unwrap_or(EngineState::Ready))
-        };
+        let engines = &self.engines;
+        let queue = lack(QUEUE, &engines.primary);
+        let store = lack(STORE, &engines.store);
         let (mut missing, mut notes) = (Vec::new(), Vec::new());
         match service {
             Service::Ingestor => {
-                missing.extend(queue(&self.engines.queue));
-                if missing.is_empty() {
-                    notes.extend(self.engines.queue.as_ref().and_then(spilling));
-                }
+                missing.extend(lack(QUEUE, &engines.queue));
+                let spill = engines.spill.as_ref().and_then(|spill| spill());
+                notes.extend(spill.as_ref().and_then(spilling).filter(|_| missing.is_empty()));
             }
-            Service::Alerter => {
-                missing.extend(queue(&self.engines.primary).into_iter().chain(store()))
-            }
-            Service::MoogForwarder | Service::Remediation => missing.extend(store()),
+            Service::Alerter => missing.extend(queue.into_iter().chain(store)),
+            Service::MoogForwarder | Service::Remediation => missing.extend(store),
             Service::WebUi => {
-                missing.extend(store());
-                notes.extend(queue(&self.engines.primary));
+                missing.extend(store);
+                notes.extend(queue);
             }
         }
         if let Ok(lacks) = self.lacks.lock() {
-            missing
-                .extend(lacks.iter().filter(|((s, _), _)| *s == service).map(|(_, l)| l.clone()));
+            let own = lacks.iter().filter(|((of, _), _)| *of == service);
+            missing.extend(own.map(|(_, lack)| lack.clone()));
         }
         (missing, notes)
     }
@@ -286,4 +292,151 @@ async fn health(State(port): State<Port>) -> Response {
 async fn metrics(State(port): State<Port>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], port.metrics.text()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SINCE: Timestamp = Timestamp::from_secs(1_000);
+
+    fn away(code: Code) -> Option<Look<EngineState>> {
+        let why = "connection refused".to_owned();
+        Some(Arc::new(move || EngineState::Away { since: SINCE, code, why: why.clone() }))
+    }
+
+    fn there() -> Option<Look<EngineState>> {
+        Some(Arc::new(|| EngineState::Ready))
+    }
+
+    fn spill() -> SpillStats {
+        SpillStats {
+            place: "/var/lib/mutt/spill".to_owned(),
+            spilling_since: Some(SINCE),
+            why: Some("connection refused".to_owned()),
+            pending_events: 7,
+            ..SpillStats::default()
+        }
+    }
+
+    fn board(engines: Engines) -> HealthBoard {
+        let board = HealthBoard::new(Clock::System, engines);
+        Service::ALL.into_iter().for_each(|service| board.set(service, true, "running"));
+        board
+    }
+
+    /// Which services are ready, and which of the others name what.
+    fn cells(board: &HealthBoard) -> Vec<(bool, String)> {
+        let cell = |service| {
+            let condition = board.get(service).unwrap();
+            let named = |lacks: &[Lack]| -> Vec<String> {
+                lacks.iter().map(|lack| format!("{} {}", lack.dependency, lack.code)).collect()
+            };
+            let lacks: Vec<String> = [named(&condition.missing), named(&condition.notes)].concat();
+            assert!(condition.missing.iter().all(|lack| lack.since == SINCE));
+            (condition.ready, lacks.join(", "))
+        };
+        Service::ALL.into_iter().map(cell).collect()
+    }
+
+    #[test]
+    fn every_service_names_every_dependency_that_is_away() {
+        let (queue, store) = (codes::QUEUE_OPEN, codes::STORE_AWAY);
+        let check = |engines: Engines, expected: [(bool, &str); 5]| {
+            let expected: Vec<_> = expected.iter().map(|(r, s)| (*r, (*s).to_owned())).collect();
+            assert_eq!(cells(&board(engines)), expected);
+        };
+        let (no_queue, no_store) = ("event queue MUTT-S004", "store MUTT-S020");
+        let spills = "event queue MUTT-S050";
+        // Ingestor, Alerter, Moog Forwarder, Remediation, Web UI.
+        let all = Engines { queue: there(), primary: there(), spill: None, store: there() };
+        check(all.clone(), [(true, ""); 5]);
+        let engines = Engines {
+            primary: away(queue),
+            spill: Some(Arc::new(|| Some(spill()))),
+            ..all.clone()
+        };
+        check(
+            engines.clone(),
+            [(true, spills), (false, no_queue), (true, ""), (true, ""), (true, no_queue)],
+        );
+        let full = Engines { queue: away(queue), ..engines };
+        let ingestor = |expected| {
+            let condition = board(Engines { store: away(store), ..full.clone() });
+            assert_eq!(cells(&condition), expected);
+        };
+        ingestor(
+            [
+                (false, no_queue.to_owned()),
+                (false, format!("{no_queue}, {no_store}")),
+                (false, no_store.to_owned()),
+                (false, no_store.to_owned()),
+                (false, format!("{no_store}, {no_queue}")),
+            ]
+            .to_vec(),
+        );
+        let engines = Engines { store: away(store), ..all };
+        check(
+            engines,
+            [
+                (true, ""),
+                (false, no_store),
+                (false, no_store),
+                (false, no_store),
+                (false, no_store),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_a_service_lacks_of_its_own_is_kept_since_when() {
+        let board = board(Engines::default());
+        let lack =
+            |why| Lack::new("rule set", &Clock::System, codes::ALERTER_RULES_UNREADABLE, why);
+        board.lack(Service::Alerter, Lack { since: SINCE, ..lack("away") });
+        board.lack(Service::Alerter, lack("still away"));
+        let condition = board.get(Service::Alerter).unwrap();
+        assert_eq!((condition.ready, condition.since), (false, SINCE));
+        assert_eq!(condition.state, "waits for: rule set");
+        assert_eq!(condition.missing[0].why, "still away");
+        assert!(board.get(Service::Remediation).unwrap().ready);
+        board.has(Service::Alerter, "rule set");
+        assert!(board.get(Service::Alerter).unwrap().ready);
+    }
+
+    #[tokio::test]
+    async fn readiness_is_told_as_words_json_and_in_the_shape_of_v2() {
+        use tower::ServiceExt as _;
+        let board = Arc::new(board(Engines {
+            primary: away(codes::QUEUE_OPEN),
+            store: away(codes::STORE_AWAY),
+            ..Engines::default()
+        }));
+        let metrics = Arc::new(ServiceMetrics::new(&Clock::System));
+        let router = router(Port { service: Service::Alerter, board, metrics });
+        let ask = async |path: &str, accept: &str| {
+            let request = axum::http::Request::get(path).header("accept", accept);
+            let request = request.body(axum::body::Body::empty()).unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            let status = answer.status().as_u16();
+            let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        };
+        assert_eq!(ask("/health/live", "*/*").await.0, 200);
+        let (status, text) = ask("/health/ready", "*/*").await;
+        assert_eq!(status, 503);
+        for lack in ["event queue", "store"] {
+            let line = format!("missing: {lack} since 1970-01-01T00:16:40");
+            assert!(text.contains(&line), "{text}");
+        }
+        let (status, text) = ask("/health/ready", "application/json").await;
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((status, &json["ready"]), (503, &false.into()));
+        assert_eq!(json["missing"][1]["code"], "MUTT-S020");
+        assert_eq!(json["missing"][1]["why"], "connection refused");
+        let (status, text) = ask("/health", "*/*").await;
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((status, json["status"].as_str()), (503, Some("unhealthy")));
+        assert_eq!(json["errors"].as_array().unwrap().len(), 2);
+    }
 }

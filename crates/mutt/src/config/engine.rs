@@ -41,6 +41,9 @@ impl QueueUrl {
             return Ok(Self::Embedded);
         }
         let (scheme, rest) = text.split_once("://").ok_or("not a known engine")?;
+        if scheme == "unix" && rest.starts_with('/') {
+            return Ok(Self::Redis(text.to_owned()));
+        }
         if !QUEUE_SCHEMES.contains(&scheme) {
             return Err(format!("`{scheme}` is not a known engine"));
         }

@@ -272,7 +272,7 @@ impl Kind {
             Self::Decisions => "a list of Page_and_ticket, Page_only, Ticket_only".to_owned(),
             Self::Environments => "a list of prod, dev".to_owned(),
             Self::Url => "http:// or https:// with a host".to_owned(),
-            Self::QueueUrl => "embedded, redis://HOST:PORT, rediss://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/NAME, rediss+sentinel://..., redis+cluster://HOST:PORT,HOST:PORT, rediss+cluster://...".to_owned(),
+            Self::QueueUrl => "embedded, redis://HOST:PORT, rediss://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/NAME, rediss+sentinel://..., redis+cluster://HOST:PORT,HOST:PORT, rediss+cluster://..., unix:///SOCKET".to_owned(),
             Self::StoreUrl => "sqlite, or postgres://USER@HOST:PORT/DATABASE".to_owned(),
             Self::Secret => {
                 "a secret reference: { file = \"PATH\" }, { env = \"NAME\" } or { credential = \"NAME\" }"

@@ -368,7 +368,8 @@ const REDIS: &str = "[queue]\nurl = \"URL\"\n[store]\nurl = \"postgres://mutt@db
 #[test]
 fn urls_of_engines_are_checked_without_connecting() {
     let good = |url: &str| ok(&REDIS.replace("URL", url)).queue.url.to_string();
-    for url in ["redis://r1", "rediss://r1:6380/2", "redis://[::1]:6379"] {
+    for url in ["redis://r1", "rediss://r1:6380/2", "redis://[::1]:6379", "unix:///run/redis.sock"]
+    {
         assert_eq!(good(url), url);
     }
     let bad = |url: &str, words: &str| fails(&REDIS.replace("URL", url), "MUTT-C003", 2, words);

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use mutt_model::Clock;
 use mutt_model::codes;
-use mutt_store::queue::{EmbeddedQueue, EventQueue, QueueError, QueueOptions};
+use mutt_store::queue::{EmbeddedQueue, EventQueue, QueueError, QueueOptions, SpillStats};
 use mutt_store::spill::{SpillOptions, SpillQueue};
 use mutt_store::sqlite::{SqliteOptions, SqliteStore};
+use mutt_store::state::EngineState;
 use mutt_store::store::{OpenError, Store, StoreError};
 
 use super::{ServeError, waiting};
@@ -29,10 +30,23 @@ pub(super) struct Engines {
 impl Engines {
     /// For readiness.
     pub(super) fn watched(&self) -> health::Engines {
+        let state = |queue: &Arc<dyn EventQueue>| {
+            let queue = Arc::clone(queue);
+            Arc::new(move || queue.state()) as health::Look<EngineState>
+        };
+        let store = |store: &Arc<dyn Store>| {
+            let store = Arc::clone(store);
+            Arc::new(move || store.state()) as health::Look<EngineState>
+        };
+        let spill = |queue: &Arc<dyn EventQueue>| {
+            let queue = Arc::clone(queue);
+            Arc::new(move || queue.stats().spill) as health::Look<Option<SpillStats>>
+        };
         health::Engines {
-            queue: self.queue.clone(),
-            primary: self.primary.clone(),
-            store: self.store.clone(),
+            queue: self.queue.as_ref().map(state),
+            primary: self.primary.as_ref().map(state),
+            spill: self.queue.as_ref().map(spill),
+            store: self.store.as_ref().map(store),
         }
     }
 
