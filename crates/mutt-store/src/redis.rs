@@ -2,11 +2,26 @@
 //!
 //! Parts: `url.rs` and `link.rs` (addresses, TLS, logins, connections that never repeat a command),
 //! `preflight.rs` (what must hold of a server before it is used), `script.rs` (what runs inside the
-//! server), `append.rs`, `claim.rs` (the two sides of the queue), `known.rs` (what one process knows).
+//! server), `queue.rs` with `append.rs`, `claim.rs`, `keep.rs` (the queue), `known.rs` (what one process
+//! knows of it).
+
+mod append;
+mod claim;
+mod keep;
+mod known;
+pub mod link;
+mod preflight;
+mod queue;
+pub mod script;
+mod url;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use mutt_model::LiveSecrets;
+
+pub use queue::{RECOGNISED, RedisQueue};
+pub use url::{Address, Kind, RedisUrl};
 
 /// Which failures an answered append survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,10 +67,16 @@ pub struct RedisTls {
 /// How an event queue on Redis is set up.
 #[derive(Clone, Debug)]
 pub struct RedisOptions {
-    /// The user of the ACL; the server's default user where there is none.
+    /// Where Redis is, and the database.
+    pub url: RedisUrl,
+    /// The user of the ACL, before the URL's; the server's default user where there is none.
     pub user: Option<String>,
     /// The password in force, then the next one; asked anew by each connection.
     pub passwords: LiveSecrets,
+    /// Likewise of the Sentinels; those of Redis where there are none.
+    pub sentinel_passwords: LiveSecrets,
+    /// The longest that a caller waits for a connection, and one step of making it takes.
+    pub timeout: Duration,
     /// Files of TLS.
     pub tls: RedisTls,
     /// What an answered append survives.

@@ -76,4 +76,64 @@ super::codes! { STORAGE:
         causes ["the server has been away for long", "the disk is nearly full (queue.min_free)"],
         check ["muttctl queue status", "muttctl doctor"],
         fix ["Bring the event queue's server back; the spill then drains by itself.", "Raise queue.max_events or queue.max_bytes when the disk of data_dir has room."];
+    REDIS_AWAY = "MUTT-S028", "Redis cannot be reached",
+        means "No connection to the Redis of the event queue can be made, or none answers. The message names the server and the reason.",
+        causes ["Redis is down, loading its data or failing over", "a firewall or a wrong address", "TLS: another authority, an expired certificate, a port without TLS"],
+        check ["muttctl doctor", "redis-cli -h HOST -p PORT ping"],
+        fix ["Mend what the message names. MUTT connects again by itself."];
+    REDIS_REFUSED = "MUTT-S029", "Redis refuses the connection",
+        means "Redis answers and does not let MUTT work: user, password, permission, database or the name of the master. It is tried again until it is mended.",
+        causes ["the password was changed at the server only", "the user lacks a permission", "the URL names a database or master that is not there"],
+        check ["muttctl doctor", "redis-cli -h HOST -p PORT acl getuser USER"],
+        fix ["Run the command that the message names, or mend queue.url and queue.password. MUTT connects again by itself."];
+    QUEUE_REDIS_EVICTS = "MUTT-S030", "Redis may delete the event queue",
+        means "The server's maxmemory-policy lets it delete keys when its memory is used up, also the event queue. It is not used; what is spilled or refused is told by the Ingestor.",
+        causes ["a server that was set up as a cache"],
+        check ["redis-cli CONFIG GET maxmemory-policy"],
+        fix ["redis-cli CONFIG SET maxmemory-policy noeviction, then: redis-cli CONFIG REWRITE"];
+    QUEUE_REDIS_FSYNC = "MUTT-S031", "Redis does not sync before it answers",
+        means "The event queue was promised to survive the server's power (fsync), and the server's settings do not keep that. It is not used.",
+        causes ["appendonly is off", "appendfsync is not always", "no-appendfsync-on-rewrite is on"],
+        check ["redis-cli CONFIG GET append*"],
+        fix ["Run the commands that the message names, or choose another durability."];
+    QUEUE_REDIS_REPLICAS = "MUTT-S032", "The replicas of Redis do not cover a failover",
+        means "The event queue was promised to survive a failover, and the replicas that must confirm are not there or are not all that may be promoted. It is not used.",
+        causes ["a replica is down or still synchronises", "a replica was added"],
+        check ["redis-cli INFO replication"],
+        fix ["Start the missing replicas, or set the number that the message names."];
+    QUEUE_REDIS_FAILOVER = "MUTT-S033", "The durability does not survive a failover",
+        means "The URL names Sentinel or Cluster, which promote replicas, and the durability is fsync alone: what the promoted replica does not have would be lost. It is not used.",
+        causes ["durability fsync with a Sentinel or Cluster URL"],
+        check ["muttctl config show queue"],
+        fix ["Choose durability fsync+replica or replica, or accept the loss: accept_failover_loss = true."];
+    QUEUE_REDIS_VERSION = "MUTT-S034", "This Redis is too old",
+        means "The event queue needs the commands of Redis 6.2.",
+        causes ["a server before 6.2"],
+        check ["redis-cli INFO server"],
+        fix ["Update the server (RHEL 9 has 6.2)."];
+    QUEUE_REDIS_ACL = "MUTT-S035", "The user of Redis may not do what the event queue needs",
+        means "A command or setting that the event queue needs is not permitted to its user, so that it cannot work or cannot be checked.",
+        causes ["the ACL of the user was written for another version", "CONFIG is renamed or forbidden at the server"],
+        check ["redis-cli ACL GETUSER USER"],
+        fix ["Run the ACL SETUSER command that the message names, then: redis-cli ACL SAVE (or CONFIG REWRITE)."];
+    QUEUE_REDIS_SHARDS = "MUTT-S036", "The event queue in Redis has another number of shards",
+        means "The number of shards is fixed when the queue is created. It is not used with another one, because the order of a host's events would be lost.",
+        causes ["queue.shards was changed", "two installations share one server and prefix"],
+        check ["muttctl config show queue"],
+        fix ["Set the number that the message names, or give the queue another prefix."];
+    QUEUE_REDIS_CANNOT_WRITE = "MUTT-S037", "Redis refuses to write",
+        means "The server answers and does not take writes now. Senders are served by the spill or told to repeat; nothing acknowledged is lost.",
+        causes ["the disk of the server is full (MISCONF)", "too few replicas (NOREPLICAS)", "a key of the queue was replaced by hand (WRONGTYPE)"],
+        check ["redis-cli INFO persistence"],
+        fix ["Mend what the server's words name; MUTT goes on by itself."];
+    QUEUE_REDIS_LOST = "MUTT-S038", "Events in Redis can no longer be read",
+        means "Entries of the event queue have gone from Redis unread. They are counted in lost; what is there is read on in order.",
+        causes ["a key of the queue was deleted (DEL, FLUSHALL)", "a failover or a restart lost what the durability does not cover", "an old copy of the server's data was restored"],
+        check ["muttctl queue status", "redis-cli INFO replication"],
+        fix ["Nothing is to be done in MUTT. Find out who deleted it, or choose a durability that covers what happened."];
+    QUEUE_REDIS_FAST = "MUTT-S039", "The event queue is fast and not durable",
+        means "Durability is fast: answered events may be lost with the server, within the window that the message names.",
+        causes ["queue.durability = fast"],
+        check ["muttctl config show queue"],
+        fix ["Choose fsync, replica or fsync+replica where no answered event may be lost."];
 }

@@ -5,4 +5,6 @@ mod postgres;
 #[cfg(test)]
 mod queue;
 #[cfg(test)]
+mod redis_server;
+#[cfg(test)]
 mod store;

@@ -5,6 +5,7 @@ mod failpoints;
 mod invariants;
 mod known_errors;
 mod model;
+mod redis;
 mod sim;
 mod spill;
 mod support;

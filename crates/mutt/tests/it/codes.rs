@@ -3,6 +3,7 @@
 
 mod events;
 mod outside;
+mod redis;
 mod stage;
 mod start;
 

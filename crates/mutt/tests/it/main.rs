@@ -23,6 +23,10 @@ mod pressure;
 #[cfg(test)]
 mod provoked;
 #[cfg(test)]
+#[path = "../../../mutt-store/tests/it/redis_server.rs"]
+#[allow(dead_code, reason = "shared with the tests of mutt-store, which use more of it")]
+mod redis_server;
+#[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod reload;

@@ -62,7 +62,7 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Count { min: 1, max: 64 },
         "8",
         "Shards of the event queue on Redis, fixed when the queue is created; the embedded queue has one. At most this many Alerters work at one time.",
-        "Another number than the queue was created with: the queue's own is used, and it is logged.",
+        "Another number than the queue was created with is refused (MUTT-S036).",
     ),
     key(
         "queue.tls.ca",

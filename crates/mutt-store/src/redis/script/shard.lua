@@ -1,0 +1,211 @@
+-- What every script on a shard begins with: the shard's state, and its healing.
+--
+-- A mark is a number of events: how many were appended up to there. An entry's id is its mark after
+-- it and its own number of events, so that a hole between two entries is counted without reading.
+-- KEYS: stream, state, recent, claims, tries, gaps. ARGV 1-9: see script.rs::Memory.
+local stream, state, recent, claims, tries, gaps = unpack(KEYS)
+local mine = {
+  shards = ARGV[1], fresh = ARGV[2], line = ARGV[3], cum = tonumber(ARGV[4]),
+  ack = tonumber(ARGV[5]), acked = tonumber(ARGV[6]),
+  gen = tonumber(ARGV[7]), owner = ARGV[8], ttl = tonumber(ARGV[9]),
+}
+-- What is written inside a script replicates as its effects, so that TIME and INFO may be asked.
+if redis.replicate_commands then redis.replicate_commands() end
+
+local function text(n) return string.format('%.0f', n) end
+
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+
+local NAMES = { 'shards', 'line', 'run', 'base', 'cum', 'ack', 'acked', 'lost', 'bytes', 'ackbytes',
+  'gen', 'owner', 'until', 'ttl', 'oldest', 'past' }
+local TEXTS = { shards = true, line = true, run = true, owner = true, oldest = true, past = true }
+local s, before = {}, redis.call('HMGET', state, unpack(NAMES))
+for i, name in ipairs(NAMES) do
+  local value = before[i] or ''
+  if not TEXTS[name] then value = tonumber(value) or 0 end
+  s[name] = value
+end
+
+-- Writes what has changed.
+local function save()
+  local changed = {}
+  for i, name in ipairs(NAMES) do
+    local value = s[name]
+    if not TEXTS[name] then value = text(value) end
+    if value ~= before[i] then
+      changed[#changed + 1] = name
+      changed[#changed + 1] = value
+      before[i] = value
+    end
+  end
+  if #changed > 0 then redis.call('HSET', state, unpack(changed)) end
+end
+
+-- The mark up to which the caller's marks are the shard's.
+local shared = 0
+
+local function status()
+  return { s.line, text(shared), text(s.cum), text(s.ack), text(s.acked), text(s.lost),
+    text(redis.call('XLEN', stream)), text(s.bytes - s.ackbytes), s.oldest, text(s.gen) }
+end
+
+local function answer(verdict, rest)
+  save()
+  return { verdict, status(), rest or {} }
+end
+
+local function pending() return s.cum - s.acked - s.lost end
+
+-- Mark and number of events of an id.
+local function parse(id)
+  local mark, events = string.match(id, '(%d+)-(%d+)')
+  return tonumber(mark), tonumber(events)
+end
+
+local function fields(entry)
+  local out = {}
+  for i = 1, #entry[2], 2 do out[entry[2][i]] = entry[2][i + 1] end
+  return out
+end
+
+-- What the first waiting batch says.
+local function front()
+  local claimed = redis.call('ZRANGE', claims, 0, 0)[1]
+  if claimed then
+    local _, bytes, length, at = string.match(claimed, '(%d+) (%d+) (%d+) (%-?%d+)')
+    s.oldest, s.ackbytes = at, tonumber(bytes) - tonumber(length)
+    return
+  end
+  local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
+  if first then
+    local f = fields(first)
+    s.oldest, s.ackbytes = f.t or '', (tonumber(f.s) or s.bytes) - (tonumber(f.l) or 0)
+  else
+    s.oldest, s.ackbytes = '', s.bytes
+  end
+end
+
+-- Everything up to this mark is done.
+local function advance(mark)
+  local hole = 0
+  for _, gap in ipairs(redis.call('ZRANGEBYSCORE', gaps, '-inf', text(mark))) do
+    local from, to = parse(gap)
+    redis.call('ZREM', gaps, gap)
+    hole = hole + math.min(to, mark) - from
+    if to > mark then redis.call('ZADD', gaps, text(mark), text(mark) .. '-' .. text(to)) end
+  end
+  s.acked = s.acked + (mark - s.ack) - hole
+  s.ack = mark
+  while true do
+    local gap = redis.call('ZRANGEBYSCORE', gaps, text(s.ack), text(s.ack))[1]
+    if not gap then break end
+    redis.call('ZREM', gaps, gap)
+    local _, to = parse(gap)
+    s.ack = to
+  end
+  redis.call('XTRIM', stream, 'MINID', text(s.ack + 1))
+  for _, claimed in ipairs(redis.call('ZRANGEBYSCORE', claims, '-inf', text(s.ack))) do
+    redis.call('HDEL', tries, string.match(claimed, '%d+'))
+  end
+  redis.call('ZREMRANGEBYSCORE', claims, '-inf', text(s.ack))
+  front()
+end
+
+-- Nothing stands between these marks: what was not known to be lost is counted now.
+local function missing(from, to)
+  if to <= from then return end
+  local known = 0
+  for _, gap in ipairs(redis.call('ZRANGEBYSCORE', gaps, text(from), '(' .. text(to))) do
+    local a, b = parse(gap)
+    redis.call('ZREM', gaps, gap)
+    known = known + b - a
+  end
+  redis.call('ZADD', gaps, text(from), text(from) .. '-' .. text(to))
+  s.lost = s.lost + (to - from) - known
+end
+
+local function remember(line, base, to, ack)
+  redis.call('HSET', state, 't:' .. line, text(base) .. ' ' .. text(to) .. ' ' .. text(ack))
+  if string.find(s.past, line, 1, true) then return end
+  s.past = s.past .. line .. ' '
+  if #s.past > 1100 then
+    local oldest = string.match(s.past, '^%w+')
+    redis.call('HDEL', state, 't:' .. oldest)
+    s.past = string.sub(s.past, #oldest + 2)
+  end
+end
+
+-- Where a line of history that is no longer continued ended, and what was told of it.
+local function recall(line)
+  local base, to, ack = string.match(redis.call('HGET', state, 't:' .. line) or '', '(%d+) (%d+) (%d+)')
+  if base then return tonumber(base), tonumber(to), tonumber(ack) end
+  return s.base, s.base, s.base
+end
+
+-- Somebody knows of a line of history that ended: what it had beyond its end is gone with it.
+local function report(line, cum, ack)
+  local base, to, told = recall(line)
+  if math.min(ack, base) > s.ack then advance(math.min(ack, base)) end
+  local credit = math.max(0, ack - told)
+  local grown = math.max(0, cum - to)
+  if grown > 0 then
+    redis.call('ZADD', gaps, text(s.cum), text(s.cum) .. '-' .. text(s.cum + grown))
+    s.cum = s.cum + grown
+  end
+  if grown > 0 or credit > 0 then
+    s.acked = s.acked + credit
+    s.lost = s.lost + grown - credit
+    remember(line, base, math.max(to, cum), math.max(told, ack))
+    if s.ack + grown >= s.cum then advance(s.ack) end
+  end
+end
+
+-- The state has gone: it begins again with what the caller and the stream know.
+local function begin()
+  local last, first, bytes = 0, nil, 0
+  local stands = redis.call('EXISTS', stream) == 1
+  if stands then
+    local info = redis.call('XINFO', 'STREAM', stream)
+    for i = 1, #info, 2 do
+      if info[i] == 'last-generated-id' then last = parse(info[i + 1]) end
+      if info[i] == 'first-entry' and info[i + 1] then
+        local mark, events = parse(info[i + 1][1])
+        first = mark - events
+      end
+      if info[i] == 'last-entry' and info[i + 1] then bytes = tonumber(fields(info[i + 1]).s) or 0 end
+    end
+  end
+  s.shards, s.run, s.bytes = mine.shards, run, bytes
+  s.cum = math.max(mine.cum, last)
+  s.ack = mine.ack
+  if stands then s.ack = math.max(s.ack, first or last) end
+  s.acked = mine.acked + (s.ack - mine.ack)
+  s.lost = math.max(0, s.ack - s.acked)
+  s.line, s.base = mine.fresh, s.cum
+  redis.call('DEL', gaps)
+  redis.call('XTRIM', stream, 'MINID', text(s.ack + 1))
+  if mine.line ~= '' then remember(mine.line, s.cum, math.max(mine.cum, s.cum), s.cum) end
+  front()
+end
+
+if s.shards == '' then
+  begin()
+elseif s.shards ~= mine.shards then
+  return { 'SHARDS', s.shards }
+elseif s.run ~= run then
+  -- Another server, or the same after a restart: it may have come back with less.
+  remember(s.line, s.cum, s.cum, s.cum)
+  s.line, s.run, s.base = mine.fresh, run, s.cum
+end
+if mine.line ~= '' and mine.line ~= s.line then
+  if redis.call('HEXISTS', state, 't:' .. mine.line) == 1 then shared = recall(mine.line) end
+  report(mine.line, mine.cum, mine.ack)
+end
+if s.gen == 0 and mine.gen > 0 then
+  -- The lease has gone with the state; whoever holds it goes on.
+  s.gen, s.owner, s.ttl = mine.gen, mine.owner, mine.ttl
+  s['until'] = now + mine.ttl
+end
+
