@@ -32,11 +32,13 @@ mod signal;
 mod target;
 mod tls;
 mod types;
+mod verify;
 
 pub use migrate::{Migrated, SchemaState, migrate, status};
 pub(crate) use pool::Conn;
 use pool::Pool;
 pub use target::TlsMode;
+pub use verify::{AuditFault, AuditFinding, AuditVerify};
 
 /// The slot of what belongs to no shard: changes by hand, by age, by Forwarders, by retention.
 pub(crate) const NO_SHARD: i32 = -1;

@@ -1,6 +1,7 @@
 //! Tests of the store on PostgreSQL that no other backend has: roles, faults, migrations, the chain of
 //! receipts. Each starts its own server.
 
+mod chain;
 mod commit;
 mod faults;
 mod schema;
