@@ -25,6 +25,7 @@ pub(super) struct Checks {
     kind: Kind,
     user: String,
     prefix: String,
+    name: String,
     timeout: Duration,
     /// What the Sentinels last said of the replicas.
     replicas: Mutex<Vec<KnownReplica>>,
@@ -75,6 +76,7 @@ impl Checks {
             kind: options.url.kind(),
             user: user.to_owned(),
             prefix: options.prefix.clone(),
+            name: options.name.clone(),
             timeout: options.timeout,
             replicas: Mutex::default(),
             told: AtomicBool::new(false),
@@ -88,6 +90,7 @@ impl Checks {
             .iter()
             .map(|command| match *command {
                 "CONFIG" => "+config|get".to_owned(),
+                "CLIENT" => "+client|setname".to_owned(),
                 "CLUSTER" => "+cluster|slots".to_owned(),
                 "XINFO" => "+xinfo|stream".to_owned(),
                 other => format!("+{}", other.to_lowercase()),
@@ -220,6 +223,10 @@ impl Checks {
 impl Preflight for Checks {
     async fn check(&self, link: &Link, known: &Known) -> Result<(), LinkError> {
         self.replicas.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&known.replicas);
+        // Only so that CLIENT LIST names us: a refusal changes nothing.
+        let mut name = Pipeline::with_capacity(1);
+        name.cmd("CLIENT").arg("SETNAME").arg(&self.name);
+        link.run(&name, self.timeout).await?;
         self.look(link).await
     }
 }
@@ -325,6 +332,7 @@ mod tests {
             kind,
             user: "mutt".into(),
             prefix: "mutt".into(),
+            name: "mutt".into(),
             timeout: Duration::from_secs(5),
             replicas: Mutex::default(),
             told: AtomicBool::new(false),

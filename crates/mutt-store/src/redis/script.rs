@@ -15,6 +15,7 @@ use super::link::{LinkError, hash_tag, said};
 /// user's ACL must permit.
 pub const COMMANDS: &[&str] = &[
     "AUTH",
+    "CLIENT",
     "CLUSTER",
     "CONFIG",
     "DEL",

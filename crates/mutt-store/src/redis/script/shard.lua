@@ -126,8 +126,12 @@ local function missing(from, to)
   s.lost = s.lost + (to - from) - known
 end
 
-local function remember(line, base, to, ack)
-  redis.call('HSET', state, 't:' .. line, text(base) .. ' ' .. text(to) .. ' ' .. text(ack))
+-- Keeps of a line of history: the mark at which it ended here; the mark to which somebody knows it
+-- went on; to which mark, and how many events in all, somebody knows that it was acknowledged, beyond
+-- its end and before it.
+local function remember(line, l)
+  local words = { text(l.base), text(l.to), text(l.ack), text(l.acked), text(l.had), text(l.done) }
+  redis.call('HSET', state, 't:' .. line, table.concat(words, ' '))
   if string.find(s.past, line, 1, true) then return end
   s.past = s.past .. line .. ' '
   if #s.past > 1100 then
@@ -137,27 +141,52 @@ local function remember(line, base, to, ack)
   end
 end
 
--- Where a line of history that is no longer continued ended, and what was told of it.
-local function recall(line)
-  local base, to, ack = string.match(redis.call('HGET', state, 't:' .. line) or '', '(%d+) (%d+) (%d+)')
-  if base then return tonumber(base), tonumber(to), tonumber(ack) end
-  return s.base, s.base, s.base
+-- A line that ends now.
+local function ended()
+  return { base = s.cum, to = s.cum, ack = s.cum, acked = s.cum - s.lost, had = s.ack, done = s.acked }
 end
 
--- Somebody knows of a line of history that ended: what it had beyond its end is gone with it.
-local function report(line, cum, ack)
-  local base, to, told = recall(line)
-  if math.min(ack, base) > s.ack then advance(math.min(ack, base)) end
-  local credit = math.max(0, ack - told)
-  local grown = math.max(0, cum - to)
+-- What is kept of a line. Of one that is not known all is new since the present line began.
+local function recall(line)
+  local n, kept = {}, redis.call('HGET', state, 't:' .. line) or ''
+  for number in string.gmatch(kept, '%d+') do n[#n + 1] = tonumber(number) end
+  if #n == 6 then
+    return { base = n[1], to = n[2], ack = n[3], acked = n[4], had = n[5], done = n[6] }
+  end
+  return { base = s.base, to = s.base, ack = s.base, acked = math.max(0, s.base - s.lost),
+    had = s.ack, done = s.acked }
+end
+
+-- Somebody knows of a line of history that ended: what it had beyond its end is gone with it. Without
+-- `acked` all that was acknowledged since the last report was there.
+local function report(line, cum, ack, acked)
+  local l = recall(line)
+  local upto = math.min(ack, l.base)
+  if upto > s.ack then
+    local from, before = s.ack, s.acked
+    advance(upto)
+    -- Holes that were known there and are not known here are among what was passed.
+    if acked and ack <= l.base and from == l.had then
+      local holes = math.max(0, s.acked - before - math.max(0, acked - l.done))
+      s.acked, s.lost = s.acked - holes, s.lost + holes
+      l.had, l.done = s.ack, math.max(l.done, acked)
+      remember(line, l)
+    end
+  end
+  local grown, credit = math.max(0, cum - l.to), 0
+  if ack > l.base then
+    credit = (acked or l.acked + math.max(0, ack - l.ack)) - l.acked
+    if l.ack > l.base then credit = math.max(0, credit) end
+  end
   if grown > 0 then
     redis.call('ZADD', gaps, text(s.cum), text(s.cum) .. '-' .. text(s.cum + grown))
     s.cum = s.cum + grown
   end
-  if grown > 0 or credit > 0 then
+  if grown > 0 or credit ~= 0 then
     s.acked = s.acked + credit
     s.lost = s.lost + grown - credit
-    remember(line, base, math.max(to, cum), math.max(told, ack))
+    l.to, l.ack, l.acked = l.to + grown, math.max(l.ack, ack), l.acked + credit
+    remember(line, l)
     if s.ack + grown >= s.cum then advance(s.ack) end
   end
 end
@@ -186,7 +215,7 @@ local function begin()
   s.line, s.base = mine.fresh, s.cum
   redis.call('DEL', gaps)
   redis.call('XTRIM', stream, 'MINID', text(s.ack + 1))
-  if mine.line ~= '' then remember(mine.line, s.cum, math.max(mine.cum, s.cum), s.cum) end
+  if mine.line ~= '' then remember(mine.line, ended()) end
   front()
 end
 
@@ -196,12 +225,12 @@ elseif s.shards ~= mine.shards then
   return { 'SHARDS', s.shards }
 elseif s.run ~= run then
   -- Another server, or the same after a restart: it may have come back with less.
-  remember(s.line, s.cum, s.cum, s.cum)
+  remember(s.line, ended())
   s.line, s.run, s.base = mine.fresh, run, s.cum
 end
 if mine.line ~= '' and mine.line ~= s.line then
-  if redis.call('HEXISTS', state, 't:' .. mine.line) == 1 then shared = recall(mine.line) end
-  report(mine.line, mine.cum, mine.ack)
+  if redis.call('HEXISTS', state, 't:' .. mine.line) == 1 then shared = recall(mine.line).base end
+  report(mine.line, mine.cum, mine.ack, mine.acked)
 end
 if s.gen == 0 and mine.gen > 0 then
   -- The lease has gone with the state; whoever holds it goes on.

@@ -230,3 +230,104 @@ fn the_queue_on_redis_agrees_with_a_list() {
         });
     });
 }
+
+/// What happens to a server that keeps only its snapshots.
+#[derive(Clone, Debug)]
+enum Turn {
+    /// By one of two processes.
+    Append {
+        other: bool,
+        batches: usize,
+    },
+    /// The owner reads this many and acknowledges so many of them.
+    Work(usize, usize),
+    Save,
+    /// Back to the last snapshot.
+    Crash,
+    Flush,
+    /// A second passes: both have looked.
+    Look,
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    prop_oneof![
+        6 => (any::<bool>(), 1usize..4).prop_map(|(other, batches)| Turn::Append { other, batches }),
+        5 => (1usize..6, 0usize..6).prop_map(|(claim, done)| Turn::Work(claim, done)),
+        2 => Just(Turn::Save),
+        2 => Just(Turn::Crash),
+        1 => Just(Turn::Flush),
+        1 => Just(Turn::Look),
+    ]
+}
+
+/// Whatever one disaster takes, each answered event is read and acknowledged or counted as lost, once.
+async fn history(server: &mut RedisServer, turns: &[Turn]) {
+    let options =
+        RedisOptions { durability: mutt_store::redis::Durability::Fast, ..server.options() };
+    let queues = [ready(options.clone()).await, ready(options).await];
+    let owner = &queues[0];
+    let (mut next, mut answered) = (0u64, 0u64);
+    let mut done = std::collections::BTreeSet::new();
+    let look = async || {
+        for queue in &queues {
+            patiently(async || queue.lease(0, "nobody", Duration::ZERO).await).await;
+        }
+    };
+    for turn in turns {
+        match *turn {
+            Turn::Append { other, batches } => {
+                let queue = &queues[usize::from(other)];
+                let made: Vec<_> = (next..).take(batches).map(|n| batch(n, 2, 9)).collect();
+                patiently(async || queue.append(made.clone(), None).await).await;
+                next += batches as u64;
+                answered += batches as u64 * 2;
+            }
+            Turn::Work(claim, take) => {
+                let lease = leased(owner, OWNER).await;
+                let claimed = patiently(async || owner.claim(lease, claim, NO_WAIT).await).await;
+                if let Some(last) = claimed.iter().take(take).next_back() {
+                    owner.acknowledge(lease, last.position).await.unwrap();
+                    done.extend(claimed.iter().take(take).map(|c| number(&c.batch)));
+                }
+                owner.rewind(lease).await.unwrap();
+            }
+            Turn::Save => assert_eq!(server.command(&["SAVE"]), "OK"),
+            // Between two disasters each process has looked, as it does each second.
+            Turn::Crash => {
+                server.kill();
+                server.restart();
+                look().await;
+            }
+            Turn::Flush => {
+                assert_eq!(server.command(&["FLUSHALL"]), "OK");
+                look().await;
+            }
+            Turn::Look => look().await,
+        }
+    }
+    look().await;
+    let lease = leased(owner, OWNER).await;
+    loop {
+        let claimed = patiently(async || owner.claim(lease, 9, NO_WAIT).await).await;
+        let Some(last) = claimed.last() else { break };
+        owner.acknowledge(lease, last.position).await.unwrap();
+        done.extend(claimed.iter().map(|c| number(&c.batch)));
+    }
+    let stats = owner.stats();
+    balanced(&stats);
+    let read = done.len() as u64 * 2;
+    let counted = (stats.appended_events, stats.acknowledged_events, stats.lost_events);
+    assert_eq!(counted, (answered, read, answered - read), "{stats:?}");
+    assert_eq!(stats.pending_events, 0);
+}
+
+#[test]
+fn a_server_that_keeps_only_snapshots_loses_nothing_uncounted() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let config = ProptestConfig { cases: 12, max_shrink_iters: 40, ..ProptestConfig::default() };
+    proptest!(config, |(turns in proptest::collection::vec(turn(), 1..25))| {
+        let mut server = RedisServer::start(&["--appendonly", "no"]);
+        runtime.block_on(history(&mut server, &turns));
+    });
+}
