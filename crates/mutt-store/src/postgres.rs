@@ -28,6 +28,7 @@ mod pool;
 mod receipts;
 mod rules;
 mod schema;
+mod settings;
 mod signal;
 mod target;
 mod tls;

@@ -6,6 +6,7 @@ mod demo;
 mod engines;
 mod listeners;
 mod reload;
+mod report;
 mod stages;
 mod summary;
 mod waiting;

@@ -6,3 +6,4 @@ mod commit;
 mod faults;
 mod schema;
 pub(crate) mod server;
+mod settings;

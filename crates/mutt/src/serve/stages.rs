@@ -19,6 +19,7 @@ use mutt_web::{Notice, Token, WebParts, WebState};
 use super::engines::Engines;
 use super::listeners::Bound;
 use super::reload::{Live, Reloaded};
+use super::report::Reporter;
 use super::summary::Summary;
 use super::{ServeError, ServeOptions, clock_watch, demo, waiting};
 use crate::config::{Config, IngestKey, Role, SinkAuth, SinkConfig};
@@ -112,6 +113,7 @@ pub(super) async fn start(
         }
     }
     wiring.waiting(engines);
+    wiring.report(services, engines);
     wiring.clock_watch();
     if options.demo {
         demo::traffic(wiring.supervisor, &wiring.summary);
@@ -176,6 +178,18 @@ impl Wiring<'_> {
             }
             self.serve(service, listener, metrics, Router::new());
         }
+    }
+
+    /// Tells the store that this process lives.
+    fn report(&mut self, services: &[Service], engines: &Engines) {
+        let Some(store) = engines.store.clone() else { return };
+        let dir = &self.config.data_dir;
+        let reporter = Reporter::new(services, host_name(), dir, engines.watched(), self.clock);
+        let reporter = Arc::new(reporter);
+        let stop = self.supervisor.stop().working;
+        self.supervisor.start(Phase::Working, "process report", move || {
+            Box::pin(Arc::clone(&reporter).run(Arc::clone(&store), stop.clone()))
+        });
     }
 
     /// Tells of engines that are away, and sets the store up when it is there.

@@ -1,0 +1,151 @@
+//! Tells the store every few seconds that this process lives, and what it runs with.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use mutt_model::{Clock, IdSource, Timestamp};
+use mutt_store::state::EngineState;
+use mutt_store::store::{Dependency, PROCESS_REPORT_PERIOD, ProcessReport, Store};
+use tokio_util::sync::CancellationToken;
+
+use crate::health::{Engines, Look, QUEUE, STORE};
+use crate::services::Service;
+use crate::services::alerter::rest;
+
+/// What is told of this process.
+#[derive(Debug)]
+pub(super) struct Reporter {
+    /// What never changes while it runs.
+    base: ProcessReport,
+    engines: Engines,
+}
+
+fn dependency(look: &Look<EngineState>) -> Dependency {
+    match look() {
+        EngineState::Ready => Dependency { ready: true, since: None, code: None, why: None },
+        EngineState::Away { since, code, why } => Dependency {
+            ready: false,
+            since: Some(since),
+            code: Some(code.id.to_owned()),
+            why: Some(why),
+        },
+    }
+}
+
+impl Reporter {
+    /// For this process, from now on.
+    pub(super) fn new(
+        services: &[Service],
+        host: String,
+        data_dir: &Path,
+        engines: Engines,
+        clock: &Clock,
+    ) -> Self {
+        let started_at: Timestamp = clock.wall();
+        let base = ProcessReport {
+            id: IdSource::from_entropy().next(started_at).to_string(),
+            services: services.iter().map(|service| service.name().to_owned()).collect(),
+            host,
+            pid: std::process::id(),
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at,
+            data_dir: data_dir.display().to_string(),
+            ..ProcessReport::default()
+        };
+        Self { base, engines }
+    }
+
+    /// How it is now.
+    pub(super) fn report(&self) -> ProcessReport {
+        let engines = &self.engines;
+        let looked = [(QUEUE, &engines.primary), (STORE, &engines.store)];
+        let dependencies: BTreeMap<String, Dependency> = looked
+            .into_iter()
+            .filter_map(|(name, look)| Some((name.to_owned(), dependency(look.as_ref()?))))
+            .collect();
+        let spill = engines.spill.as_ref().and_then(|spill| spill());
+        let spilled_events = spill.map_or(0, |spill| spill.pending_events);
+        ProcessReport { spilled_events, dependencies, ..self.base.clone() }
+    }
+
+    /// Reports until `stop`, then ends the report. While the store is away nobody can be told.
+    ///
+    /// # Errors
+    ///
+    /// Never.
+    pub(super) async fn run(
+        self: Arc<Self>,
+        store: Arc<dyn Store>,
+        stop: CancellationToken,
+    ) -> Result<(), String> {
+        while !stop.is_cancelled() {
+            if let Err(error) = store.report_process(&self.report()).await {
+                tracing::debug!(%error, "the process could not report");
+            }
+            rest(&stop, PROCESS_REPORT_PERIOD).await;
+        }
+        if let Err(error) = store.end_process(&self.base.id).await {
+            tracing::debug!(%error, "the process's report ends by its age");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mutt_model::codes;
+    use mutt_store::queue::SpillStats;
+    use mutt_store::sqlite::{SqliteOptions, SqliteStore};
+    use mutt_store::store::SettingsStore as _;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_process_is_listed_with_what_it_needs_and_is_gone_when_it_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store.db");
+        let store = Arc::new(SqliteStore::open(&path, SqliteOptions::default()).unwrap());
+        let away = EngineState::Away {
+            since: Timestamp::from_secs(5),
+            code: codes::STORE_OPEN,
+            why: "refused".to_owned(),
+        };
+        let engines = Engines {
+            primary: Some(Arc::new(move || away.clone())),
+            store: Some(Arc::new(|| EngineState::Ready)),
+            spill: Some(Arc::new(|| {
+                Some(SpillStats { pending_events: 7, ..SpillStats::default() })
+            })),
+            ..Engines::default()
+        };
+        let services = [Service::Ingestor, Service::Alerter];
+        let reporter =
+            Reporter::new(&services, "a".to_owned(), dir.path(), engines, &Clock::System);
+        let reporter = Arc::new(reporter);
+        let stop = CancellationToken::new();
+        let told: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
+        let running = Arc::clone(&reporter).run(told, stop.clone());
+        let watched = async {
+            let mut listed = store.processes().await.unwrap();
+            while listed.is_empty() {
+                tokio::task::yield_now().await;
+                listed = store.processes().await.unwrap();
+            }
+            stop.cancel();
+            listed
+        };
+        let both = async { tokio::join!(running, watched) };
+        let (ended, listed) = tokio::time::timeout(Duration::from_secs(60), both).await.unwrap();
+        ended.unwrap();
+        let report = &listed[0].report;
+        assert_eq!((listed.len(), report.host.as_str(), report.spilled_events), (1, "a", 7));
+        assert!(report.services.contains("alerter") && report.services.contains("ingestor"));
+        let queue = &report.dependencies[QUEUE];
+        assert_eq!((queue.ready, queue.why.as_deref()), (false, Some("refused")));
+        assert!(report.dependencies[STORE].ready);
+        assert!(store.processes().await.unwrap().is_empty(), "it ended in order");
+    }
+}
