@@ -1,6 +1,7 @@
 //! Where the engines are, and which of them go together.
 
 use mutt_model::codes;
+use mutt_store::redis::RedisUrl;
 use serde::{Serialize, Serializer};
 
 use super::error::{ConfigError, Origin};
@@ -65,6 +66,7 @@ impl QueueUrl {
         if cluster && !path.is_empty() {
             return Err("a Redis Cluster has no databases; end the URL after the hosts".to_owned());
         }
+        RedisUrl::parse(text)?;
         Ok(Self::Redis(text.to_owned()))
     }
 

@@ -3,17 +3,22 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mutt_model::Clock;
 use mutt_model::codes;
+use mutt_model::{Clock, LiveSecrets};
 use mutt_store::queue::{EmbeddedQueue, EventQueue, QueueError, QueueOptions, SpillStats};
+use mutt_store::redis::{Durability, RedisOptions, RedisQueue, RedisTls, RedisUrl};
 use mutt_store::spill::{SpillOptions, SpillQueue};
 use mutt_store::sqlite::{SqliteOptions, SqliteStore};
 use mutt_store::state::EngineState;
 use mutt_store::store::{OpenError, Store, StoreError};
 
+use super::stages::resolve_all;
 use super::{ServeError, waiting};
-use crate::config::{Config, QUEUE_DIR, QueueUrl, SPILL_DIR, STORE_FILE, StoreUrl};
+use crate::config::{
+    Config, QUEUE_DIR, QueueDurability, QueueUrl, SPILL_DIR, STORE_FILE, StoreUrl,
+};
 use crate::health;
+use crate::secrets::SecretRef;
 use crate::services::Service;
 
 /// What is durable in this process.
@@ -96,13 +101,54 @@ pub(super) async fn open(
     Ok(Engines { queue, primary, store })
 }
 
+/// Returns at once; the queue connects by itself and says how it is.
 fn redis_queue(
-    _: &Config,
-    _: &str,
-    _: &[Service],
-    _: &Clock,
+    config: &Config,
+    url: &str,
+    services: &[Service],
+    clock: &Clock,
 ) -> Result<Arc<dyn EventQueue>, ServeError> {
-    Err(ServeError::new(codes::CONFIG_ENGINES, "this build has no Redis engine yet"))
+    let queue = &config.queue;
+    let wrong =
+        |why: String| ServeError::new(codes::CONFIG_BAD_VALUE, format!("`queue.url`: {why}"));
+    let replicas = u8::try_from(queue.replicas).unwrap_or(u8::MAX);
+    let options = RedisOptions {
+        url: RedisUrl::parse(url).map_err(wrong)?,
+        user: queue.user.clone(),
+        passwords: live("queue.password", &queue.password)?,
+        sentinel_passwords: LiveSecrets::default(),
+        timeout: queue.timeout,
+        tls: RedisTls {
+            ca: queue.tls.ca.clone(),
+            cert: queue.tls.cert.clone(),
+            key: queue.tls.key.as_ref().and_then(SecretRef::path),
+        },
+        durability: match queue.durability {
+            QueueDurability::Fsync => Durability::Fsync,
+            QueueDurability::Replica => Durability::Replica(replicas),
+            QueueDurability::FsyncReplica => Durability::FsyncReplica(replicas),
+            QueueDurability::Fast => Durability::Fast,
+        },
+        accept_failover_loss: queue.accept_failover_loss,
+        shards: u16::try_from(queue.shards).unwrap_or(u16::MAX),
+        max_events: queue.max_events,
+        max_bytes: queue.max_bytes,
+        prefix: "mutt".to_owned(),
+        name: process_name(services),
+    };
+    Ok(Arc::new(RedisQueue::open(options, clock.clone())))
+}
+
+/// How this process shows itself to servers.
+fn process_name(services: &[Service]) -> String {
+    match services {
+        [one] => format!("mutt-{one}"),
+        _ => "mutt".to_owned(),
+    }
+}
+
+fn live(what: &str, refs: &[SecretRef]) -> Result<LiveSecrets, ServeError> {
+    resolve_all(what, refs).map(LiveSecrets::new)
 }
 
 fn postgres_store(

@@ -1,6 +1,8 @@
 //! System tests.
 
 #[cfg(test)]
+mod apart;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod cli;
