@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Shown, empty_to_null, missing, shown, whole};
 use crate::params::JsonBody;
 use crate::problem::Answer;
-use crate::state::{Principal, WebState};
+use crate::state::{Principal, SinkTest, WebState};
 
 /// A lane with what routing says of its sink; a sink that is no longer configured says so.
 fn lane_json(lane: &Lane, route: Option<&SinkRoute>) -> Value {
@@ -92,9 +92,22 @@ pub(crate) async fn release(
 
 pub(crate) async fn test(
     State(state): State<WebState>,
+    Extension(who): Extension<Principal>,
     Path(name): Path<String>,
     body: JsonBody,
 ) -> Shown {
-    only_reason(body)?;
-    Ok(Json(shown(&state.program.test_sink(&name).await?)))
+    let reason = only_reason(body)?;
+    Ok(Json(shown(&try_sink(&state, &who, &name, reason).await?)))
+}
+
+/// Sends a test notice and puts that into the change log.
+pub(crate) async fn try_sink(
+    state: &WebState,
+    who: &Principal,
+    name: &str,
+    reason: Option<String>,
+) -> Answer<SinkTest> {
+    let done = state.program.test_sink(name).await?;
+    super::status::record(state, who, "sink", name, "test", Some(shown(&done)), reason).await?;
+    Ok(done)
 }

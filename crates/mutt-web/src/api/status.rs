@@ -6,7 +6,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use mutt_model::ledger::Ledger;
 use mutt_store::queue::{QueueStats, SpillStats};
-use mutt_store::store::Change;
+use mutt_store::store::{Change, Recorded};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -159,14 +159,34 @@ struct BackupBody {
     file: String,
 }
 
+/// Puts what was done outside the store's tables into the change log.
+pub(crate) async fn record(
+    state: &WebState,
+    who: &Principal,
+    object: &'static str,
+    object_id: &str,
+    action: &'static str,
+    new: Option<Value>,
+    reason: Option<String>,
+) -> Answer<()> {
+    let change = Recorded { object, object_id: object_id.to_owned(), action, old: None, new };
+    Ok(state.store.record_change(change, &who.actor(reason), state.clock.wall()).await?)
+}
+
+/// The live processes of all hosts, and those that are gone with events in their spill.
+pub(crate) async fn processes(State(state): State<WebState>) -> Shown {
+    Ok(super::whole(state.store.processes().await?.iter().map(shown).collect()))
+}
+
 pub(crate) async fn backup(
     State(state): State<WebState>,
     Extension(who): Extension<Principal>,
     mut body: JsonBody,
 ) -> Shown {
-    body.take_reason()?;
+    let reason = body.take_reason()?;
     let BackupBody { file } = body.into()?;
     let done = state.program.backup(&file).await?;
+    record(&state, &who, "store", &done.file, "backup", Some(shown(&done)), reason).await?;
     tracing::info!(who = who.name, file = done.file, bytes = done.bytes, "backup written");
     Ok(Json(shown(&done)))
 }
@@ -176,9 +196,11 @@ pub(crate) async fn restore(
     Extension(who): Extension<Principal>,
     mut body: JsonBody,
 ) -> Shown {
-    body.take_reason()?;
+    let reason = body.take_reason()?;
     let BackupBody { file } = body.into()?;
     let done = state.program.restore(&file).await?;
+    // In the store as it is now: the change log of the backup goes on.
+    record(&state, &who, "store", &done.file, "restore", Some(shown(&done)), reason).await?;
     tracing::info!(who = who.name, file = done.file, "the store was restored from a backup");
     Ok(Json(shown(&done)))
 }

@@ -65,7 +65,7 @@ pub(crate) async fn test(
     Extension(who): Extension<Principal>,
     Path(name): Path<String>,
 ) -> Answer {
-    let result = state.program.test_sink(&name).await?;
+    let result = sinks::try_sink(&state, &who, &name, None).await?;
     let tested = context! { name => name, ..value(shown(&result)) };
     page(&state, &who, None, Some(tested)).await
 }

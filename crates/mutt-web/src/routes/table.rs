@@ -102,6 +102,7 @@ pub(super) static API: &[Route] = rows! {
     get "/api/v2/slo" VIEW "Objectives and burn, from ledger and queue." NO, None, Reply::Object("Slo"), status::slo;
     get "/api/v2/changes" VIEW "The change log." PAGE_PARAMS, None, Reply::List("Change"), status::changes;
     get "/api/v2/config" VIEW "The effective configuration, secrets redacted." NO, None, Reply::Object("Any"), status::config;
+    get "/api/v2/processes" VIEW "The live processes of all hosts with version and dependencies; one that is gone is listed while events lie in its spill." NO, None, Reply::List("Any"), status::processes;
     get "/api/v2/whoami" VIEW "The name and role of the token in use." NO, None, Reply::Object("WhoAmI"), status::whoami;
     post "/api/v2/backup" ADMIN "Writes a backup while running." NO, Some("BackupRequest"), Reply::Object("Backup"), status::backup;
     post "/api/v2/restore" ADMIN "Puts a backup in the place of the store while running." NO, Some("BackupRequest"), Reply::Object("Backup"), status::restore;

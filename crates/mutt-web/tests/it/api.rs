@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use mutt_model::Severity;
+use mutt_store::store::{ProcessReport, SettingsStore as _};
 use mutt_web::Role;
 use serde_json::{Value, json};
 
@@ -278,4 +279,14 @@ async fn state_is_shown() {
     };
     assert_eq!(backup("a.db").await.1["bytes"], 4096);
     assert_eq!(backup("../a.db").await.0, StatusCode::BAD_REQUEST);
+    world.call(Role::Operator, "POST", "/api/v2/sinks/moog/test", None).await;
+    let (_, log) = world.call(Role::Viewer, "GET", "/api/v2/changes?limit=2", None).await;
+    let told: Vec<_> =
+        (0..2).map(|at| (&log["items"][at]["object"], &log["items"][at]["action"])).collect();
+    assert_eq!(told, [(&json!("sink"), &json!("test")), (&json!("store"), &json!("backup"))]);
+    let report = ProcessReport { id: "p1".to_owned(), ..ProcessReport::default() };
+    world.store.report_process(&report).await.unwrap();
+    let (status, listed) = world.call(Role::Viewer, "GET", "/api/v2/processes", None).await;
+    assert_eq!((status, &listed["items"][0]["id"]), (StatusCode::OK, &json!("p1")));
+    assert_eq!(listed["items"][0]["live"], true);
 }
