@@ -70,7 +70,10 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Completions(args) => generate::completions(args.shell),
         Command::Man(args) => generate::man(&args.dir),
         Command::Version(args) => generate::version(args.json),
-        Command::Reference(args) => generate::reference(&args.write, &args.examples),
+        Command::Reference(args) => {
+            generate::reference(&args.write, &args.examples)?;
+            args.units.as_deref().map_or(Ok(()), generate::units)
+        }
         object => objects::run(object),
     }
 }

@@ -5,8 +5,11 @@ mod cli;
 mod config;
 mod errors;
 mod metrics;
+mod units;
 
 use std::path::Path;
+
+pub use units::units;
 
 /// A generated document.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -50,3 +50,13 @@ pub(super) fn reference(dir: &Path, examples: &Path) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+/// The systemd units of the packages.
+pub(super) fn units(dir: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(dir)?;
+    for unit in reference::units() {
+        std::fs::write(dir.join(unit.file), unit.text)?;
+    }
+    output::note(&format!("units written to {}", dir.display()));
+    Ok(())
+}

@@ -1,4 +1,5 @@
-//! What the kernel did with a UDP socket's datagrams: drops per socket, from `/proc/net/udp`.
+//! What the kernel did with a UDP socket's datagrams: drops per socket, from `/proc/self/net/udp`
+//! (also there where a unit sees processes only, `ProcSubset=pid`).
 
 use std::collections::HashMap;
 
@@ -6,7 +7,7 @@ use std::collections::HashMap;
 #[must_use]
 pub fn udp_drops() -> HashMap<u64, u64> {
     let mut drops = HashMap::new();
-    for path in ["/proc/net/udp", "/proc/net/udp6"] {
+    for path in ["/proc/self/net/udp", "/proc/self/net/udp6"] {
         if let Ok(text) = std::fs::read_to_string(path) {
             drops.extend(parse(&text));
         }

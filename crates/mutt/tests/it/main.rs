@@ -21,6 +21,8 @@ mod doors;
 #[cfg(test)]
 mod drills;
 #[cfg(test)]
+mod packaging;
+#[cfg(test)]
 mod pressure;
 #[cfg(test)]
 mod provoked;

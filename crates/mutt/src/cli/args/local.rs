@@ -306,6 +306,9 @@ pub struct ReferenceArgs {
     /// Where to write them
     #[arg(long, value_name = "DIR")]
     pub write: PathBuf,
+    /// Where to write the systemd units
+    #[arg(long, value_name = "DIR")]
+    pub units: Option<PathBuf>,
     /// What the tests captured for each code
     #[arg(long, value_name = "DIR", default_value = "testdata/errors")]
     pub examples: PathBuf,
