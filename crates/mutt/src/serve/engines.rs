@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mutt_model::codes;
 use mutt_model::{Clock, LiveSecrets};
+use mutt_store::postgres::{PgOptions, PgRole, TlsMode};
 use mutt_store::queue::{EmbeddedQueue, EventQueue, QueueError, QueueOptions, SpillStats};
 use mutt_store::redis::{Durability, RedisOptions, RedisQueue, RedisTls, RedisUrl};
 use mutt_store::spill::{SpillOptions, SpillQueue};
@@ -15,7 +16,7 @@ use mutt_store::store::{OpenError, Store, StoreError};
 use super::stages::resolve_all;
 use super::{ServeError, waiting};
 use crate::config::{
-    Config, QUEUE_DIR, QueueDurability, QueueUrl, SPILL_DIR, STORE_FILE, StoreUrl,
+    Config, QUEUE_DIR, QueueDurability, QueueUrl, SPILL_DIR, STORE_FILE, StoreTlsMode, StoreUrl,
 };
 use crate::health;
 use crate::secrets::SecretRef;
@@ -152,12 +153,45 @@ fn live(what: &str, refs: &[SecretRef]) -> Result<LiveSecrets, ServeError> {
 }
 
 fn postgres_store(
-    _: &Config,
-    _: &str,
-    _: &[Service],
+    config: &Config,
+    url: &str,
+    services: &[Service],
     _: &Clock,
 ) -> Result<Arc<dyn Store>, ServeError> {
-    Err(ServeError::new(codes::CONFIG_ENGINES, "this build has no PostgreSQL engine yet"))
+    let options = postgres_options(config, url, services)?;
+    let why = format!("`store.url`: this build has no whole PostgreSQL store yet: {}", options.url);
+    Err(ServeError::new(codes::CONFIG_ENGINES, why))
+}
+
+fn postgres_options(
+    config: &Config,
+    url: &str,
+    services: &[Service],
+) -> Result<PgOptions, ServeError> {
+    let store = &config.store;
+    let owner = store.owner.user.as_ref().map(|user| {
+        let passwords = live("store.owner.password", &store.owner.password)?;
+        Ok(PgRole { user: user.clone(), passwords })
+    });
+    Ok(PgOptions {
+        passwords: live("store.password", &store.password)?,
+        owner: owner.transpose()?,
+        tls: store.tls.mode.map(|mode| match mode {
+            StoreTlsMode::Off => TlsMode::Disable,
+            StoreTlsMode::Require => TlsMode::Require,
+            StoreTlsMode::VerifyCa => TlsMode::VerifyCa,
+            StoreTlsMode::VerifyFull => TlsMode::VerifyFull,
+        }),
+        ca: store.tls.files.ca.clone(),
+        cert: store.tls.files.cert.clone(),
+        key: store.tls.files.key.as_ref().and_then(SecretRef::path),
+        pool_size: store.pool,
+        connect_timeout: store.connect_timeout,
+        statement_timeout: store.statement_timeout,
+        lock_timeout: store.lock_timeout,
+        application: process_name(services),
+        ..PgOptions::new(url)
+    })
 }
 
 /// The spill before Redis; what the last run left in it is drained first.
