@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::provoked::provoked;
 use crate::redis_server::RedisServer;
 use crate::support::http::{Answer, Client};
 use crate::support::{Program, Setup, until};
@@ -71,6 +72,10 @@ fn an_ingestor_that_starts_before_redis_accepts_and_drains_when_it_comes() {
     let words = ask(&program, "/health/ready", "*/*");
     let words = String::from_utf8(words.body).unwrap();
     assert!(words.starts_with("ready\nnote: event queue since "), "{words}");
+    let told = until("the spill in the log", || {
+        program.log().lines().find(|line| line.contains("MUTT-S050")).map(ToOwned::to_owned)
+    });
+    provoked("MUTT-S050", &told);
     until("the wait in the log", || {
         program.log().contains("the event queue is away; this process waits").then_some(())
     });
