@@ -3,12 +3,14 @@
 //! The two are separate failure domains: the queue accepts while the store is down. Traits stand here
 //! by use; backends are chosen at run time. This crate knows no sender, no sink and no HTTP.
 
+mod archive;
 mod book;
 mod counting;
 #[allow(dead_code, reason = "its traits are being written on it")]
 pub mod postgres;
 pub mod queue;
 pub mod redis;
+pub mod retention;
 mod rows;
 mod rule_edit;
 pub mod signal;

@@ -15,6 +15,7 @@ mod commit;
 mod counting;
 mod deliveries;
 mod engine;
+mod holds;
 mod lanes;
 mod open;
 mod read;

@@ -15,6 +15,7 @@ use mutt_model::{Batch, Id, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::queue::QueueStats;
+pub use crate::retention::{RetentionPolicy, RetentionStore, Upkeep};
 use crate::signal::Signals;
 use crate::state::EngineState;
 
@@ -678,34 +679,6 @@ pub struct DeliveryQuery {
 
 // ---- upkeep -----------------------------------------------------------------------------------
 
-/// How long what is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RetentionPolicy {
-    /// Handled audit rows.
-    pub handled: Duration,
-    /// Unhandled audit rows.
-    pub unhandled: Duration,
-    /// Cleared alerts, ended deliveries with their attempts.
-    pub alerts: Duration,
-    /// The change log.
-    pub changes: Duration,
-    /// The store's cap in bytes.
-    pub max_bytes: u64,
-}
-
-/// What one round of upkeep did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Upkeep {
-    /// Alerts cleared by age.
-    pub aged_out: u64,
-    /// Expired deliveries made pending again.
-    pub redriven: u64,
-    /// Rows removed by retention, by table.
-    pub removed: BTreeMap<String, u64>,
-    /// Rows removed early because of the cap since the last round, also between rounds.
-    pub removed_by_cap: u64,
-}
-
 /// Remediation's side, and what keeps the store itself.
 #[async_trait]
 pub trait UpkeepStore: Send + Sync {
@@ -721,12 +694,12 @@ pub trait UpkeepStore: Send + Sync {
         now: Timestamp,
     ) -> Result<u64, StoreError>;
 
-    /// Removes what the policy says, in small transactions; keeps rule-set versions that audit rows
-    /// name.
+    /// Removes what the policy says, in small transactions; archives audit rows before, where it says
+    /// so. Keeps what a hold covers, and rule-set versions that audit rows name.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Transient`].
+    /// [`StoreError::Transient`]; what was done until then stays done.
     async fn retain(&self, policy: &RetentionPolicy, now: Timestamp) -> Result<Upkeep, StoreError>;
 
     /// A consistent copy of the whole store into a new file, while running.
@@ -777,6 +750,7 @@ pub trait Store:
     + SettingsStore
     + ReadStore
     + UpkeepStore
+    + RetentionStore
     + SignalStore
     + std::fmt::Debug
 {
@@ -789,6 +763,7 @@ impl<T> Store for T where
         + SettingsStore
         + ReadStore
         + UpkeepStore
+        + RetentionStore
         + SignalStore
         + std::fmt::Debug
 {

@@ -179,6 +179,15 @@ pub struct StoreConfig {
     pub max_bytes: u64,
     /// How long what is kept.
     pub retention: RetentionConfig,
+    /// What becomes of audit rows before they go.
+    pub archive: ArchiveConfig,
+}
+
+/// `[store.archive]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ArchiveConfig {
+    /// Where archives are written; `None`: nothing is archived.
+    pub dir: Option<PathBuf>,
 }
 
 /// `[store.owner]`
@@ -223,9 +232,15 @@ pub struct RetentionConfig {
     /// Unhandled audit rows.
     #[serde(with = "amount::duration_text")]
     pub unhandled: Duration,
-    /// Cleared alerts; ended deliveries with their attempts.
+    /// Cleared alerts; ended deliveries.
     #[serde(with = "amount::duration_text")]
     pub alerts: Duration,
+    /// Attempts.
+    #[serde(with = "amount::duration_text")]
+    pub attempts: Duration,
+    /// Receipts of batches.
+    #[serde(with = "amount::duration_text")]
+    pub receipts: Duration,
     /// The change log.
     #[serde(with = "amount::duration_text")]
     pub changes: Duration,

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use super::engine::Writer;
 use super::open::pragma;
 use super::totals::{signed, unsigned};
-use super::{audit, counting, deliveries};
+use super::{audit, counting, deliveries, holds};
 use crate::store::StoreError;
 
 /// Audit rows written between two looks at the cap.
@@ -109,13 +109,21 @@ fn remove_oldest(conn: &Connection, rows: i64) -> Result<u64, StoreError> {
     Ok(removed)
 }
 
-/// The oldest rows of an audit table: one range, so that whole pages go.
+/// The oldest rows of an audit table: one range, so that whole pages go; around what is held.
 fn remove_audit(conn: &Connection, handled: bool, rows: i64) -> rusqlite::Result<u64> {
     let table = audit::table(handled);
-    let sql = format!(
-        "DELETE FROM {table} WHERE seq <= COALESCE(
-            (SELECT seq FROM {table} ORDER BY seq LIMIT 1 OFFSET ?1),
-            (SELECT MAX(seq) FROM {table}))"
-    );
+    let sql = if holds::any(conn)? {
+        format!(
+            "DELETE FROM {table} WHERE seq IN
+             (SELECT t.seq FROM {table} t WHERE {} ORDER BY t.seq LIMIT ?1 + 1)",
+            holds::NOT_HELD
+        )
+    } else {
+        format!(
+            "DELETE FROM {table} WHERE seq <= COALESCE(
+                (SELECT seq FROM {table} ORDER BY seq LIMIT 1 OFFSET ?1),
+                (SELECT MAX(seq) FROM {table}))"
+        )
+    };
     conn.prepare_cached(&sql)?.execute([rows - 1]).map(|removed| removed as u64)
 }

@@ -17,6 +17,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_indexes.sql"),
     include_str!("../../migrations/0003_settings.sql"),
+    include_str!("../../migrations/0004_retention.sql"),
 ];
 /// Page size of new files. Measured: 8 KiB doubles the log's bytes, as many pages get few rows each.
 const PAGE_SIZE: u32 = 4096;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mutt_model::alert::{ClearedBy, SinkRoute};
-use mutt_model::{Id, Timestamp};
+use mutt_model::delivery::Attempt;
+use mutt_model::{Id, Timestamp, failpoint};
 use rusqlite::{Connection, OptionalExtension as _, Params};
 
 use super::alerts::Book;
@@ -13,7 +14,8 @@ use super::commit::finish;
 use super::engine::Writer;
 use super::open::beside;
 use super::totals::{Totals, signed};
-use super::{SqliteStore, audit, backup, cap, deliveries};
+use super::{SqliteStore, audit, backup, cap, deliveries, holds};
+use crate::archive::Header;
 use crate::counting::Rates;
 use crate::store::{Committed, RetentionPolicy, StoreError, Upkeep, UpkeepStore};
 
@@ -24,17 +26,21 @@ const CHUNKS_MAX: usize = 200;
 /// Receipts kept of each shard. Commits follow the queue's order, so that what can be claimed again
 /// is among the newest.
 const RECEIPTS_KEPT: i64 = 10_000;
+/// Days of one table that one round archives; the rest comes with the next round.
+const DAYS_MAX: usize = 31;
+const DAY: Duration = Duration::from_secs(86_400);
 
 impl SqliteStore {
     /// Runs a bounded DELETE again and again, each in its own job, so that commits come in between.
-    async fn remove_by<P>(
+    async fn remove_by<P, E>(
         &self,
         upkeep: &mut Upkeep,
         table: &str,
-        delete: impl Fn(&Connection) -> rusqlite::Result<P> + Clone + Send + 'static,
+        delete: impl Fn(&Connection) -> Result<P, E> + Clone + Send + 'static,
     ) -> Result<(), StoreError>
     where
         P: TryInto<u64> + Send + 'static,
+        StoreError: From<E>,
     {
         for _ in 0..CHUNKS_MAX {
             let delete = delete.clone();
@@ -72,6 +78,106 @@ impl SqliteStore {
         })
         .await
     }
+}
+
+/// A span of audit rows that may go.
+#[derive(Clone, Copy)]
+struct Going {
+    handled: bool,
+    /// Rows after this.
+    after: Id,
+    /// And before this.
+    until: Id,
+    /// Committed not after this.
+    seq: i64,
+}
+
+/// Removes a chunk of the span around what is held: how many rows went, and after which row the rest
+/// begins, if any is left.
+fn remove_span(conn: &Connection, going: Going) -> rusqlite::Result<(u64, Option<Id>)> {
+    let table = audit::table(going.handled);
+    let (after, until) = (going.after.0, going.until.0);
+    let chunk: Option<Id> = conn
+        .prepare_cached(&format!(
+            "SELECT id FROM {table} WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT 1 OFFSET ?3"
+        ))?
+        .query_row((after.as_slice(), until.as_slice(), CHUNK - 1), |row| audit::id(row, 0))
+        .optional()?;
+    let not_held = if holds::any(conn)? { holds::NOT_HELD } else { "1" };
+    let last = chunk.map_or(until, |id| id.0);
+    let removed = conn
+        .prepare_cached(&format!(
+            "DELETE FROM {table} AS t WHERE t.id > ?1 AND t.id < ?2 AND t.id <= ?3 AND t.seq <= ?4
+             AND {not_held}"
+        ))?
+        .execute((after.as_slice(), until.as_slice(), last.as_slice(), going.seq))?;
+    Ok((removed as u64, chunk))
+}
+
+impl SqliteStore {
+    /// Removes audit rows before `floor`; with an archive whole days, each put aside first.
+    async fn remove_audit(
+        &self,
+        upkeep: &mut Upkeep,
+        handled: bool,
+        floor: Timestamp,
+        archive: Option<&Path>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut going =
+            Going { handled, after: Id::default(), until: Id::floor_of(floor), seq: i64::MAX };
+        let Some(dir) = archive else { return self.remove_rows(upkeep, going).await };
+        let floor = Id::floor_of(start_of_day(floor));
+        for _ in 0..DAYS_MAX {
+            let after = going.after;
+            let first = self
+                .search("look for old rows", move |conn| {
+                    Ok(holds::oldest(conn, handled, after, floor)?)
+                })
+                .await?;
+            let Some(first) = first else { return Ok(()) };
+            let day = start_of_day(Timestamp(signed(first.millis()) * 1_000));
+            let header = Header::new(handled, day, day.plus(DAY), now);
+            let (path, dir) = (self.path().to_path_buf(), dir.to_path_buf());
+            let put = backup::aside("archive", move || holds::put_aside(&path, &dir, header));
+            going.until = Id::floor_of(day.plus(DAY));
+            if let Some((archive, seq)) = put.await? {
+                upkeep.archives += 1;
+                upkeep.archived_bytes += archive.bytes;
+                self.write("list an archive", move |w| holds::list(&w.conn, &archive)).await?;
+                failpoint::hit("store.archive.before_remove");
+                self.remove_rows(upkeep, Going { seq, ..going }).await?;
+                failpoint::hit("store.archive.after_remove");
+            }
+            // What came to this day meanwhile goes with the next round.
+            going.after = before(going.until);
+        }
+        Ok(())
+    }
+
+    async fn remove_rows(&self, upkeep: &mut Upkeep, going: Going) -> Result<(), StoreError> {
+        let mut going = going;
+        for _ in 0..CHUNKS_MAX {
+            let (removed, rest) =
+                self.write("remove what is old", move |w| Ok(remove_span(&w.conn, going)?)).await?;
+            if removed > 0 {
+                *upkeep.removed.entry(audit::table(going.handled).to_owned()).or_default() +=
+                    removed;
+            }
+            let Some(after) = rest else { break };
+            going.after = after;
+        }
+        Ok(())
+    }
+}
+
+/// The greatest id that is smaller.
+fn before(id: Id) -> Id {
+    Id((id.as_u128().saturating_sub(1)).to_be_bytes())
+}
+
+fn start_of_day(at: Timestamp) -> Timestamp {
+    Timestamp::from_secs(at.secs().div_euclid(86_400) * 86_400)
 }
 
 fn clear_aged(
@@ -148,9 +254,28 @@ fn remove_rule_sets(conn: &Connection) -> rusqlite::Result<u64> {
     .map(|removed| removed as u64)
 }
 
+/// Attempts before `before`, a chunk at a time. They are numbered as they were made, so that the oldest
+/// are looked at only.
+fn remove_attempts(conn: &Connection, before: Timestamp) -> Result<u64, StoreError> {
+    let mut over = Vec::new();
+    let mut oldest = conn.prepare_cached("SELECT n, body FROM attempts ORDER BY n LIMIT ?1")?;
+    let mut rows = oldest.query([CHUNK])?;
+    while let Some(row) = rows.next()? {
+        let body = row.get_ref(1)?.as_str().map_err(|e| StoreError::Data(e.to_string()))?;
+        if serde_json::from_str::<Attempt>(body)?.at >= before {
+            break;
+        }
+        over.push(row.get::<_, i64>(0)?);
+    }
+    let Some(newest) = over.last() else { return Ok(0) };
+    let removed = conn.prepare_cached("DELETE FROM attempts WHERE n <= ?1")?.execute([newest])?;
+    Ok(removed as u64)
+}
+
 /// The oldest receipts beyond those that are kept of each shard, a chunk at a time: the writer is
-/// shared with the commits. The bound is worked out once for each shard, not for each row.
-fn remove_receipts(conn: &Connection) -> rusqlite::Result<u64> {
+/// shared with the commits. The bound is worked out once for each shard, not for each row. Of these
+/// only those whose batch is older than `before`.
+fn remove_receipts(conn: &Connection, before: Id) -> rusqlite::Result<u64> {
     let mut next = conn.prepare_cached("SELECT MIN(shard) FROM receipts WHERE shard > ?1")?;
     let mut newest = conn.prepare_cached(
         "SELECT n FROM receipts INDEXED BY receipts_order
@@ -158,7 +283,7 @@ fn remove_receipts(conn: &Connection) -> rusqlite::Result<u64> {
     )?;
     let mut delete = conn.prepare_cached(
         "DELETE FROM receipts WHERE n IN (SELECT n FROM receipts INDEXED BY receipts_order
-         WHERE shard = ?1 AND n <= ?2 ORDER BY n LIMIT ?3)",
+         WHERE shard = ?1 AND n <= ?2 ORDER BY n LIMIT ?3) AND batch_id < ?4",
     )?;
     let (mut removed, mut shard) = (0, -1);
     while let Some(found) = next.query_row([shard], |row| row.get::<_, Option<i64>>(0))? {
@@ -166,7 +291,7 @@ fn remove_receipts(conn: &Connection) -> rusqlite::Result<u64> {
         let bound =
             newest.query_row((shard, RECEIPTS_KEPT), |row| row.get::<_, i64>(0)).optional()?;
         if let Some(bound) = bound {
-            removed += delete.execute((shard, bound, CHUNK))? as u64;
+            removed += delete.execute((shard, bound, CHUNK, before.0.as_slice()))? as u64;
         }
     }
     Ok(removed)
@@ -203,9 +328,12 @@ impl UpkeepStore for SqliteStore {
     async fn retain(&self, policy: &RetentionPolicy, now: Timestamp) -> Result<Upkeep, StoreError> {
         let mut done = Upkeep::default();
         let up = &mut done;
-        let floor = |keep: Duration| Id::floor_of(now.minus(keep)).0.to_vec();
-        self.remove(up, "audit_unhandled", "id < ?1", [floor(policy.unhandled)]).await?;
-        self.remove(up, "audit_handled", "id < ?1", [floor(policy.handled)]).await?;
+        self.write("forget released holds", |w| Ok(holds::forget_released(&w.conn)?)).await?;
+        let archive = policy.archive.as_deref();
+        self.remove_audit(up, false, now.minus(policy.unhandled), archive, now).await?;
+        self.remove_audit(up, true, now.minus(policy.handled), archive, now).await?;
+        let attempts = now.minus(policy.attempts);
+        self.remove_by(up, "attempts", move |conn| remove_attempts(conn, attempts)).await?;
         let alerts = now.minus(policy.alerts);
         self.remove_by(up, "deliveries", move |conn| remove_ended(conn, alerts)).await?;
         self.remove_by(up, "alerts", move |conn| remove_alerts(conn, alerts)).await?;
@@ -225,7 +353,8 @@ impl UpkeepStore for SqliteStore {
                 break;
             }
         }
-        self.remove_by(up, "receipts", remove_receipts).await?;
+        let receipts = Id::floor_of(now.minus(policy.receipts));
+        self.remove_by(up, "receipts", move |conn| remove_receipts(conn, receipts)).await?;
         // What went between jobs since the last round counts too.
         up.removed_by_cap =
             self.on_writer("count", |w| Ok(std::mem::take(&mut w.cap.removed))).await?;
@@ -233,6 +362,7 @@ impl UpkeepStore for SqliteStore {
         if sets > 0 {
             *up.removed.entry("rule_sets".to_owned()).or_default() += sets;
         }
+        self.write("note the round", move |w| Ok(holds::note_run(&w.conn, now)?)).await?;
         Ok(done)
     }
 
@@ -277,7 +407,7 @@ mod tests {
              INSERT INTO receipts SELECT n, n % 3 = 0, randomblob(16) FROM c",
         )
         .unwrap();
-        while remove_receipts(&conn).unwrap() > 0 {}
+        while remove_receipts(&conn, Id([0xff; 16])).unwrap() > 0 {}
         let left = |shard: i64| -> (i64, i64) {
             let sql = "SELECT COUNT(*), MIN(n) FROM receipts WHERE shard = ?1";
             conn.query_row(sql, [shard], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()

@@ -6,6 +6,7 @@ mod deliveries;
 mod files;
 mod lanes;
 mod model;
+mod retention;
 mod rules_and_reads;
 mod settings;
 pub(crate) mod support;
@@ -61,4 +62,9 @@ on_every_backend! {
     upkeep::alerts_age_out,
     upkeep::keys_of_repeats_outlive_a_backlog,
     upkeep::retention_removes_and_the_ledger_outlives_it,
+    retention::held_rows_outlive_retention_until_they_are_released,
+    retention::whole_days_are_archived_before_they_go_and_come_back,
+    retention::a_damaged_archive_puts_nothing_back,
+    retention::nothing_goes_that_could_not_be_archived,
+    retention::attempts_and_receipts_go_by_age,
 }

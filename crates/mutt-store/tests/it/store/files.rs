@@ -58,7 +58,7 @@ async fn files_of_others_and_of_newer_versions_are_refused_unchanged() {
     drop(conn);
     let newer = open(&path).map(|_| ());
     assert!(
-        matches!(newer, Err(StoreError::Open(OpenError::Newer { found: 99, known: 3 }))),
+        matches!(newer, Err(StoreError::Open(OpenError::Newer { found: 99, known: 4 }))),
         "{newer:?}"
     );
     let other = dir.path().join("other.db");
@@ -191,13 +191,7 @@ async fn the_cap_takes_the_oldest_unhandled_first() {
             (0..1_000).map(|_| (event(round, "r1", &text), unhandled("x"))).collect();
         store.commit(work(vec![batch(&events)])).await.unwrap();
     }
-    let policy = mutt_store::store::RetentionPolicy {
-        handled: std::time::Duration::MAX,
-        unhandled: std::time::Duration::MAX,
-        alerts: std::time::Duration::MAX,
-        changes: std::time::Duration::MAX,
-        max_bytes: 4 << 20,
-    };
+    let policy = mutt_store::store::RetentionPolicy { max_bytes: 4 << 20, ..Default::default() };
     let done = store.retain(&policy, at(100)).await.unwrap();
     let (oldest, _) = store.tail(Some(0), 2).await.unwrap();
     assert!(oldest[0].judgement.handled, "the handled one stays");
@@ -218,14 +212,7 @@ async fn the_cap_takes_deliveries_that_are_over_before_handled_events() {
         finish(&store, &lease, taken[0].id, next).await;
     }
     commit_changes(&store, &[(300, "b", Problem)]).await;
-    let ever = std::time::Duration::MAX;
-    let policy = |max_bytes| mutt_store::store::RetentionPolicy {
-        handled: ever,
-        unhandled: ever,
-        alerts: ever,
-        changes: ever,
-        max_bytes,
-    };
+    let policy = |max_bytes| mutt_store::store::RetentionPolicy { max_bytes, ..Default::default() };
     let path = dir.path().join("store.db");
     let pragma = |name: &str| -> u64 {
         let conn = Connection::open(&path).unwrap();

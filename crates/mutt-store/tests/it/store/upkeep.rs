@@ -44,7 +44,7 @@ pub(super) async fn retention_removes_and_the_ledger_outlives_it(store: Arc<dyn 
         unhandled: days(14),
         alerts: days(30),
         changes: days(365),
-        max_bytes: u64::MAX,
+        ..RetentionPolicy::default()
     };
     let after = |n: i64| at(n * 86_400 + 60);
     let done = store.retain(&policy, after(15)).await.unwrap();
@@ -77,14 +77,7 @@ pub(super) async fn keys_of_repeats_outlive_a_backlog(store: Arc<dyn Store>) {
         (event, unhandled("x"))
     };
     store.commit(work(vec![batch(&[keyed(0, 1)])])).await.unwrap();
-    let keep = Duration::from_secs(1 << 40);
-    let policy = RetentionPolicy {
-        handled: keep,
-        unhandled: keep,
-        alerts: keep,
-        changes: keep,
-        max_bytes: u64::MAX,
-    };
+    let policy = RetentionPolicy::default();
     // Hours later the repeat that came at once is still in the event queue.
     let done = store.retain(&policy, at(20_000)).await.unwrap();
     assert_eq!(done.removed.get("dedup"), None, "valid by received_at");

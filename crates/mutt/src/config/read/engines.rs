@@ -2,8 +2,8 @@
 
 use super::{Reader, Table, value};
 use crate::config::{
-    EngineTls, OwnerConfig, QueueConfig, QueueDurability, QueueUrl, RetentionConfig, SpillConfig,
-    StoreConfig, StoreTls, StoreTlsMode, StoreUrl,
+    ArchiveConfig, EngineTls, OwnerConfig, QueueConfig, QueueDurability, QueueUrl, RetentionConfig,
+    SpillConfig, StoreConfig, StoreTls, StoreTlsMode, StoreUrl,
 };
 
 pub(super) fn queue(r: &mut Reader<'_>, table: &Table<'_>) -> QueueConfig {
@@ -64,8 +64,11 @@ pub(super) fn store(r: &mut Reader<'_>, table: &Table<'_>) -> StoreConfig {
             handled: r.duration(&retention, "handled"),
             unhandled: r.duration(&retention, "unhandled"),
             alerts: r.duration(&retention, "alerts"),
+            attempts: r.duration(&retention, "attempts"),
+            receipts: r.duration(&retention, "receipts"),
             changes: r.duration(&retention, "changes"),
         },
+        archive: ArchiveConfig { dir: r.path(&table.table("archive"), "dir") },
     }
 }
 
