@@ -52,8 +52,8 @@ macro_rules! metrics {
 }
 
 metrics! {
-    INGEST_REQUESTS = "mutt_ingest_requests_total", Kind::Counter, ["status" = "success|fail", "reason" = "auth|json|validation|queue_full|not_durable|too_large|\"\""], "ingestor",
-        "HTTP ingest requests by outcome", "kept; reasons redis, rate_limit and unknown are gone, not_durable and too_large are new";
+    INGEST_REQUESTS = "mutt_ingest_requests_total", Kind::Counter, ["status" = "success|fail", "reason" = "auth|secret|json|validation|queue_full|not_durable|too_large|\"\""], "ingestor",
+        "HTTP ingest requests by outcome", "kept; reasons redis, rate_limit and unknown are gone, not_durable, too_large and secret are new";
     INGEST_QUEUE_DEPTH = "mutt_ingest_queue_depth", Kind::Gauge, [], "ingestor",
         "Events waiting in the event queue", "kept; now exact at every scrape";
     INGEST_LATENCY = "mutt_ingest_latency_seconds", Kind::Histogram(SECONDS), [], "ingestor",
@@ -164,6 +164,16 @@ metrics! {
         "Rows removed by retention and cap", "";
     REMEDIATION_STORE_BYTES = "mutt_store_bytes", Kind::Gauge, [], "remediation",
         "Bytes that the store occupies", "";
+    SECRET_CHANGES = "mutt_secret_changes_total", Kind::Counter, ["key" = "the configuration key"], "every",
+        "Secrets that changed while they were in use and were taken over", "";
+    SECRETS_MISSING = "mutt_secrets_missing", Kind::Gauge, [], "every",
+        "Configuration keys whose secret was never read", "";
+    SECRETS_STALE = "mutt_secrets_stale_seconds", Kind::Gauge, [], "every",
+        "Seconds since a secret could last be read again at its place; 0 while all can", "";
+    VAULT_UP = "mutt_vault_up", Kind::Gauge, [], "every",
+        "1 while Vault gives every secret that it is asked for, 0 while it does not; absent without [vault]", "";
+    VAULT_LOGINS = "mutt_vault_logins_total", Kind::Counter, ["outcome" = "ok|refused"], "every",
+        "Logins at Vault", "";
     STAGE_RESTARTS = "mutt_stage_restarts_total", Kind::Counter, ["stage" = "a stage's name"], "every",
         "Stages that failed and were started again", "";
     BUILD_INFO = "mutt_build_info", Kind::Gauge, ["version" = "the program's version"], "every",

@@ -264,6 +264,9 @@ pub(crate) fn admit(
 ) -> Result<Option<Principal>, Problem> {
     let who = identify(state, headers);
     let Some(needs) = needs else { return Ok(who) };
+    if who.is_none() && state.program.tokens().is_empty() {
+        return Err(Problem::unavailable("No token is known yet: their secrets are waited for."));
+    }
     let who = who.ok_or_else(Problem::unauthorized)?;
     if who.session.is_some() && !method.is_safe() && same_site(headers) != Some(true) {
         return Err(Problem::forbidden(

@@ -15,6 +15,7 @@ mod suggest;
 mod tests;
 pub mod tree;
 pub mod v2;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,6 +33,7 @@ pub use engine::{QueueUrl, StoreUrl};
 pub use env::{EnvSource, ProcessEnv};
 pub use error::{ConfigError, Origin};
 pub use suggest::nearest;
+pub use vault::VaultConfig;
 
 use crate::secrets::SecretRef;
 
@@ -68,6 +70,8 @@ pub struct Config {
     pub sinks: BTreeMap<String, SinkConfig>,
     /// The Web UI and the REST API.
     pub web_ui: WebUiConfig,
+    /// Where secrets may lie.
+    pub vault: Option<VaultConfig>,
     /// Log lines.
     pub log: LogConfig,
 }
@@ -579,6 +583,7 @@ pub fn load(
     let config = read::config(&root, &mut errors);
     safety::check(&config, &root, &mut errors);
     engine::check(&config, &root, &mut errors);
+    vault::check(&config, &root, &mut errors);
     if errors.is_empty() {
         Ok(config)
     } else {
@@ -618,7 +623,7 @@ impl Config {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    /// All secret references with the key that names them.
+    /// All secret references with the key that names them; current and next stand under one key.
     #[must_use]
     pub fn secret_refs(&self) -> Vec<(String, &SecretRef)> {
         let mut all = Vec::new();
@@ -628,7 +633,7 @@ impl Config {
                 all.push(("ingestor.http.tls.key".to_owned(), &tls.key));
             }
             for key in &http.keys {
-                all.extend(key.key.iter().map(|r| ("ingestor.http.keys.key".to_owned(), r)));
+                all.extend(key.key.iter().map(|r| (ingest_key_slot(&key.name), r)));
             }
         }
         for community in &self.ingestor.snmp.communities {
@@ -652,22 +657,57 @@ impl Config {
             all.push(("web_ui.tls.key".to_owned(), &tls.key));
         }
         for token in &self.web_ui.tokens {
-            all.extend(token.token.iter().map(|r| ("web_ui.tokens.token".to_owned(), r)));
+            all.extend(token.token.iter().map(|r| (token_slot(&token.name), r)));
         }
         all
     }
 
-    /// The secrets that cannot be resolved now, as errors.
+    /// What opens Vault, where there is one.
+    #[must_use]
+    pub fn vault_refs(&self) -> Vec<(String, &SecretRef)> {
+        let Some(vault) = &self.vault else { return Vec::new() };
+        let mut all =
+            vec![("vault.role_id", &vault.role_id), ("vault.secret_id", &vault.secret_id)];
+        all.extend(vault.client_key.as_ref().map(|key| ("vault.client_key", key)));
+        all.into_iter().map(|(key, reference)| (key.to_owned(), reference)).collect()
+    }
+
+    /// The secrets on this host that cannot be resolved now, as errors; Vault is not asked.
     #[must_use]
     pub fn unresolved(&self, env: &dyn EnvSource) -> Vec<ConfigError> {
-        self.secret_refs()
+        self.vault_refs()
             .into_iter()
+            .chain(self.secret_refs())
+            .filter(|(_, secret)| !secret.is_vault())
             .filter_map(|(key, secret)| {
                 let why = secret.resolve_in(env).err()?;
                 Some(ConfigError::secret(&key, &why.to_string()))
             })
             .collect()
     }
+}
+
+/// The key under which an ingest key's secrets stand.
+#[must_use]
+pub fn ingest_key_slot(name: &str) -> String {
+    format!("ingestor.http.keys.{name}.key")
+}
+
+/// The key under which a token's secrets stand.
+#[must_use]
+pub fn token_slot(name: &str) -> String {
+    format!("web_ui.tokens.{name}.token")
+}
+
+/// The key under which a sink's credential stands; `None` for a sink without one.
+#[must_use]
+pub fn sink_slot(name: &str, auth: Option<&SinkAuth>) -> Option<String> {
+    let key = match auth? {
+        SinkAuth::Bearer(_) => "bearer",
+        SinkAuth::Basic { .. } => "basic.password",
+        SinkAuth::Header { .. } => "header.value",
+    };
+    Some(format!("sinks.{name}.auth.{key}"))
 }
 
 fn size_text<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {

@@ -16,6 +16,8 @@ use mutt_store::state::EngineState;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::secrets::Keyring;
+use crate::secrets::keyring::Trouble;
 use crate::services::Service;
 use crate::telemetry::metrics::ServiceMetrics;
 
@@ -106,6 +108,7 @@ fn lack(dependency: &'static str, engine: &Option<Look<EngineState>>) -> Option<
 pub struct HealthBoard {
     clock: Clock,
     engines: Engines,
+    keyring: Keyring,
     services: Mutex<BTreeMap<Service, (bool, String, Timestamp)>>,
     lacks: Mutex<BTreeMap<(Service, &'static str), Lack>>,
 }
@@ -122,12 +125,16 @@ fn spilling(spill: &SpillStats) -> Option<Lack> {
 pub const QUEUE: &str = "event queue";
 /// The name of the second.
 pub const STORE: &str = "store";
+/// Where a secret is waited for.
+pub const VAULT: &str = "vault";
+/// Secrets that cannot be read again, wherever they lie.
+pub const SECRETS: &str = "secrets";
 
 impl HealthBoard {
     /// A board without services, over these engines.
     #[must_use]
-    pub fn new(clock: Clock, engines: Engines) -> Self {
-        Self { clock, engines, services: Mutex::default(), lacks: Mutex::default() }
+    pub fn new(clock: Clock, engines: Engines, keyring: Keyring) -> Self {
+        Self { clock, engines, keyring, services: Mutex::default(), lacks: Mutex::default() }
     }
 
     /// Notes how a service is; `since` moves only when that differs from before.
@@ -185,6 +192,19 @@ impl HealthBoard {
             let own = lacks.iter().filter(|((of, _), _)| *of == service);
             missing.extend(own.map(|(_, lack)| lack.clone()));
         }
+        match self.keyring.missing(|key| service.needs_secret(key)) {
+            Some(lacking) => {
+                let dependency = if lacking.in_vault { VAULT } else { SECRETS };
+                let Trouble { code, why, since } = lacking.trouble;
+                let why = format!("{} is waited for: {why}", lacking.key);
+                missing.push(Lack { dependency, code: code.id, why, since });
+            }
+            None => notes.extend(self.keyring.trouble().map(|trouble| {
+                let Trouble { code, why, since } = trouble;
+                let why = format!("{why}; the secrets that were read stay in force");
+                Lack { dependency: SECRETS, code: code.id, why, since }
+            })),
+        }
         (missing, notes)
     }
 
@@ -195,7 +215,10 @@ impl HealthBoard {
         let (missing, notes) = self.lacks_of(service);
         if missing.is_empty() {
             let state = match notes.first() {
-                Some(note) if ready => format!("{state}, without the {}", note.dependency),
+                // With secrets that were read once everything runs.
+                Some(note) if ready && note.dependency != SECRETS => {
+                    format!("{state}, without the {}", note.dependency)
+                }
                 _ => state,
             };
             return Some(Condition { ready, state, since, missing, notes });
@@ -320,7 +343,7 @@ mod tests {
     }
 
     fn board(engines: Engines) -> HealthBoard {
-        let board = HealthBoard::new(Clock::System, engines);
+        let board = HealthBoard::new(Clock::System, engines, Keyring::empty(Clock::System));
         Service::ALL.into_iter().for_each(|service| board.set(service, true, "running"));
         board
     }

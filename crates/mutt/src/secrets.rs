@@ -1,27 +1,29 @@
-//! Secrets: references as configuration writes them, their values when they are needed, and the two
-//! that a first start invents.
+//! Secrets: references as configuration writes them, and their values where they lie on this host. The
+//! [`keyring`] holds the values of a running program and keeps them fresh; [`vault`] asks Vault.
 
-use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+pub mod first_start;
+pub mod keyring;
+pub mod vault;
+
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mutt_model::Secret;
-use ring::rand::SecureRandom as _;
+use mutt_model::codes::{self, Code};
 use serde::Serialize;
+
+pub use first_start::{
+    ADMIN_TOKEN_FILE, FirstStart, INGEST_KEY_FILE, first_start, random, read_or_invent,
+};
+pub use keyring::Keyring;
+pub use vault::reference::VaultRef;
 
 use crate::config::{EnvSource, ProcessEnv};
 
 /// A secret's file is at most this long.
 pub const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
-/// The admin token of the first start, in `data_dir`.
-pub const ADMIN_TOKEN_FILE: &str = "admin-token";
-/// The ingest key of the first start, in `data_dir`.
-pub const INGEST_KEY_FILE: &str = "ingest-key";
 
 /// Where a secret lies. Never the secret itself, so it may be shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretRef {
     /// An environment variable.
@@ -30,15 +32,30 @@ pub enum SecretRef {
     File(PathBuf),
     /// A systemd credential.
     Credential(String),
+    /// A key of a secret in Vault.
+    Vault(VaultRef),
 }
 
-/// Why a secret cannot be had.
+/// Why a secret cannot be had. Says where it should be, never what it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SecretError(String);
+#[error("{why}")]
+pub struct SecretError {
+    /// For `explain`.
+    pub code: &'static Code,
+    /// Where it should be and what is wrong there.
+    pub why: String,
+    /// The place was asked and has none, as against a place that could not be asked.
+    pub absent: bool,
+}
+
+impl SecretError {
+    fn local(why: String, absent: bool) -> Self {
+        Self { code: &codes::CONFIG_SECRET, why, absent }
+    }
+}
 
 impl SecretRef {
-    /// The value, read anew on each call so that a rotation is seen.
+    /// The value, read anew on each call. Vault is not asked here: that is the [`Keyring`]'s.
     ///
     /// # Errors
     ///
@@ -56,7 +73,7 @@ impl SecretRef {
                 let dir = ProcessEnv.var("CREDENTIALS_DIRECTORY").unwrap_or_default();
                 Some(Path::new(&dir).join(name))
             }
-            Self::Env(_) => None,
+            Self::Env(_) | Self::Vault(_) => None,
         }
     }
 
@@ -68,19 +85,45 @@ impl SecretRef {
     pub fn resolve_in(&self, env: &dyn EnvSource) -> Result<Secret, SecretError> {
         let secret = match self {
             Self::Env(name) => env.var(name).map(Secret::new).ok_or_else(|| {
-                SecretError(format!("the environment variable {name} is not set"))
+                let why = format!("the environment variable {name} is not set");
+                SecretError::local(why, true)
             })?,
-            Self::File(path) => read(path)?,
-            Self::Credential(name) => {
-                let dir = env.var("CREDENTIALS_DIRECTORY").ok_or_else(|| {
-                    SecretError(format!(
-                        "no systemd credentials here (credential {name}): add LoadCredential={name}:PATH to the unit"
-                    ))
-                })?;
-                read(&Path::new(&dir).join(name))?
+            Self::File(_) | Self::Credential(_) => read(&self.path_in(env)?)?,
+            Self::Vault(_) => {
+                let why = format!("{self} was not asked for here");
+                return Err(SecretError::local(why, false));
             }
         };
-        if secret.is_empty() { Err(SecretError(format!("{self} is empty"))) } else { Ok(secret) }
+        if secret.is_empty() {
+            // An empty file is one that is being written, never a secret.
+            return Err(SecretError::local(format!("{self} is empty"), false));
+        }
+        Ok(secret)
+    }
+
+    /// The file that holds it, where it is in one.
+    fn path_in(&self, env: &dyn EnvSource) -> Result<PathBuf, SecretError> {
+        match self {
+            Self::File(path) => Ok(path.clone()),
+            Self::Credential(name) => {
+                let dir = env.var("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+                    let why = format!(
+                        "no systemd credentials here (credential {name}): add LoadCredential={name}:PATH to the unit"
+                    );
+                    SecretError::local(why, true)
+                })?;
+                Ok(Path::new(&dir).join(name))
+            }
+            Self::Env(_) | Self::Vault(_) => {
+                Err(SecretError::local(format!("{self} is no file"), false))
+            }
+        }
+    }
+
+    /// Whether only Vault can tell it.
+    #[must_use]
+    pub const fn is_vault(&self) -> bool {
+        matches!(self, Self::Vault(_))
     }
 }
 
@@ -90,91 +133,21 @@ impl std::fmt::Display for SecretRef {
             Self::Env(name) => write!(f, "environment variable {name}"),
             Self::File(path) => write!(f, "file {}", path.display()),
             Self::Credential(name) => write!(f, "credential {name}"),
+            Self::Vault(place) => write!(f, "vault {place}"),
         }
     }
 }
 
 fn read(path: &Path) -> Result<Secret, SecretError> {
-    let wrong = |why: &dyn std::fmt::Display| {
-        SecretError(format!("cannot read the file {}: {why}", path.display()))
+    let wrong = |why: &std::io::Error| {
+        let absent = why.kind() == std::io::ErrorKind::NotFound;
+        SecretError::local(format!("cannot read the file {}: {why}", path.display()), absent)
     };
     let length = std::fs::metadata(path).map_err(|why| wrong(&why))?.len();
     if length > SECRET_FILE_BYTES_MAX {
-        return Err(wrong(&"it is too long for a secret"));
+        return Err(wrong(&std::io::Error::other("it is too long for a secret")));
     }
     std::fs::read_to_string(path).map(Secret::new).map_err(|why| wrong(&why))
-}
-
-/// What the first start invented or found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FirstStart {
-    /// `<data_dir>/admin-token`
-    pub admin_token_file: PathBuf,
-    /// Its value.
-    pub admin_token: Secret,
-    /// `<data_dir>/ingest-key`
-    pub ingest_key_file: PathBuf,
-    /// Its value.
-    pub ingest_key: Secret,
-}
-
-/// Writes an admin token and an ingest key into `data_dir` unless they lie there already, and gives
-/// both. Ask only when the configuration names no others.
-///
-/// # Errors
-///
-/// When a file cannot be written or read.
-pub fn first_start(data_dir: &Path) -> std::io::Result<FirstStart> {
-    let admin_token_file = data_dir.join(ADMIN_TOKEN_FILE);
-    let ingest_key_file = data_dir.join(INGEST_KEY_FILE);
-    Ok(FirstStart {
-        admin_token: read_or_invent(&admin_token_file)?,
-        ingest_key: read_or_invent(&ingest_key_file)?,
-        admin_token_file,
-        ingest_key_file,
-    })
-}
-
-/// The secret in this file; invented, 256 bits, mode 0600, when the file is not there.
-///
-/// # Errors
-///
-/// When it can neither be read nor written.
-pub fn read_or_invent(path: &Path) -> std::io::Result<Secret> {
-    match std::fs::read_to_string(path) {
-        Ok(text) if !text.trim().is_empty() => return Ok(Secret::new(text)),
-        // A crash between creation and writing left an empty file: it was never given to anybody.
-        Ok(_) => std::fs::remove_file(path)?,
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => {}
-        Err(why) => return Err(why),
-    }
-    if let Some(dir) = path.parent() {
-        std::fs::create_dir_all(dir)?;
-    }
-    let secret = random()?;
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    // The umask may only take away; say what is meant.
-    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
-    file.write_all(format!("{}\n", secret.expose()).as_bytes())?;
-    file.sync_all()?;
-    if let Some(dir) = path.parent() {
-        std::fs::File::open(dir)?.sync_all()?;
-    }
-    Ok(secret)
-}
-
-/// 256 random bits as text that needs no quoting.
-///
-/// # Errors
-///
-/// When the kernel gives no randomness.
-pub fn random() -> std::io::Result<Secret> {
-    let mut bytes = [0_u8; 32];
-    ring::rand::SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| std::io::Error::other("the kernel gives no random bytes"))?;
-    Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
 }
 
 #[cfg(test)]
@@ -202,19 +175,5 @@ mod tests {
         check(SecretRef::Env("NONE".into()), Err("NONE is not set"));
         check(SecretRef::Env("EMPTY".into()), Err("is empty"));
         check(SecretRef::File("/nowhere/key".into()), Err("/nowhere/key"));
-    }
-
-    #[test]
-    fn the_first_start_invents_once_and_keeps_it_private() {
-        let dir = tempfile::tempdir().unwrap();
-        let data = dir.path().join("data");
-        let first = first_start(&data).unwrap();
-        let second = first_start(&data).unwrap();
-        assert_eq!(first, second);
-        assert_ne!(first.admin_token, first.ingest_key);
-        assert_eq!(first.admin_token.expose().len(), 43);
-        for file in [&first.admin_token_file, &first.ingest_key_file] {
-            assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
-        }
     }
 }

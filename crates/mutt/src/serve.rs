@@ -19,10 +19,11 @@ use mutt_model::{Clock, failpoint};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::watchdog::Watchdog;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, ProcessEnv};
 use crate::health::HealthBoard;
+use crate::secrets::Keyring;
 use crate::services::Service;
-use crate::supervise::Supervisor;
+use crate::supervise::{Phase, Supervisor};
 use crate::telemetry::logs;
 
 /// Worker threads of the runtime at least, so that a blocking commit never stops the listeners.
@@ -89,12 +90,14 @@ async fn serve(config: Config, options: ServeOptions) -> Result<(), ServeError> 
     let clock = Clock::System;
     let services =
         if options.only.is_empty() { Service::ALL.to_vec() } else { options.only.clone() };
-    let bound = listeners::bind(&config, &services)?;
-    let engines = engines::open(&config, &services, &clock).await?;
+    let keyring = open_keyring(&config, &services, &clock).await?;
+    let bound = listeners::bind(&config, &services, &keyring)?;
+    let engines = engines::open(&config, &services, &clock, &keyring).await?;
     let file = summary::Summary::file_of(&services);
     summary::Summary::withdraw(&config.data_dir, &file);
     let mut supervisor = Supervisor::new(clock.clone());
-    let board = Arc::new(HealthBoard::new(clock.clone(), engines.watched()));
+    let board = Arc::new(HealthBoard::new(clock.clone(), engines.watched(), keyring.clone()));
+    start_keyring(&mut supervisor, &keyring);
     let built = stages::start(
         &mut supervisor,
         &config,
@@ -104,6 +107,7 @@ async fn serve(config: Config, options: ServeOptions) -> Result<(), ServeError> 
         &board,
         &clock,
         &options,
+        &keyring,
     )
     .await;
     let live = match built {
@@ -114,6 +118,7 @@ async fn serve(config: Config, options: ServeOptions) -> Result<(), ServeError> 
             return Err(error);
         }
     };
+    follow_secrets(&mut supervisor, &live);
     // Before anybody is told that it runs: a signal from then on is heard.
     let signals = Signals::listen()?;
     if let Err(error) = live.summary.publish(&config.data_dir) {
@@ -138,6 +143,46 @@ async fn serve(config: Config, options: ServeOptions) -> Result<(), ServeError> 
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// Reads the secrets. One on this host that these services need must be there; one in Vault is waited
+/// for while they run, and so is what a sink needs.
+async fn open_keyring(
+    config: &Config,
+    services: &[Service],
+    clock: &Clock,
+) -> Result<Keyring, ServeError> {
+    let keyring = Keyring::new(config, Box::new(ProcessEnv), clock.clone());
+    keyring.look_at_vault().await;
+    let needed = |key: &str| services.iter().any(|service| service.needs_secret(key));
+    let lacking = keyring.unresolved().into_iter().find(|(key, error)| {
+        *error.code == codes::CONFIG_SECRET && needed(key) && !key.starts_with("sinks.")
+    });
+    match lacking {
+        Some((key, error)) => Err(ServeError::new(*error.code, format!("{key}: {error}"))),
+        None => Ok(keyring),
+    }
+}
+
+fn start_keyring(supervisor: &mut Supervisor, keyring: &Keyring) {
+    let (keyring, stop) = (keyring.clone(), supervisor.stop().serving);
+    supervisor.start(Phase::Serving, "secrets", move || {
+        let (keyring, stop) = (keyring.clone(), stop.clone());
+        Box::pin(async move { keyring.run(stop).await })
+    });
+}
+
+fn follow_secrets(supervisor: &mut Supervisor, live: &reload::Live) {
+    let (keyring, reloaded) = (live.keyring.clone(), Arc::clone(&live.reloaded));
+    let (config, stop) = (Arc::clone(&live.config), supervisor.stop().serving);
+    supervisor.start(Phase::Serving, "secrets in force", move || {
+        Box::pin(reload::follow_secrets(
+            keyring.clone(),
+            Arc::clone(&reloaded),
+            Arc::clone(&config),
+            stop.clone(),
+        ))
+    });
 }
 
 /// What the system tells this process.

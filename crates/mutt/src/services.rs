@@ -60,6 +60,19 @@ impl Service {
         if only.is_empty() { &Self::ALL } else { only }
     }
 
+    /// Whether it needs the secret of this configuration key.
+    #[must_use]
+    pub fn needs_secret(self, key: &str) -> bool {
+        match key.split('.').next().unwrap_or_default() {
+            "ingestor" => self == Self::Ingestor,
+            "queue" => matches!(self, Self::Ingestor | Self::Alerter),
+            "store" => self != Self::Ingestor,
+            "sinks" => self == Self::MoogForwarder,
+            "web_ui" => self == Self::WebUi,
+            _ => false,
+        }
+    }
+
     /// The name in `--only`, metrics and documents.
     #[must_use]
     pub const fn name(self) -> &'static str {

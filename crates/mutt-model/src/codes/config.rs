@@ -46,4 +46,29 @@ super::codes! { CONFIG:
         causes ["no [[web_ui.tokens]]", "no [[ingestor.http.keys]]"],
         check ["muttctl check --config FILE"],
         fix ["Name the token or key as the message says; ingestor.http.listen = \"off\" needs no key."];
+    VAULT_AWAY = "MUTT-C010", "Vault does not answer",
+        means "Vault cannot be reached, or answers what Vault never answers. The last good secrets stay in force; a service whose secrets were never read waits for them. It is tried again by itself.",
+        causes ["Vault is stopped or the network is cut", "its certificate is not trusted: vault.ca", "vault.url names another program"],
+        check ["muttctl check --config FILE --secrets", "vault status"],
+        fix ["Start Vault, or mend what the message names. Nothing here needs a restart."];
+    VAULT_SEALED = "MUTT-C011", "Vault is sealed",
+        means "Vault runs and gives nothing until it is unsealed. The last good secrets stay in force; a service whose secrets were never read waits for them.",
+        causes ["Vault was restarted", "somebody sealed it"],
+        check ["vault status"],
+        fix ["vault operator unseal"];
+    VAULT_LOGIN = "MUTT-C012", "Vault refuses the login",
+        means "The AppRole login was refused. A token that still lives is used to its end; the last good secrets stay in force.",
+        causes ["the secret_id has expired or was used as often as it may", "role_id or secret_id is wrong", "vault.auth_mount is another one"],
+        check ["muttctl check --config FILE --secrets", "vault read auth/approle/role/mutt"],
+        fix ["vault write -f -field=secret_id auth/approle/role/mutt/secret-id", "Put it where vault.secret_id says; it is read at the next try, without a restart."];
+    VAULT_DENIED = "MUTT-C013", "Vault refuses to give a secret",
+        means "The login is good, but its policy does not permit to read the path that the message names. The last good secret stays in force.",
+        causes ["the policy lacks the path; for KV version 2 it has data/ after the mount", "the policy was changed"],
+        check ["muttctl check --config FILE --secrets", "vault token capabilities PATH"],
+        fix ["vault policy write mutt mutt.hcl, with the path that the message names and read"];
+    VAULT_ABSENT = "MUTT-C014", "A secret is not in Vault",
+        means "Vault answers that there is no such secret, or no such key in it. The last good secret stays in force; nothing takes the place of one that was never there.",
+        causes ["the secret was deleted or never written", "the key has another name", "the reference names data/, which KV version 2 adds by itself"],
+        check ["vault kv get MOUNT/PATH"],
+        fix ["vault kv patch MOUNT/PATH KEY=-, and mend the reference if it names another place"];
 }

@@ -6,6 +6,7 @@
 mod engines;
 mod services;
 mod sinks;
+mod vault;
 
 use mutt_model::amount;
 use mutt_model::codes;
@@ -131,7 +132,7 @@ impl Key {
 
 /// Every key, in the order of the reference.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    [engines::KEYS, services::KEYS, sinks::KEYS].into_iter().flatten()
+    [engines::KEYS, services::KEYS, sinks::KEYS, vault::KEYS].into_iter().flatten()
 }
 
 /// The key of a concrete path such as `["sinks", "moog", "url"]`.
@@ -275,7 +276,7 @@ impl Kind {
             Self::QueueUrl => "embedded, redis://HOST:PORT, rediss://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/NAME, rediss+sentinel://..., redis+cluster://HOST:PORT,HOST:PORT, rediss+cluster://..., unix:///SOCKET".to_owned(),
             Self::StoreUrl => "sqlite, or postgres://USER@HOST:PORT/DATABASE".to_owned(),
             Self::Secret => {
-                "a secret reference: { file = \"PATH\" }, { env = \"NAME\" } or { credential = \"NAME\" }"
+                "a secret reference: { file = \"PATH\" }, { env = \"NAME\" }, { credential = \"NAME\" } or { vault = \"mount/path#key\" }"
                     .to_owned()
             }
             Self::Secrets => {

@@ -3,6 +3,7 @@
 
 mod engines;
 mod value;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -215,10 +216,6 @@ pub(super) fn config(root: &Node, errors: &mut Vec<ConfigError>) -> Config {
     let mut reader = Reader { errors };
     let r = &mut reader;
     let root = Table::root(root);
-    let vault = root.table("vault");
-    for name in ["url", "role_id", "secret_id"] {
-        r.later(&vault, name);
-    }
     let log = root.table("log");
     Config {
         data_dir: r.path(&root, "data_dir").unwrap_or_default(),
@@ -231,6 +228,7 @@ pub(super) fn config(root: &Node, errors: &mut Vec<ConfigError>) -> Config {
         remediation: remediation(r, &root.table("remediation")),
         sinks: sinks(r, &root.table("sinks")),
         web_ui: web_ui(r, &root.table("web_ui")),
+        vault: vault::vault(r, &root),
         log: LogConfig {
             level: r.text(&log, "level"),
             format: r

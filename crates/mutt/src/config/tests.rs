@@ -103,6 +103,15 @@ tls = { cert = "c.pem", key = { file = "k.pem" }, client_ca = "ca.pem" }
 name = "night-shift"
 role = "operator"
 token = { file = "/t" }
+[vault]
+url = "https://vault.example.net:8200"
+role_id = { env = "ROLE_ID" }
+secret_id = { credential = "vault_secret_id" }
+auth_mount = "/services/"
+namespace = "team"
+ca = "ca.pem"
+client_cert = "c.pem"
+client_key = { file = "k.pem" }
 "#;
 
 #[test]
@@ -166,7 +175,6 @@ fn every_error_names_its_line_its_key_and_what_is_allowed() {
     fails("shutdown_timeout = \"1w\"\n", "MUTT-C003", 1, "not within 1s to 10m");
     fails("[queue]\nurl = \"kafka://host\"\n", "MUTT-C003", 2, "`kafka` is not a known engine");
     fails("[store]\nurl = \"mysql://u@h/d\"\n", "MUTT-C003", 2, "`mysql` is not a known engine");
-    fails("[vault]\nurl = \"https://vault\"\n", "MUTT-C003", 2, "use { file = ... }");
     let intake = "comes with the intake capability; use ingestor.syslog.tcp";
     fails("[ingestor.syslog]\nrelp = [\"127.0.0.1:2514\"]\n", "MUTT-C003", 2, intake);
     let tls = "[[ingestor.syslog.tls]]\nlisten = \"127.0.0.1:6514\"\ncert = \"c.pem\"\n";
@@ -239,6 +247,24 @@ fn unsafe_doors_are_refused() {
     fails("[ingestor.snmp]\nudp = [\"0.0.0.0:162\"]\n", "MUTT-C005", 2, "communities");
     ok("[ingestor.http]\nlisten = \"0.0.0.0:8080\"\nbehind_proxy = true\n");
     ok("[ingestor.snmp]\nudp = [\"0.0.0.0:162\"]\ncommunities = [{ env = \"C\" }]\n");
+}
+
+#[test]
+fn vault_is_named_whole_and_opened_by_what_lies_on_this_host() {
+    let vault = "[vault]\nurl = \"https://vault.example.net\"\nrole_id = { env = \"R\" }\nsecret_id = { env = \"S\" }\n";
+    let config = ok(&format!("{vault}[ingestor.snmp]\ncommunities = [{{ vault = \"a/b#c\" }}]\n"));
+    let shown = config.redacted();
+    assert_eq!(shown["ingestor"]["snmp"]["communities"][0]["vault"], "a/b#c");
+    let named = "[ingestor.snmp]\ncommunities = [{ vault = \"a/b#c\" }]\n";
+    fails(named, "MUTT-C003", 2, "there is no [vault]");
+    let form = "[ingestor.snmp]\ncommunities = [{ vault = \"a/b\" }]\n";
+    fails(&format!("{vault}{form}"), "MUTT-C003", 6, "mount/path#key");
+    let inside = vault.replace("{ env = \"S\" }", "{ vault = \"a/b#c\" }");
+    fails(&inside, "MUTT-C003", 4, "cannot lie in it");
+    fails(&vault.replace("https", "http"), "MUTT-C005", 2, "allowed: https://");
+    ok(&vault.replace("https://vault.example.net", "http://127.0.0.1:8200"));
+    fails(&format!("{vault}client_cert = \"c\"\n"), "MUTT-C003", 1, "go together");
+    fails("[vault]\nurl = \"https://vault\"\n", "MUTT-C003", 1, "`vault.role_id` is missing");
 }
 
 #[test]

@@ -164,7 +164,11 @@ async fn connection(
     match tls {
         None => speak(stream, peer, router, stop).await,
         Some(tls) => {
-            let acceptor = tokio_rustls::TlsAcceptor::from(tls.current());
+            let Some(config) = tls.current() else {
+                tracing::debug!(%peer, "closed: the key of TLS is still waited for");
+                return;
+            };
+            let acceptor = tokio_rustls::TlsAcceptor::from(config);
             match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => speak(stream, peer, router, stop).await,
                 Ok(Err(error)) => tracing::info!(%peer, %error, "TLS handshake failed"),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use mutt_model::Secret;
 use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
@@ -23,6 +23,8 @@ pub struct TlsFiles {
     pub key: KeySource,
     /// PEM certificates of the authorities that client certificates must come from.
     pub client_ca: Option<PathBuf>,
+    /// Differs when the key may have changed.
+    pub key_version: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
 
 impl std::fmt::Debug for TlsFiles {
@@ -35,9 +37,19 @@ impl std::fmt::Debug for TlsFiles {
 #[derive(Debug)]
 pub struct Tls {
     files: TlsFiles,
-    current: ArcSwap<ServerConfig>,
-    changed: std::sync::Mutex<Vec<Option<SystemTime>>>,
+    current: ArcSwapOption<ServerConfig>,
+    changed: std::sync::Mutex<Changed>,
 }
+
+/// What was read last, and what was told of it.
+#[derive(Debug, Default)]
+struct Changed {
+    stamps: Option<Stamps>,
+    told: Option<String>,
+}
+
+/// Differs when a file or the key may have changed.
+type Stamps = (Vec<Option<SystemTime>>, u64);
 
 /// Makes ring the process's one TLS provider; later calls change nothing.
 pub fn install_provider() {
@@ -52,27 +64,39 @@ impl Tls {
     /// Words that name the file and what is wrong with it.
     pub fn load(files: TlsFiles) -> Result<Self, String> {
         install_provider();
-        let current = ArcSwap::from_pointee(config(&files)?);
-        let changed = std::sync::Mutex::new(stamps(&files));
-        Ok(Self { files, current, changed })
+        let stamps = stamps(&files);
+        let current = ArcSwapOption::from_pointee(config(&files)?);
+        let changed = Changed { stamps: Some(stamps), told: None };
+        Ok(Self { files, current, changed: std::sync::Mutex::new(changed) })
     }
 
-    /// The configuration for the next connection; files that changed are read again first. Files
-    /// that cannot be read leave the last good configuration in force.
+    /// TLS whose key is still waited for: connections are closed until it is there.
     #[must_use]
-    pub fn current(&self) -> Arc<ServerConfig> {
+    pub fn waiting(files: TlsFiles) -> Self {
+        install_provider();
+        Self { files, current: ArcSwapOption::empty(), changed: std::sync::Mutex::default() }
+    }
+
+    /// The configuration for the next connection; what changed is read again first. What cannot be
+    /// read leaves the last good configuration in force; `None` while there never was one.
+    #[must_use]
+    pub fn current(&self) -> Option<Arc<ServerConfig>> {
         if let Ok(mut changed) = self.changed.lock() {
-            let now = stamps(&self.files);
-            if *changed != now {
+            let now = Some(stamps(&self.files));
+            if changed.stamps != now {
                 match config(&self.files) {
                     Ok(config) => {
-                        self.current.store(Arc::new(config));
-                        *changed = now;
+                        self.current.store(Some(Arc::new(config)));
+                        *changed = Changed { stamps: now, told: None };
                     }
-                    Err(why) => tracing::warn!(
-                        code = %mutt_model::codes::CONFIG_SECRET, why,
-                        "TLS files changed and cannot be used; the last good ones stay"
-                    ),
+                    Err(why) if changed.told.as_ref() != Some(&why) => {
+                        tracing::warn!(
+                            code = %mutt_model::codes::CONFIG_SECRET, why,
+                            "certificate and key cannot be used; the last good ones stay"
+                        );
+                        changed.told = Some(why);
+                    }
+                    Err(_) => {}
                 }
             }
         }
@@ -80,11 +104,11 @@ impl Tls {
     }
 }
 
-fn stamps(files: &TlsFiles) -> Vec<Option<SystemTime>> {
+fn stamps(files: &TlsFiles) -> Stamps {
     let stamp = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified()).ok();
     let mut stamps = vec![stamp(&files.cert)];
     stamps.extend(files.client_ca.as_deref().map(stamp));
-    stamps
+    (stamps, (files.key_version)())
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -13,13 +13,12 @@ use mutt_store::sqlite::{SqliteOptions, SqliteStore};
 use mutt_store::state::EngineState;
 use mutt_store::store::{OpenError, Store, StoreError};
 
-use super::stages::resolve_all;
 use super::{ServeError, waiting};
 use crate::config::{
     Config, QUEUE_DIR, QueueDurability, QueueUrl, SPILL_DIR, STORE_FILE, StoreTlsMode, StoreUrl,
 };
 use crate::health;
-use crate::secrets::SecretRef;
+use crate::secrets::{Keyring, SecretRef};
 use crate::services::Service;
 
 /// What is durable in this process.
@@ -73,6 +72,7 @@ pub(super) async fn open(
     config: &Config,
     services: &[Service],
     clock: &Clock,
+    keyring: &Keyring,
 ) -> Result<Engines, ServeError> {
     make_data_dir(&config.data_dir)?;
     let has = |service| services.contains(&service);
@@ -84,7 +84,7 @@ pub(super) async fn open(
         QueueUrl::Redis(url)
             if has(Service::Ingestor) || has(Service::Alerter) || has(Service::WebUi) =>
         {
-            let primary = redis_queue(config, url, services, clock)?;
+            let primary = redis_queue(config, url, services, clock, keyring)?;
             let queue = if has(Service::Ingestor) {
                 spill(config, Arc::clone(&primary), clock)?
             } else {
@@ -97,7 +97,7 @@ pub(super) async fn open(
     let store = match &config.store.url {
         _ if !services.iter().any(|s| *s != Service::Ingestor) => None,
         StoreUrl::Sqlite => Some(sqlite_store(config, clock).await?),
-        StoreUrl::Postgres(url) => Some(postgres_store(config, url, services, clock)?),
+        StoreUrl::Postgres(url) => Some(postgres_store(config, url, services, clock, keyring)?),
     };
     Ok(Engines { queue, primary, store })
 }
@@ -108,6 +108,7 @@ fn redis_queue(
     url: &str,
     services: &[Service],
     clock: &Clock,
+    keyring: &Keyring,
 ) -> Result<Arc<dyn EventQueue>, ServeError> {
     let queue = &config.queue;
     let wrong =
@@ -116,7 +117,7 @@ fn redis_queue(
     let options = RedisOptions {
         url: RedisUrl::parse(url).map_err(wrong)?,
         user: queue.user.clone(),
-        passwords: live("queue.password", &queue.password)?,
+        passwords: keyring.live("queue.password"),
         sentinel_passwords: LiveSecrets::default(),
         timeout: queue.timeout,
         tls: RedisTls {
@@ -148,17 +149,14 @@ fn process_name(services: &[Service]) -> String {
     }
 }
 
-fn live(what: &str, refs: &[SecretRef]) -> Result<LiveSecrets, ServeError> {
-    resolve_all(what, refs).map(LiveSecrets::new)
-}
-
 fn postgres_store(
     config: &Config,
     url: &str,
     services: &[Service],
     _: &Clock,
+    keyring: &Keyring,
 ) -> Result<Arc<dyn Store>, ServeError> {
-    let options = postgres_options(config, url, services)?;
+    let options = postgres_options(config, url, services, keyring);
     let why = format!("`store.url`: this build has no whole PostgreSQL store yet: {}", options.url);
     Err(ServeError::new(codes::CONFIG_ENGINES, why))
 }
@@ -167,15 +165,17 @@ fn postgres_options(
     config: &Config,
     url: &str,
     services: &[Service],
-) -> Result<PgOptions, ServeError> {
+    keyring: &Keyring,
+) -> PgOptions {
     let store = &config.store;
-    let owner = store.owner.user.as_ref().map(|user| {
-        let passwords = live("store.owner.password", &store.owner.password)?;
-        Ok(PgRole { user: user.clone(), passwords })
-    });
-    Ok(PgOptions {
-        passwords: live("store.password", &store.password)?,
-        owner: owner.transpose()?,
+    let owner = store
+        .owner
+        .user
+        .as_ref()
+        .map(|user| PgRole { user: user.clone(), passwords: keyring.live("store.owner.password") });
+    PgOptions {
+        passwords: keyring.live("store.password"),
+        owner,
         tls: store.tls.mode.map(|mode| match mode {
             StoreTlsMode::Off => TlsMode::Disable,
             StoreTlsMode::Require => TlsMode::Require,
@@ -191,7 +191,7 @@ fn postgres_options(
         lock_timeout: store.lock_timeout,
         application: process_name(services),
         ..PgOptions::new(url)
-    })
+    }
 }
 
 /// The spill before Redis; what the last run left in it is drained first.

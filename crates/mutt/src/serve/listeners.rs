@@ -12,6 +12,7 @@ use crate::config::{Config, TlsConfig};
 use crate::net::http::{self, HttpListener};
 use crate::net::tls::{Tls, TlsFiles};
 use crate::net::udp;
+use crate::secrets::Keyring;
 use crate::services::Service;
 
 /// Connections that a port for health and metrics takes.
@@ -39,11 +40,15 @@ pub(super) struct Bound {
 }
 
 /// Binds what the services need.
-pub(super) fn bind(config: &Config, services: &[Service]) -> Result<Bound, ServeError> {
+pub(super) fn bind(
+    config: &Config,
+    services: &[Service],
+    keyring: &Keyring,
+) -> Result<Bound, ServeError> {
     let mut bound = Bound::default();
     let has = |service| services.contains(&service);
     if has(Service::Ingestor) {
-        bind_ingestor(config, &mut bound)?;
+        bind_ingestor(config, keyring, &mut bound)?;
     }
     let health = |key: &str, addresses: [Option<SocketAddr>; 2]| -> Result<Vec<_>, ServeError> {
         let bind = |address| bind_http(key, address, None, HEALTH_CONNECTIONS_MAX);
@@ -63,17 +68,18 @@ pub(super) fn bind(config: &Config, services: &[Service]) -> Result<Bound, Serve
     }
     if has(Service::WebUi) {
         let c = &config.web_ui;
-        bound.web_ui =
-            Some(bind_http("web_ui.listen", c.listen, c.tls.as_ref(), c.max_connections)?);
+        let tls = c.tls.as_ref().map(|tls| load_tls("web_ui.tls", tls, keyring)).transpose()?;
+        bound.web_ui = Some(bind_http("web_ui.listen", c.listen, tls, c.max_connections)?);
     }
     Ok(bound)
 }
 
-fn bind_ingestor(config: &Config, bound: &mut Bound) -> Result<(), ServeError> {
+fn bind_ingestor(config: &Config, keyring: &Keyring, bound: &mut Bound) -> Result<(), ServeError> {
     let ingestor = &config.ingestor;
     if let Some(c) = &ingestor.http {
-        let listener =
-            bind_http("ingestor.http.listen", c.listen, c.tls.as_ref(), c.max_connections)?;
+        let tls = c.tls.as_ref().map(|tls| load_tls("ingestor.http.tls", tls, keyring));
+        let tls = tls.transpose()?;
+        let listener = bind_http("ingestor.http.listen", c.listen, tls, c.max_connections)?;
         bound.ingest_http = Some(listener);
     }
     let buffer = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -96,23 +102,28 @@ fn bind_ingestor(config: &Config, bound: &mut Bound) -> Result<(), ServeError> {
 fn bind_http(
     key: &str,
     address: SocketAddr,
-    tls: Option<&TlsConfig>,
+    tls: Option<Arc<Tls>>,
     connections_max: usize,
 ) -> Result<Arc<HttpListener>, ServeError> {
-    let tls = tls.map(|tls| load_tls(key, tls)).transpose()?;
     HttpListener::bind(address, tls, connections_max)
         .map(Arc::new)
         .map_err(|error| taken(key, address, &error))
 }
 
-fn load_tls(key: &str, tls: &TlsConfig) -> Result<Arc<Tls>, ServeError> {
+/// Loads certificate and key; a key that Vault is to give is waited for, everything else must be there.
+fn load_tls(key: &str, tls: &TlsConfig, keyring: &Keyring) -> Result<Arc<Tls>, ServeError> {
     let wrong = |why: String| ServeError::new(codes::CONFIG_SECRET, format!("{key}: {why}"));
     let reference = tls.key.clone();
+    let (keys, changes) = (keyring.clone(), keyring.changes());
     let files = TlsFiles {
         cert: tls.cert.clone(),
-        key: Arc::new(move || reference.resolve().map_err(|error| error.to_string())),
+        key: Arc::new(move || keys.get(&reference).map_err(|error| error.to_string())),
         client_ca: tls.client_ca.clone(),
+        key_version: Arc::new(move || *changes.borrow()),
     };
+    if tls.key.is_vault() && keyring.get(&tls.key).is_err() {
+        return Ok(Arc::new(Tls::waiting(files)));
+    }
     Tls::load(files).map(Arc::new).map_err(wrong)
 }
 

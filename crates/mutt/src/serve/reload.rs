@@ -1,16 +1,18 @@
-//! What can change while the program runs: taken over from a configuration that was read again.
+//! What can change while the program runs: taken over from a configuration that was read again, and
+//! from secrets that were rotated.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use mutt_model::Secret;
+use tokio_util::sync::CancellationToken;
 
-use super::ServeError;
-use super::stages::{configured_keys, configured_tokens, resolve_all};
+use super::stages::{configured_communities, configured_keys, configured_tokens};
 use super::summary::Summary;
 use crate::config::keys::Apply;
 use crate::config::{Config, ConfigError};
+use crate::secrets::Keyring;
 use crate::services::ingestor::http::HttpDoor;
+use crate::services::ingestor::snmp_udp::Communities;
 use crate::services::web_ui::Running;
 use crate::telemetry::logs;
 
@@ -22,14 +24,41 @@ pub(super) struct Reloaded {
     /// Ingest keys.
     pub(super) http: Option<Arc<HttpDoor>>,
     /// Known communities.
-    pub(super) communities: Option<Arc<ArcSwap<Vec<Secret>>>>,
+    pub(super) communities: Option<Arc<ArcSwap<Communities>>>,
+}
+
+impl Reloaded {
+    /// Puts the secrets of the keyring in force. Where a list is empty, what the first start invented
+    /// stays in force.
+    fn secrets(&self, keyring: &Keyring, config: &Config) {
+        if let Some(running) = self.running.as_ref().filter(|_| !config.web_ui.tokens.is_empty()) {
+            running.tokens.store(Arc::new(configured_tokens(keyring, config)));
+        }
+        if let (Some(door), Some(http)) = (&self.http, &config.ingestor.http)
+            && !http.keys.is_empty()
+        {
+            door.keys.store(Arc::new(configured_keys(keyring, &http.keys)));
+        }
+        if let Some(communities) = &self.communities {
+            let known = configured_communities(keyring, config);
+            // None would open the door to any community, and the first one would close it: that needs
+            // a start.
+            let same = |a: &Communities| matches!(a, Communities::Any);
+            if same(&known) == same(&communities.load()) {
+                communities.store(Arc::new(known));
+            }
+        }
+    }
 }
 
 /// What is left to be told and reloaded once everything runs.
 pub(super) struct Live {
     /// For people.
     pub(super) summary: Summary,
-    pub(super) reloaded: Reloaded,
+    pub(super) reloaded: Arc<Reloaded>,
+    /// The configuration as it was read last.
+    pub(super) config: Arc<ArcSwap<Config>>,
+    pub(super) keyring: Keyring,
 }
 
 impl Live {
@@ -45,7 +74,8 @@ impl Live {
                 return;
             }
         };
-        self.secrets(&config);
+        self.keyring.declare(&config);
+        self.reloaded.secrets(&self.keyring, &config);
         logs::set_level(&config.log.level);
         if let Some(live) = &self.reloaded.running {
             live.config.store(Arc::new(config.redacted()));
@@ -54,35 +84,25 @@ impl Live {
         let needs_restart: Vec<&str> =
             changed.iter().filter(|c| c.apply == Apply::Start).map(|c| c.key.as_str()).collect();
         tracing::info!(?needs_restart, "the configuration was read again");
+        self.config.store(Arc::new(config));
     }
+}
 
-    /// Where a list is empty, what the first start invented stays in force.
-    fn secrets(&self, config: &Config) {
-        let stays = |error: ServeError| {
-            tracing::error!(code = %error.code, "{error}; what runs stays in force");
-        };
-        let live = &self.reloaded;
-        if let Some(running) = &live.running {
-            match configured_tokens(config) {
-                Ok(tokens) if !tokens.is_empty() => running.tokens.store(Arc::new(tokens)),
-                Ok(_) => {}
-                Err(error) => stays(error),
-            }
-        }
-        if let (Some(door), Some(http)) = (&live.http, &config.ingestor.http) {
-            match configured_keys(&http.keys) {
-                Ok(keys) if !keys.is_empty() => door.keys.store(Arc::new(keys)),
-                Ok(_) => {}
-                Err(error) => stays(error),
-            }
-        }
-        if let Some(communities) = &live.communities {
-            match resolve_all("ingestor.snmp.communities", &config.ingestor.snmp.communities) {
-                // None would open the door to any community: that needs a start.
-                Ok(known) if known.is_empty() != communities.load().is_empty() => {}
-                Ok(known) => communities.store(Arc::new(known)),
-                Err(error) => stays(error),
-            }
+/// Puts secrets in force as they change, until `stop`.
+pub(super) async fn follow_secrets(
+    keyring: Keyring,
+    reloaded: Arc<Reloaded>,
+    config: Arc<ArcSwap<Config>>,
+    stop: CancellationToken,
+) -> Result<(), String> {
+    let mut changes = keyring.changes();
+    loop {
+        // Listen before looking, so that a change in between is not missed.
+        changes.borrow_and_update();
+        reloaded.secrets(&keyring, &config.load());
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            changed = changes.changed() => if changed.is_err() { return Ok(()) },
         }
     }
 }

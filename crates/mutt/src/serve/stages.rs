@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
+use mutt_model::Clock;
 use mutt_model::alert::SinkRoute;
 use mutt_model::codes;
-use mutt_model::{Clock, Secret};
 use mutt_notify::{Auth, LaneConfig, SinkConfig as NotifyConfig, SinkKind as NotifyKind};
 use mutt_rules::CompileOptions;
 use mutt_store::queue::EventQueue;
@@ -22,14 +22,17 @@ use super::reload::{Live, Reloaded};
 use super::report::Reporter;
 use super::summary::Summary;
 use super::{ServeError, ServeOptions, clock_watch, demo, waiting};
-use crate::config::{Config, IngestKey, Role, SinkAuth, SinkConfig};
+use crate::config::{
+    Config, IngestKey, Role, SinkAuth, SinkConfig, ingest_key_slot, sink_slot, token_slot,
+};
 use crate::health::{HealthBoard, Port};
 use crate::net::http::HttpListener;
+use crate::secrets::Keyring;
 use crate::services::alerter::rules::LiveRules;
 use crate::services::alerter::share::Share;
 use crate::services::alerter::{Alerter, AlerterMetrics, watch_queue};
 use crate::services::ingestor::http::{HttpDoor, Key};
-use crate::services::ingestor::snmp_udp::Door;
+use crate::services::ingestor::snmp_udp::{Communities, Door};
 use crate::services::ingestor::{Ingest, http, snmp_udp, syslog_tcp, syslog_udp};
 use crate::services::moog_forwarder::{ForwarderMetrics, Lane, MakeSink};
 use crate::services::remediation::{Remediation, RemediationMetrics};
@@ -50,6 +53,7 @@ struct Wiring<'a> {
     summary: Summary,
     live: Reloaded,
     sinks: BTreeMap<String, (SinkConfig, MakeSink)>,
+    keyring: &'a Keyring,
 }
 
 /// Starts the stages of `services`.
@@ -63,12 +67,13 @@ pub(super) async fn start(
     board: &Arc<HealthBoard>,
     clock: &Clock,
     options: &ServeOptions,
+    keyring: &Keyring,
 ) -> Result<Live, ServeError> {
     let mut config = config.clone();
     if options.demo {
         demo::receiver(supervisor, &mut config).await?;
     }
-    let sinks = make_sinks(&config, clock)?;
+    let sinks = make_sinks(&config, clock, keyring)?;
     let routes: Vec<SinkRoute> = config.sinks.iter().map(|(name, sink)| sink.route(name)).collect();
     let policy = Arc::new(CommitPolicy {
         unhandled_threshold: config.alerter.unhandled_threshold,
@@ -92,6 +97,7 @@ pub(super) async fn start(
         summary,
         live: Reloaded::default(),
         sinks,
+        keyring,
     };
     if let (true, Some(queue)) = (services.contains(&Service::Ingestor), &engines.queue) {
         wiring.ingestor(queue, &bound)?;
@@ -118,7 +124,9 @@ pub(super) async fn start(
     if options.demo {
         demo::traffic(wiring.supervisor, &wiring.summary);
     }
-    Ok(Live { summary: wiring.summary, reloaded: wiring.live })
+    let (summary, reloaded) = (wiring.summary, Arc::new(wiring.live));
+    let config = Arc::new(ArcSwap::from_pointee(config));
+    Ok(Live { summary, reloaded, config, keyring: keyring.clone() })
 }
 
 fn host_name() -> String {
@@ -138,6 +146,7 @@ impl Wiring<'_> {
         metrics.on_scrape(move || {
             raise_to(&counter, restarts.load(Ordering::Relaxed));
         });
+        self.keyring.export(&metrics);
         Arc::new(metrics)
     }
 
@@ -295,8 +304,7 @@ impl Wiring<'_> {
     }
 
     fn snmp(&mut self, ingest: &Arc<Ingest>, bound: &Bound) -> Result<(), ServeError> {
-        let communities =
-            resolve_all("ingestor.snmp.communities", &self.config.ingestor.snmp.communities)?;
+        let communities = configured_communities(self.keyring, self.config);
         let door = Door {
             communities: Arc::new(ArcSwap::from_pointee(communities)),
             told: Arc::default(),
@@ -324,7 +332,7 @@ impl Wiring<'_> {
         let Some(http) = &self.config.ingestor.http else {
             return Err(ServeError::new(codes::START_FAILED, "no [ingestor.http]"));
         };
-        let mut keys = configured_keys(&http.keys)?;
+        let mut keys = configured_keys(self.keyring, &http.keys);
         if keys.is_empty() {
             let first = first_start(self.config)?;
             self.summary.ingest_key = Some(first.ingest_key_file);
@@ -334,6 +342,7 @@ impl Wiring<'_> {
             metrics: ingest.listener(ingestor::http::NAME),
             ingest: Arc::clone(ingest),
             keys: ArcSwap::from_pointee(keys),
+            keyring: self.keyring.clone(),
             max_body: usize::try_from(http.max_body).unwrap_or(usize::MAX),
             max_records: http.max_records,
             timeout: http.request_timeout,
@@ -402,6 +411,9 @@ impl Wiring<'_> {
             let lane = Arc::new(Lane {
                 name: name.clone(),
                 make: Arc::clone(make),
+                credential: sink_slot(name, config.auth.as_ref())
+                    .map(|slot| self.keyring.live(&slot))
+                    .unwrap_or_default(),
                 config: lane_config,
                 store: Arc::clone(store),
                 clock: self.clock.clone(),
@@ -471,6 +483,7 @@ impl Wiring<'_> {
             board: Arc::clone(self.board),
             notices: ArcSwap::from_pointee(small_buffers(bound)),
             data_dir: self.config.data_dir.clone(),
+            keyring: self.keyring.clone(),
             clock: self.clock.clone(),
             metrics: WebMetrics::new(&metrics),
         });
@@ -505,9 +518,8 @@ impl Wiring<'_> {
     }
 
     fn tokens(&mut self) -> Result<Vec<Token>, ServeError> {
-        let tokens = configured_tokens(self.config)?;
-        if !tokens.is_empty() {
-            return Ok(tokens);
+        if !self.config.web_ui.tokens.is_empty() {
+            return Ok(configured_tokens(self.keyring, self.config));
         }
         let first = first_start(self.config)?;
         self.summary.admin_token = Some(first.admin_token_file);
@@ -549,7 +561,8 @@ fn small_buffers(bound: &Bound) -> Vec<Notice> {
         .collect()
 }
 
-pub(super) fn configured_tokens(config: &Config) -> Result<Vec<Token>, ServeError> {
+/// The tokens whose secrets are known.
+pub(super) fn configured_tokens(keyring: &Keyring, config: &Config) -> Vec<Token> {
     let mut tokens = Vec::new();
     for token in &config.web_ui.tokens {
         let role = match token.role {
@@ -557,29 +570,28 @@ pub(super) fn configured_tokens(config: &Config) -> Result<Vec<Token>, ServeErro
             Role::Operator => mutt_web::Role::Operator,
             Role::Admin => mutt_web::Role::Admin,
         };
-        for secret in resolve_all(&format!("web_ui.tokens `{}`", token.name), &token.token)? {
-            tokens.push(Token { name: token.name.clone(), role, secret });
+        for secret in keyring.live(&token_slot(&token.name)).get().iter() {
+            tokens.push(Token { name: token.name.clone(), role, secret: secret.clone() });
         }
     }
-    Ok(tokens)
+    tokens
 }
 
-pub(super) fn configured_keys(keys: &[IngestKey]) -> Result<Vec<Key>, ServeError> {
-    let resolve = |key: &IngestKey| {
-        let secrets = resolve_all(&format!("ingestor.http.keys `{}`", key.name), &key.key)?;
-        Ok(Key { name: key.name.clone(), secrets })
+/// The ingest keys; one whose secret is waited for has none.
+pub(super) fn configured_keys(keyring: &Keyring, keys: &[IngestKey]) -> Vec<Key> {
+    let known = |key: &IngestKey| Key {
+        name: key.name.clone(),
+        secrets: keyring.live(&ingest_key_slot(&key.name)).get().to_vec(),
     };
-    keys.iter().map(resolve).collect()
+    keys.iter().map(known).collect()
 }
 
-pub(super) fn resolve_all(
-    what: &str,
-    refs: &[secrets::SecretRef],
-) -> Result<Vec<Secret>, ServeError> {
-    let resolve = |r: &secrets::SecretRef| {
-        r.resolve().map_err(|e| ServeError::new(codes::CONFIG_SECRET, format!("{what}: {e}")))
-    };
-    refs.iter().map(resolve).collect()
+/// The communities whose secrets are known.
+pub(super) fn configured_communities(keyring: &Keyring, config: &Config) -> Communities {
+    if config.ingestor.snmp.communities.is_empty() {
+        return Communities::Any;
+    }
+    Communities::Known(keyring.live("ingestor.snmp.communities").get().to_vec())
 }
 
 fn first_start(config: &Config) -> Result<secrets::FirstStart, ServeError> {
@@ -596,6 +608,7 @@ fn scheme(listener: &HttpListener) -> &'static str {
 fn make_sinks(
     config: &Config,
     clock: &Clock,
+    keyring: &Keyring,
 ) -> Result<BTreeMap<String, (SinkConfig, MakeSink)>, ServeError> {
     let mut sinks = BTreeMap::new();
     for (name, sink) in &config.sinks {
@@ -603,7 +616,8 @@ fn make_sinks(
             ServeError::new(codes::CONFIG_BAD_VALUE, format!("sinks.{name}: {error}"))
         })?;
         let (owned, clock, called) = (sink.clone(), clock.clone(), name.clone());
-        let make: MakeSink = Arc::new(move || make_sink(&called, &owned, clock.clone()));
+        let keys = keyring.clone();
+        let make: MakeSink = Arc::new(move || make_sink(&called, &owned, &keys, clock.clone()));
         sinks.insert(name.clone(), (sink.clone(), make));
     }
     Ok(sinks)
@@ -612,10 +626,11 @@ fn make_sinks(
 fn make_sink(
     name: &str,
     config: &SinkConfig,
+    keyring: &Keyring,
     clock: Clock,
 ) -> Result<Arc<dyn mutt_notify::Sink>, String> {
     let resolve =
-        |r: &secrets::SecretRef| r.resolve().map_err(|e| format!("sinks.{name}.auth: {e}"));
+        |r: &secrets::SecretRef| keyring.get(r).map_err(|e| format!("sinks.{name}.auth: {e}"));
     let kind = NotifyKind::parse(config.kind.name()).map_err(|e| e.to_string())?;
     let mut built = NotifyConfig::new(kind, config.url.clone());
     built.timeout = config.timeout;

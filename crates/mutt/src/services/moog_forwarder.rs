@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use mutt_model::delivery::{Attempt, DeadReason, Delivery, Finished, HeldBy, Next, Outcome};
 use mutt_model::metrics as names;
-use mutt_model::{Clock, Id, codes, failpoint};
+use mutt_model::{Clock, Id, LiveSecrets, Secret, codes, failpoint};
 use mutt_notify::{BreakerState, LaneConfig, LaneScheduler, Sink, Start};
 use mutt_store::store::{LaneReport, SinkLease, Store, StoreError};
 use prometheus_client::metrics::counter::Counter;
@@ -42,6 +42,8 @@ pub struct Lane {
     pub name: String,
     /// See [`MakeSink`].
     pub make: MakeSink,
+    /// The credential that `make` puts in, as it changes; empty for a sink without one.
+    pub credential: LiveSecrets,
     /// Limits.
     pub config: LaneConfig,
     /// Deliveries come from here.
@@ -98,6 +100,8 @@ type Flight = BoxFuture<'static, (Id, Attempt)>;
 struct Run<'a> {
     lane: &'a Lane,
     sink: Arc<dyn Sink>,
+    /// The credential that the sink was made with.
+    made_with: Arc<[Secret]>,
     lease: SinkLease,
     scheduler: LaneScheduler,
     flights: FuturesUnordered<Flight>,
@@ -125,6 +129,7 @@ impl Lane {
     pub async fn run(&self, stop: CancellationToken) -> Result<(), String> {
         let (mut unmade, mut away) = (Wait::default(), Wait::default());
         while !stop.is_cancelled() {
+            let made_with = self.credential.get();
             let sink = match (self.make)() {
                 Ok(sink) => sink,
                 Err(why) => {
@@ -150,6 +155,7 @@ impl Lane {
             let mut run = Run {
                 lane: self,
                 sink,
+                made_with,
                 lease,
                 scheduler,
                 flights: FuturesUnordered::new(),
@@ -216,6 +222,7 @@ impl Run<'_> {
             return Ok(());
         }
         self.looked_at = now;
+        self.follow_credential();
         let (store, name) = (&self.lane.store, &self.lane.name);
         match store.lease_sink(name, &self.lane.owner, SINK_LEASE, false).await? {
             Some(lease) if lease.generation == self.lease.generation => {}
@@ -252,6 +259,27 @@ impl Run<'_> {
         });
         self.show_breaker();
         Ok(())
+    }
+
+    /// Makes the sink anew when its credential has changed. Attempts on their way end with the old one;
+    /// a lane that a fault holds tries the new one at once.
+    fn follow_credential(&mut self) {
+        let now = self.lane.credential.get();
+        if *now == *self.made_with {
+            return;
+        }
+        match (self.lane.make)() {
+            Ok(sink) => {
+                self.sink = sink;
+                self.made_with = now;
+                self.scheduler.probe_soon();
+                tracing::info!(sink = self.lane.name, "the sink is served with its new credential");
+            }
+            Err(why) => {
+                tracing::error!(code = %codes::SINK_SECRET, sink = self.lane.name, why, "the new credential cannot be used; the old one stays");
+                self.made_with = now;
+            }
+        }
     }
 
     /// Leases deliveries as far as the lane has room for them.

@@ -17,6 +17,7 @@ use mutt_web::{BackupDone, HookError, Notice, Program, ServiceHealth, SinkTest, 
 
 use super::moog_forwarder::MakeSink;
 use crate::health::HealthBoard;
+use crate::secrets::Keyring;
 use crate::serve::clock_watch;
 use crate::telemetry::metrics::{Counters, Histograms, ServiceMetrics};
 
@@ -42,6 +43,8 @@ pub struct Running {
     pub notices: ArcSwap<Vec<Notice>>,
     /// `data_dir`
     pub data_dir: PathBuf,
+    /// What cannot be read again is a notice.
+    pub keyring: Keyring,
     /// Time.
     pub clock: Clock,
     /// Requests by route.
@@ -147,6 +150,14 @@ impl Program for Running {
                 level: "warning".to_owned(),
                 code: None,
                 text: "No sink is configured: alerts are kept, nothing is delivered.".to_owned(),
+            });
+        }
+        if let Some(trouble) = self.keyring.trouble() {
+            let (why, since) = (trouble.why, trouble.since);
+            notices.push(Notice {
+                level: "error".to_owned(),
+                code: Some(trouble.code.id.to_owned()),
+                text: format!("Secrets cannot be read again since {since}: {why}. Those that were read stay in force."),
             });
         }
         let behind = clock_watch::behind(&self.clock).as_secs();

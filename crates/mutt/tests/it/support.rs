@@ -8,9 +8,11 @@ pub(crate) mod program;
 pub(crate) mod senders;
 pub(crate) mod sink;
 pub(crate) mod tools;
+pub(crate) mod vault;
 pub(crate) mod wait;
 
 pub(crate) use audit::Audit;
 pub(crate) use program::{Program, Setup};
 pub(crate) use sink::{Receiver, Reply};
+pub(crate) use vault::Vault;
 pub(crate) use wait::{Stopwatch, until};

@@ -46,6 +46,9 @@ pub struct CheckArgs {
     /// The services of this host, where not all of them run here
     #[arg(long, value_name = "SERVICE,...", value_delimiter = ',')]
     pub only: Vec<Service>,
+    /// Also ask Vault for each of its secrets; no value is shown
+    #[arg(long, conflicts_with = "no_secrets")]
+    pub secrets: bool,
     /// Rule files (TOML or JSON) to validate
     #[arg(value_name = "RULE_FILE")]
     pub rules: Vec<PathBuf>,

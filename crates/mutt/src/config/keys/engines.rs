@@ -1,10 +1,9 @@
-//! Keys of the program, the event queue, the store and secrets' Vault.
+//! Keys of the program, the event queue and the store.
 
 use super::{Key, Kind, key};
 
 const DURABILITY: &[&str] = &["fsync", "replica", "fsync+replica", "fast"];
 const TLS_MODES: &[&str] = &["off", "require", "verify-ca", "verify-full"];
-const VAULT: &str = "secrets from Vault come with the production engines; use { file = ... }, { env = ... } or { credential = ... }";
 
 pub(super) const KEYS: &[Key] = &[
     key(
@@ -237,9 +236,6 @@ pub(super) const KEYS: &[Key] = &[
         "Directory of archives. Where it is set, audit rows are written there, whole days compressed and verified, before retention removes them. Every Remediation writes to its own machine, so that several of them need one that they share.",
         "A full or missing directory: nothing is removed until it can be written (MUTT-R001). `muttctl archive restore` brings rows back.",
     ),
-    key("vault.url", Kind::Later(VAULT), "", "Address of Vault.", ""),
-    key("vault.role_id", Kind::Later(VAULT), "", "AppRole role id.", ""),
-    key("vault.secret_id", Kind::Later(VAULT), "", "AppRole secret id.", ""),
     key(
         "log.level",
         Kind::Choice(&["error", "warn", "info", "debug", "trace"]),

@@ -13,7 +13,7 @@ use crate::config::keys::{self, Kind};
 use crate::config::suggest::nearest;
 use crate::config::tree::Value;
 use crate::config::{QueueUrl, RepeatMode, Role, SinkKind, StoreUrl};
-use crate::secrets::SecretRef;
+use crate::secrets::{SecretRef, VaultRef};
 
 fn str_of(value: &Value) -> Result<&str, String> {
     match value {
@@ -195,7 +195,7 @@ pub(super) fn store_url(_: Kind, value: &Value) -> Result<StoreUrl, String> {
     StoreUrl::parse(str_of(value)?)
 }
 
-/// `{ env = "..." }`, `{ file = "..." }`, `{ credential = "..." }`.
+/// `{ env = "..." }`, `{ file = "..." }`, `{ credential = "..." }`, `{ vault = "..." }`.
 pub(super) fn secret(value: &Value) -> Result<SecretRef, String> {
     let table = match value {
         Value::Table(table) => table,
@@ -218,11 +218,8 @@ pub(super) fn secret(value: &Value) -> Result<SecretRef, String> {
         "env" => Ok(SecretRef::Env(place.to_owned())),
         "file" => Ok(SecretRef::File(place.into())),
         "credential" => Ok(SecretRef::Credential(place.to_owned())),
-        "vault" => {
-            Err("secrets from Vault come with the production engines and cannot be used yet"
-                .to_owned())
-        }
-        other => Err(match nearest(other, ["env", "file", "credential"]) {
+        "vault" => VaultRef::parse(place).map(SecretRef::Vault),
+        other => Err(match nearest(other, ["env", "file", "credential", "vault"]) {
             Some(known) => {
                 format!("unknown key `{other}` in a secret reference; did you mean `{known}`?")
             }

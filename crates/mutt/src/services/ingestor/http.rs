@@ -22,6 +22,7 @@ use serde_json::json;
 
 use super::batcher::{Batcher, Collected};
 use super::{Ingest, ListenerMetrics, code_of};
+use crate::secrets::Keyring;
 
 /// The listener's name in events and metrics.
 pub const NAME: &str = "http";
@@ -48,6 +49,8 @@ pub struct HttpDoor {
     pub metrics: ListenerMetrics,
     /// Known keys.
     pub keys: ArcSwap<Vec<Key>>,
+    /// Tells whether a key is still waited for.
+    pub keyring: Keyring,
     /// `ingestor.http.max_body`: bytes, compressed and unpacked.
     pub max_body: usize,
     /// `ingestor.http.max_records`
@@ -91,12 +94,7 @@ async fn ingest(
         mutt_model::IdSource::from_entropy().next(door.ingest.clock.wall()).to_string()
     });
     let outcome = match authorised(&door, &headers) {
-        None => Err(Refusal(
-            StatusCode::UNAUTHORIZED,
-            codes::INGEST_BAD_KEY,
-            "send the ingest key as X-API-KEY or as a bearer token".to_owned(),
-            "auth",
-        )),
+        None => Err(unknown_key(&door)),
         Some(key) => {
             let request = Request { peer, key, headers, correlation_id: correlation_id.clone() };
             match tokio::time::timeout(door.timeout, body_of(&door, &request.headers, body)).await {
@@ -127,6 +125,24 @@ async fn ingest(
         response.headers_mut().insert("x-correlation-id", value);
     }
     response
+}
+
+/// A key that is not known is refused; while one of ours is still waited for, it may be that one.
+fn unknown_key(door: &HttpDoor) -> Refusal {
+    match door.keyring.missing(|key| key.starts_with("ingestor.http.keys.")) {
+        Some(missing) => Refusal(
+            StatusCode::SERVICE_UNAVAILABLE,
+            *missing.trouble.code,
+            "an ingest key of this listener is not known yet: its secret is waited for".to_owned(),
+            "secret",
+        ),
+        None => Refusal(
+            StatusCode::UNAUTHORIZED,
+            codes::INGEST_BAD_KEY,
+            "send the ingest key as X-API-KEY or as a bearer token".to_owned(),
+            "auth",
+        ),
+    }
 }
 
 fn refuse(Refusal(status, code, message, _): Refusal, correlation_id: &str) -> Response {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use mutt_model::{DedupKey, Secret, codes};
 use mutt_wire::Frame;
-use mutt_wire::snmp::{self, InformReply};
+use mutt_wire::snmp::{self, Community, InformReply};
 use tokio_util::sync::CancellationToken;
 
 use super::batcher::Batcher;
@@ -27,11 +27,31 @@ struct Owed {
     asked: Option<IpAddr>,
 }
 
+/// The communities that are taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Communities {
+    /// None is named: any (loopback only, held by the configuration).
+    Any,
+    /// These. None of them while their secrets are waited for: never any.
+    Known(Vec<Secret>),
+}
+
+impl Communities {
+    fn permit(&self, given: Option<&Community<'_>>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Known(known) => {
+                given.is_some_and(|given| known.iter().any(|known| given.matches(known)))
+            }
+        }
+    }
+}
+
 /// What the listener accepts.
 #[derive(Clone, Debug)]
 pub struct Door {
-    /// Empty: any community (loopback only, held by the configuration).
-    pub communities: Arc<ArcSwap<Vec<Secret>>>,
+    /// See [`Communities`].
+    pub communities: Arc<ArcSwap<Communities>>,
     /// Senders with an unknown community.
     pub told: Arc<Told>,
     /// `ingestor.dedup_window_informs`
@@ -121,8 +141,7 @@ fn decoder(
         let frame = Frame { id, received_at, listener: NAME, peer: &peer_text, raw: bytes };
         let mut decoded = snmp::decode(frame);
         let communities = door.communities.load();
-        let known = communities.is_empty()
-            || decoded.community.is_some_and(|c| communities.iter().any(|known| c.matches(known)));
+        let known = communities.permit(decoded.community.as_ref());
         if !known {
             // For each sender, so that one of them cannot hide the others.
             if door.told.is_news(peer.ip(), ingest.clock.monotonic()) {

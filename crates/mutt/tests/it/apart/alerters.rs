@@ -38,7 +38,11 @@ impl Process {
         let options = RedisOptions { shards: SHARDS, name: name.to_owned(), ..redis.options() };
         let queue: Arc<dyn EventQueue> = Arc::new(RedisQueue::open(options, Clock::System));
         let whole: Arc<dyn Store> = Arc::clone(store) as Arc<dyn Store>;
-        let board = Arc::new(HealthBoard::new(Clock::System, Engines::default()));
+        let board = Arc::new(HealthBoard::new(
+            Clock::System,
+            Engines::default(),
+            mutt::secrets::Keyring::empty(Clock::System),
+        ));
         let metrics = ServiceMetrics::new(&Clock::System);
         let team = CompileOptions { default_team: "NETO".to_owned() };
         let rules = LiveRules::new(team, Clock::System, Arc::clone(&board), &metrics);
