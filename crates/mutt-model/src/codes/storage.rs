@@ -75,7 +75,7 @@ super::codes! { STORAGE:
         means "The event queue's server is away and the spill on local disk has met a cap. HTTP senders get 503 with Retry-After, TCP senders are no longer read, UDP events are dropped and counted. Nothing acknowledged is lost.",
         causes ["the server has been away for long", "the disk is nearly full (queue.min_free)"],
         check ["muttctl queue status", "muttctl doctor"],
-        fix ["Bring the event queue's server back; the spill then drains by itself.", "Raise queue.max_events or queue.max_bytes when the disk of data_dir has room."];
+        fix ["Bring the event queue's server back; the spill then drains by itself.", "Raise queue.spill.max_events or queue.spill.max_bytes when the disk of data_dir has room."];
     REDIS_AWAY = "MUTT-S028", "Redis cannot be reached",
         means "No connection to the Redis of the event queue can be made, or none answers. The message names the server and the reason.",
         causes ["Redis is down, loading its data or failing over", "a firewall or a wrong address", "TLS: another authority, an expired certificate, a port without TLS"],

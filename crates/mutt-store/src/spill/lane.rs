@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::drain::{Drain, Step};
 use super::group::{Group, Job, Stored, Target};
 use super::{Shared, code_of};
-use crate::queue::{EventQueue, QueueError, lock};
+use crate::queue::{EventQueue, FullBecause, QueueError, lock};
 use crate::state::EngineState;
 
 /// Why the lane ends: somebody who closes waits for it, or nobody can call any more.
@@ -217,15 +217,21 @@ impl Shared {
 
     fn refuses(&self, error: &QueueError) {
         let code = code_of(error);
+        let why = match error {
+            // Its caps have keys of their own.
+            QueueError::Full(FullBecause::Events) => "queue.spill.max_events is met".to_owned(),
+            QueueError::Full(FullBecause::Bytes) => "queue.spill.max_bytes is met".to_owned(),
+            other => other.to_string(),
+        };
         let mut status = lock(&self.status);
         if status.refused.is_none() {
             tracing::warn!(
                 code = code.id,
                 place = self.place,
-                %error,
+                why,
                 "the spill does not take events either; senders are held back"
             );
-            status.refused = Some((self.clock.wall(), code, error.to_string()));
+            status.refused = Some((self.clock.wall(), code, why));
         }
     }
 }

@@ -2,7 +2,7 @@
 //! tag behind its language, which no reader sees:
 //!
 //! - ` ```bash run id=NAME ` is run as printed, in order, in a sandbox of the document's own (network,
-//!   processes, /etc, /var, /usr/local, /opt; the working directory looks like a clone with its
+//!   processes, /etc, /var, /usr, /opt; the working directory looks like a clone with its
 //!   build). It ends with 0, or with `exit=N`; within `timeout=30s`; `retry=20s` repeats it until it
 //!   does and shows what is printed below it. `state=NAME` begins a new sandbox in that state
 //!   ([`states`]), without it the block goes on where the one before ended. `background` leaves it

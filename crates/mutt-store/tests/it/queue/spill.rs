@@ -3,6 +3,7 @@
 mod crash;
 mod faulty;
 mod model;
+mod redis;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -113,3 +113,50 @@ fn an_ingestor_goes_on_when_redis_is_killed_under_it() {
     until("the spill is drained", || (in_redis(&redis) == before + 1).then_some(()));
     program.stop();
 }
+
+/// The log's line with a code.
+fn told(program: &Program, code: &str) -> String {
+    until(code, || {
+        let log = program.log();
+        log.lines().find(|line| line.contains(code)).map(str::to_owned)
+    })
+}
+
+#[test]
+fn a_spill_is_told_when_it_begins_and_when_it_is_full() {
+    let mut redis = RedisServer::durable();
+    redis.kill();
+    let mut setup = ingestor(&redis);
+    setup.set("queue.spill", "max_events = 1000");
+    let program = setup.start();
+    // So that the spill names what is wrong, not that nothing is known yet.
+    until("the wait in the log", || {
+        program.log().contains("the event queue is away; this process waits").then_some(())
+    });
+    let event = r#"{"hostname":"edge-r1","severity":3,"message":"down"}"#;
+    let many = format!("[{}]", vec![event; 600].join(","));
+    assert_eq!(program.ingest(&[], &many).status, 200);
+    spilling(&program);
+    provoked("MUTT-S050", &told(&program, "MUTT-S050"));
+    let metric = |name| program.ingestor_metric(name, &[]);
+    assert!(metric("mutt_queue_spilling") == 1.0 && metric("mutt_queue_spill_depth") == 600.0);
+    assert_eq!(program.ingest(&[], &many).status, 503);
+    // A request takes room first; what comes without asking meets the cap itself.
+    let line = "<11>1 2026-11-23T12:00:00Z edge-r1 app - - - down";
+    until("the spill is full", || {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        for _ in 0..100 {
+            socket.send_to(line.as_bytes(), program.syslog_udp()).unwrap();
+        }
+        program.log().contains("MUTT-S051").then_some(())
+    });
+    provoked("MUTT-S051", &told(&program, "MUTT-S051"));
+    redis.restart();
+    until("the spill is drained", || (metric("mutt_queue_spill_depth") == 0.0).then_some(()));
+    until("it is told", || (metric("mutt_queue_spilling") == 0.0).then_some(()));
+    assert_eq!(
+        metric("mutt_queue_drained_events_total"),
+        metric("mutt_queue_spilled_events_total")
+    );
+    program.stop();
+}

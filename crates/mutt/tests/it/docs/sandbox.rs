@@ -15,7 +15,7 @@ use crate::support::program::MUTTCTL;
 use crate::support::wait::{LONG, within};
 
 /// What is laid over the machine: a document changes these as its reader would.
-const OVERLAID: &str = "/etc /var /usr/local /opt";
+const OVERLAID: &str = "/etc /var /usr /opt";
 
 /// The first process of the sandbox. `$1` is the sandbox's folder.
 const INIT: &str = r#"
@@ -215,7 +215,9 @@ impl Drop for Sandbox {
 
 /// What a clone and a build would leave, without copying it.
 fn checkout(root: &Path, work: &Path) {
-    for name in ["docs", "scripts", "Cargo.toml", "README.md", "packaging"] {
+    for name in
+        ["docs", "scripts", "Cargo.toml", "README.md", "CHANGELOG.md", "LICENSE", "packaging"]
+    {
         if root.join(name).exists() {
             std::os::unix::fs::symlink(root.join(name), work.join(name)).unwrap();
         }

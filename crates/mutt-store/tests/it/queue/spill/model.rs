@@ -16,8 +16,8 @@ use super::super::support::balanced;
 use super::faulty::{Fault, Faulty};
 use super::{drained, reopen, spill, until};
 
-const WRITERS: u64 = 6;
-const SHARDS: u64 = 3;
+pub(super) const WRITERS: u64 = 6;
+pub(super) const SHARDS: u64 = 3;
 
 #[derive(Clone, Copy, Debug)]
 enum Action {
@@ -51,16 +51,16 @@ fn action() -> impl Strategy<Value = Action> {
 
 /// When a batch was first given to the queue, and when it was answered, by one counter.
 #[derive(Clone, Copy, Debug, Default)]
-struct Span {
+pub(super) struct Span {
     begun: u64,
     answered: u64,
 }
 
 #[derive(Debug, Default)]
-struct Record {
+pub(super) struct Record {
     clock: AtomicU64,
     answered: AtomicU64,
-    spans: std::sync::Mutex<HashMap<Id, Span>>,
+    pub(super) spans: std::sync::Mutex<HashMap<Id, Span>>,
 }
 
 impl Record {
@@ -69,13 +69,13 @@ impl Record {
     }
 
     /// Waits until this many more appends were answered.
-    async fn grows(&self, appends: u64) {
+    pub(super) async fn grows(&self, appends: u64) {
         let target = self.answered.load(Ordering::SeqCst) + appends;
         until("appends are answered", || self.answered.load(Ordering::SeqCst) >= target).await;
     }
 }
 
-type Slot = watch::Sender<Option<Arc<SpillQueue>>>;
+pub(super) type Slot = watch::Sender<Option<Arc<SpillQueue>>>;
 
 fn make(writer: u64, n: u64) -> Batch {
     let mut id = [0u8; 16];
@@ -91,7 +91,7 @@ fn make(writer: u64, n: u64) -> Batch {
 }
 
 /// Appends one or two batches at a time and repeats what was not answered well, as a listener does.
-async fn write(
+pub(super) async fn write(
     writer: u64,
     slot: watch::Receiver<Option<Arc<SpillQueue>>>,
     record: Arc<Record>,
@@ -156,12 +156,12 @@ async fn act(action: Action, primary: &Arc<Faulty>, dir: &Path, slot: &Slot, rec
     assert!(stats.appended_events >= answered, "{answered} answered: {stats:?}");
 }
 
-fn events(ids: impl Iterator<Item = Id>) -> u64 {
+pub(super) fn events(ids: impl Iterator<Item = Id>) -> u64 {
     ids.map(|id| u64::from_be_bytes(id.0[8..].try_into().unwrap()) % 3 + 1).sum()
 }
 
 /// What was answered before another was begun stands before it.
-fn in_order(there: &[Batch], spans: &HashMap<Id, Span>) {
+pub(super) fn in_order(there: &[Batch], spans: &HashMap<Id, Span>) {
     for shard in 0..SHARDS {
         let of_shard = there.iter().filter(|b| u64::from(b.shard()) == shard);
         let (mut latest, mut last) = (0, HashMap::new());
