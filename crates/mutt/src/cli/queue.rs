@@ -6,13 +6,26 @@ use serde_json::{Value, json};
 use super::args::{QueueArgs, QueueVerb};
 use super::failure::Failure;
 use super::{objects, output};
-use crate::config::QUEUE_DIR;
+use crate::config::{QUEUE_DIR, SPILL_DIR};
 
 /// Does what the verb says.
 pub(super) fn run(args: &QueueArgs) -> Result<(), Failure> {
     match &args.verb {
         QueueVerb::Status => objects::show(&args.target, &["queue"]),
-        QueueVerb::Check { data_dir } => check(&data_dir.join(QUEUE_DIR), args.target.json),
+        QueueVerb::Check { data_dir } => {
+            let (queue, spill) = (data_dir.join(QUEUE_DIR), data_dir.join(SPILL_DIR));
+            // An Ingestor before Redis has a spill and no queue of its own.
+            let queue_checked = if queue.is_dir() || !spill.is_dir() {
+                check(&queue, args.target.json)
+            } else {
+                Ok(())
+            };
+            if spill.is_dir() {
+                output::note(&format!("the spill in {}:", spill.display()));
+                check(&spill, args.target.json)?;
+            }
+            queue_checked
+        }
     }
 }
 

@@ -81,6 +81,11 @@ fn an_ingestor_that_starts_before_redis_accepts_and_drains_when_it_comes() {
     });
     // Killed while events lie in the spill: the next run finds them.
     program.kill();
+    let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_muttctl"));
+    check.args(["queue", "check", "--data-dir"]).arg(setup.data_dir());
+    let checked = crate::support::tools::run(&mut check).stdout;
+    let checked = String::from_utf8(checked).unwrap();
+    assert!(checked.contains("1 events wait of 1 ever appended"), "{checked}");
     let program = setup.start();
     send(&program, "edge-r2");
     redis.restart();
