@@ -1,6 +1,8 @@
 //! Secrets while the program runs: from Vault and from files, rotated without a restart, kept when their
 //! place cannot be asked, never shown.
 
+mod canary;
+mod engines;
 mod rotation;
 mod trouble;
 
