@@ -15,7 +15,9 @@ use flate2::write::GzEncoder;
 use mutt_model::{Id, Timestamp, failpoint};
 use ring::digest;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
 
+use crate::aside::aside;
 use crate::retention::Archive;
 use crate::store::StoreError;
 
@@ -29,6 +31,8 @@ const SUFFIX: &str = ".mutt.gz";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) id: Id,
+    /// Its place in the order of commits, where receipts name it; else 0.
+    pub(crate) seq: i64,
     /// Lower case.
     pub(crate) host: String,
     pub(crate) severity: Option<i16>,
@@ -184,6 +188,83 @@ impl Writing {
     }
 }
 
+enum ToKeeper {
+    Rows(Vec<Row>),
+    Finish,
+}
+
+/// Writes an archive on a thread of its own. Dropped before it is finished, it leaves nothing.
+pub(crate) struct Keeper {
+    to: mpsc::Sender<ToKeeper>,
+    done: oneshot::Receiver<Result<Archive, StoreError>>,
+}
+
+impl Keeper {
+    pub(crate) fn start(dir: PathBuf, header: Header) -> Result<Self, StoreError> {
+        let (to, mut from) = mpsc::channel(2);
+        let (reply, done) = oneshot::channel();
+        let work = move || -> Result<Archive, StoreError> {
+            let mut writing = Writing::begin(&dir, header)?;
+            while let Some(message) = from.blocking_recv() {
+                match message {
+                    ToKeeper::Rows(rows) => rows.iter().try_for_each(|row| writing.push(row))?,
+                    ToKeeper::Finish => return writing.finish(),
+                }
+            }
+            writing.discard();
+            Err(gone())
+        };
+        std::thread::Builder::new()
+            .name("store-archive".to_owned())
+            .spawn(move || {
+                let _ = reply.send(work());
+            })
+            .map_err(|e| StoreError::Transient { doing: "archive", why: e.to_string() })?;
+        Ok(Self { to, done })
+    }
+
+    /// Adds rows; waits while the file is slower than they come.
+    pub(crate) async fn push(&mut self, rows: Vec<Row>) -> Result<(), StoreError> {
+        if self.to.send(ToKeeper::Rows(rows)).await.is_ok() {
+            return Ok(());
+        }
+        match (&mut self.done).await {
+            Ok(Err(error)) => Err(error),
+            _ => Err(gone()),
+        }
+    }
+
+    pub(crate) async fn finish(self) -> Result<Archive, StoreError> {
+        let _ = self.to.send(ToKeeper::Finish).await;
+        self.done.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+fn gone() -> StoreError {
+    StoreError::Transient { doing: "archive", why: "its thread ended".to_owned() }
+}
+
+/// Reads an archive on a thread of its own, `size` rows at a time; the future ends when it is read.
+pub(crate) fn read_aside(
+    path: PathBuf,
+    size: usize,
+) -> (impl Future<Output = Result<(), StoreError>>, mpsc::Receiver<Vec<Row>>) {
+    let (to, chunks) = mpsc::channel::<Vec<Row>>(1);
+    let reading = aside("read an archive", move || {
+        let mut chunk = Vec::with_capacity(size);
+        read(&path, |row| {
+            chunk.push(row);
+            if chunk.len() < size {
+                return Ok(());
+            }
+            let full = std::mem::replace(&mut chunk, Vec::with_capacity(size));
+            to.blocking_send(full).map_err(|_| gone())
+        })?;
+        if chunk.is_empty() { Ok(()) } else { to.blocking_send(chunk).map_err(|_| gone()) }
+    });
+    (reading, chunks)
+}
+
 /// `audit_handled-20251124`, or with the time where the span is no whole day.
 fn stem(header: &Header) -> String {
     let text = header.from.to_string();
@@ -282,6 +363,7 @@ mod tests {
     fn row(n: u8) -> Row {
         Row {
             id: Id([n; 16]),
+            seq: i64::from(n),
             host: "r1".to_owned(),
             severity: Some(3),
             ruleset: 7,

@@ -4,8 +4,10 @@
 //! by use; backends are chosen at run time. This crate knows no sender, no sink and no HTTP.
 
 mod archive;
+mod aside;
 mod book;
 mod counting;
+mod deliveries;
 #[allow(dead_code, reason = "its traits are being written on it")]
 pub mod postgres;
 pub mod queue;

@@ -17,22 +17,35 @@ use crate::state::EngineState;
 use crate::store::{OpenError, SignalStore, StoreError};
 
 mod alerts;
+mod alerts_read;
+mod audit;
 mod commit;
 mod copy;
 mod counts;
+mod deliveries;
 mod errors;
+mod lanes;
 mod locks;
 mod migrate;
 mod open;
+mod partitions;
 mod pool;
+mod read;
 mod receipts;
+mod replay;
+mod retention;
 mod rules;
 mod schema;
+mod search;
 mod settings;
 mod signal;
+mod tail;
+mod take;
 mod target;
 mod tls;
+mod transaction;
 mod types;
+mod upkeep;
 mod verify;
 
 pub use migrate::{Migrated, SchemaState, migrate, status};
@@ -122,6 +135,10 @@ pub struct PostgresStore {
     ids: std::sync::Mutex<IdSource>,
     /// Days whose partitions are known to stand.
     days: std::sync::Mutex<HashSet<i64>>,
+    /// Who this process is when it leases upkeep.
+    upkeep_owner: String,
+    /// The database's size when retention last looked.
+    bytes: std::sync::atomic::AtomicU64,
     keeper: tokio::task::AbortHandle,
 }
 
@@ -149,6 +166,8 @@ impl PostgresStore {
             signals,
             ids: std::sync::Mutex::new(ids),
             days: std::sync::Mutex::default(),
+            upkeep_owner: format!("{}-{:016x}", options.application, fastrand::u64(..)),
+            bytes: std::sync::atomic::AtomicU64::new(0),
             keeper,
         })
     }

@@ -13,26 +13,10 @@ use crate::store::{Committed, StoreError};
 
 /// States of a delivery's row: waits for its turn (pending, or held where its lane is).
 pub(crate) const WAITING: i16 = 0;
-pub(crate) const LEASED: i16 = 1;
-pub(crate) const DELIVERED: i16 = 3;
 pub(crate) const SUPPRESSED: i16 = 4;
-pub(crate) const DEAD: i16 = 5;
-
-const KINDS: [NoticeKind; 5] = [
-    NoticeKind::Opened,
-    NoticeKind::Repeated,
-    NoticeKind::SeverityChanged,
-    NoticeKind::Reminder,
-    NoticeKind::Cleared,
-];
 
 fn kind_number(kind: NoticeKind) -> i16 {
-    KINDS.iter().position(|k| *k == kind).and_then(|at| i16::try_from(at).ok()).unwrap_or(0)
-}
-
-/// The kind of a stored number.
-pub(crate) fn kind(number: i16) -> NoticeKind {
-    usize::try_from(number).ok().and_then(|at| KINDS.get(at).copied()).unwrap_or(NoticeKind::Opened)
+    i16::try_from(crate::deliveries::kind_number(kind)).unwrap_or(0)
 }
 
 /// The open alerts of these keys. The caller holds the locks of the keys.

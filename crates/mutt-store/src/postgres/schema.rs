@@ -14,8 +14,11 @@ pub(super) struct Migration {
 }
 
 /// Oldest first; the version is the position from 1.
-pub(super) const MIGRATIONS: &[Migration] =
-    &[Migration { sql: include_str!("../../migrations/postgres/0001_first.sql"), needs: 1 }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { sql: include_str!("../../migrations/postgres/0001_first.sql"), needs: 1 },
+    // Only adds and takes an index away.
+    Migration { sql: include_str!("../../migrations/postgres/0002_retention.sql"), needs: 1 },
+];
 
 /// What the services' role may do, `{app}` for its name.
 pub(super) const GRANTS: &str = include_str!("../../migrations/postgres/grants.sql");

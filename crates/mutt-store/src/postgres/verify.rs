@@ -104,7 +104,7 @@ struct Receipt {
     digest: Vec<u8>,
 }
 
-/// The days of which partitions stand: (handled, day).
+/// The days of which partitions stand and retention took nothing: (handled, day).
 type Days = BTreeSet<(bool, i64)>;
 
 impl PostgresStore {
@@ -151,8 +151,9 @@ async fn days(conn: &Conn) -> Result<Days, StoreError> {
                 "SELECT to_date(substring(c.relname FROM '_p([0-9]{8})$'), 'YYYYMMDD')
                     - date '1970-01-01'
                  FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-                 WHERE i.inhparent = to_regclass('mutt.' || $1) AND c.relname ~ '_p[0-9]{8}$'",
-                &[&table(handled)],
+                 WHERE i.inhparent = to_regclass('mutt.' || $1) AND c.relname ~ '_p[0-9]{8}$'
+                 EXCEPT SELECT day FROM retired_days WHERE handled = $2",
+                &[&table(handled), &handled],
             )
             .await?;
         days.extend(rows.iter().map(|row| (handled, i64::from(row.get::<_, i32>(0)))));

@@ -12,6 +12,7 @@ use super::engine::Writer;
 use super::open::{self, APPLICATION_ID, MIGRATIONS, beside, pragma};
 use super::totals::{Totals, unsigned};
 use super::{SqliteStore, settings};
+pub(super) use crate::aside::aside;
 use crate::store::{SettingsVersion, StoreError};
 
 /// Pages copied between two reports of progress.
@@ -267,20 +268,4 @@ impl SqliteStore {
         }
         Ok(())
     }
-}
-
-/// Runs long work on a thread of its own, so that neither commits nor reads wait.
-pub(super) async fn aside<T: Send + 'static>(
-    doing: &'static str,
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    let (reply, answer) = tokio::sync::oneshot::channel();
-    let failed = move |why: String| StoreError::Transient { doing, why };
-    std::thread::Builder::new()
-        .name("store-aside".to_owned())
-        .spawn(move || {
-            let _ = reply.send(work());
-        })
-        .map_err(|e| failed(e.to_string()))?;
-    answer.await.unwrap_or_else(|_| Err(failed("its thread failed".to_owned())))
 }

@@ -11,34 +11,13 @@ use mutt_model::{Id, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::engine::Writer;
-use super::totals::{signed, unsigned};
+use super::totals::unsigned;
 use super::{SqliteStore, audit, lanes, replay, take};
+pub(super) use crate::deliveries::{Brief, DEAD, DELIVERED, LEASED, SUPPRESSED, WAITING};
+use crate::deliveries::{kind, kind_number};
 use crate::store::{
     Actor, DeliveryStore, LaneReport, ReplayFilter, Replayed, SinkLease, StoreError,
 };
-
-/// Waits for its turn: pending, or held where its lane is.
-pub(super) const WAITING: i64 = 0;
-pub(super) const LEASED: i64 = 1;
-pub(super) const DELIVERED: i64 = 3;
-pub(super) const SUPPRESSED: i64 = 4;
-pub(super) const DEAD: i64 = 5;
-
-const KINDS: [NoticeKind; 5] = [
-    NoticeKind::Opened,
-    NoticeKind::Repeated,
-    NoticeKind::SeverityChanged,
-    NoticeKind::Reminder,
-    NoticeKind::Cleared,
-];
-
-fn kind_number(kind: NoticeKind) -> i64 {
-    KINDS.iter().position(|k| *k == kind).map_or(0, |at| signed(at as u64))
-}
-
-pub(super) fn kind(number: i64) -> NoticeKind {
-    usize::try_from(number).ok().and_then(|at| KINDS.get(at).copied()).unwrap_or(NoticeKind::Opened)
-}
 
 pub(super) struct NewDelivery<'a> {
     pub(super) seq: i64,
@@ -120,19 +99,6 @@ pub(super) fn count(conn: &Connection, sink: &str, state: i64, by: i64) -> rusql
     )?
     .execute((sink, state, by))?;
     Ok(())
-}
-
-/// A delivery as its writers see it.
-pub(super) struct Brief {
-    pub(super) seq: i64,
-    pub(super) id: Id,
-    pub(super) sink: String,
-    pub(super) key: String,
-    pub(super) kind: NoticeKind,
-    pub(super) state: i64,
-    pub(super) alert_id: Id,
-    pub(super) attempts: i64,
-    pub(super) stands_for: i64,
 }
 
 const BRIEF: &str = "seq, id, sink, key, kind, state, alert_id, attempts, stands_for";

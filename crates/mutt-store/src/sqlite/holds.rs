@@ -168,6 +168,8 @@ pub(super) fn put_aside(
     while let Some(row) = rows.next()? {
         writing.push(&archive::Row {
             id: audit::id(row, 0)?,
+            // Places change when rows come back here; the same rows must make the same archive.
+            seq: 0,
             host: row.get(1)?,
             severity: row.get(2)?,
             ruleset: row.get(3)?,
@@ -359,23 +361,7 @@ impl RetentionStore for SqliteStore {
 impl SqliteStore {
     /// Reads the archive on a thread of its own; its rows come a chunk at a time to the writer.
     async fn put_back_all(&self, path: PathBuf, handled: bool) -> Result<u64, StoreError> {
-        let (to_us, mut chunks) = tokio::sync::mpsc::channel::<Vec<archive::Row>>(1);
-        let reading = backup::aside("read an archive", move || {
-            let gone = || StoreError::Transient {
-                doing: "restore an archive",
-                why: "the store is closed".to_owned(),
-            };
-            let mut chunk = Vec::with_capacity(RESTORE_CHUNK);
-            archive::read(&path, |row| {
-                chunk.push(row);
-                if chunk.len() < RESTORE_CHUNK {
-                    return Ok(());
-                }
-                let full = std::mem::replace(&mut chunk, Vec::with_capacity(RESTORE_CHUNK));
-                to_us.blocking_send(full).map_err(|_| gone())
-            })?;
-            to_us.blocking_send(chunk).map_err(|_| gone())
-        });
+        let (reading, mut chunks) = archive::read_aside(path, RESTORE_CHUNK);
         // The receiver goes with this, so that a writer that gave up does not keep the reader waiting.
         let writing = async move {
             let mut done = 0;

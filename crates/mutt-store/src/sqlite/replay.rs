@@ -7,15 +7,13 @@ use mutt_model::{Id, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _};
 use serde_json::json;
 
+use super::alerts;
 use super::deliveries::{self, Brief, DEAD, WAITING};
 use super::lanes;
 use super::rules::log_change;
 use super::totals::{signed, unsigned};
-use super::{alerts, take};
+use crate::deliveries::{PROBLEM_DEAD, REPLAY_MAX};
 use crate::store::{Actor, Change, ReplayFilter, Replayed, StoreError};
-
-/// A filter without a limit replays this many in one call.
-const REPLAY_MAX: u64 = 10_000;
 
 pub(super) fn replay(
     conn: &Connection,
@@ -142,7 +140,7 @@ fn owe_clear(
     let clears = deliveries::briefs(
         conn,
         "alert_id = ?1 AND sink = ?2 AND state = 4 AND reason = ?3",
-        (alert.0.as_slice(), sink, take::PROBLEM_DEAD),
+        (alert.0.as_slice(), sink, PROBLEM_DEAD),
     )?;
     for clear in clears {
         if is_overtaken(conn, &clear)? && alerts::is_open(conn, key)? {

@@ -7,14 +7,8 @@ use rusqlite::Connection;
 use super::deliveries::{self, Brief, LEASED, SUPPRESSED};
 use super::lanes;
 use super::totals::signed;
+use crate::deliveries::{COALESCE_MAX, PROBLEM_DEAD, ROUNDS_MAX, may_coalesce, relief};
 use crate::store::{SinkLease, StoreError};
-
-/// So many waiting deliveries of one key are looked at when it is coalesced.
-const COALESCE_MAX: i64 = 1_000;
-/// Why a clear is suppressed whose problem never reached the sink.
-pub(super) const PROBLEM_DEAD: &str = "problem dead";
-/// Rounds of suppressing and looking again in one call; what is left comes with the next call.
-const ROUNDS_MAX: usize = 8;
 
 pub(super) fn due(
     conn: &Connection,
@@ -98,7 +92,7 @@ fn relieve(
         deliveries::end(conn, head, SUPPRESSED, Some(PROBLEM_DEAD), now)?;
         return Ok(true);
     }
-    if !coalesce || !(head.kind.coalesces() || head.kind == NoticeKind::Opened) {
+    if !coalesce || !may_coalesce(head) {
         return Ok(false);
     }
     let waiting = deliveries::briefs(
@@ -106,47 +100,15 @@ fn relieve(
         "sink = ?1 AND key = ?2 AND state < 3 AND seq > ?3 ORDER BY seq LIMIT ?4",
         (&head.sink, &head.key, head.seq, COALESCE_MAX),
     )?;
-    let repeats = waiting
-        .iter()
-        .take_while(|next| next.alert_id == head.alert_id && next.kind.coalesces())
-        .count();
-    if head.kind == NoticeKind::Opened {
-        return pair_never_left(conn, head, &waiting, repeats, now);
+    let relief = relief(head, &waiting);
+    if let Some((newest, stands_for)) = relief.newest {
+        conn.prepare_cached("UPDATE deliveries SET stands_for = ?2 WHERE seq = ?1")?
+            .execute((newest.seq, stands_for))?;
     }
-    let Some(newest) = repeats.checked_sub(1).map(|last| &waiting[last]) else { return Ok(false) };
-    let stands_for =
-        head.stands_for + waiting[..repeats].iter().map(|row| row.stands_for).sum::<i64>();
-    conn.prepare_cached("UPDATE deliveries SET stands_for = ?2 WHERE seq = ?1")?
-        .execute((newest.seq, stands_for))?;
-    for row in std::iter::once(head).chain(&waiting[..repeats - 1]) {
-        deliveries::end(conn, row, SUPPRESSED, Some("coalesced"), now)?;
+    for (row, reason) in &relief.over {
+        deliveries::end(conn, row, SUPPRESSED, Some(reason), now)?;
     }
-    Ok(true)
-}
-
-/// Opened and cleared, both never tried: nobody needs to hear of either.
-fn pair_never_left(
-    conn: &Connection,
-    head: &Brief,
-    waiting: &[Brief],
-    repeats: usize,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let cleared = waiting
-        .get(repeats)
-        .filter(|row| row.alert_id == head.alert_id && row.kind == NoticeKind::Cleared);
-    let untried = |row: &Brief| row.attempts == 0;
-    let (Some(cleared), true) = (cleared, untried(head)) else { return Ok(false) };
-    if !untried(cleared) || !waiting[..repeats].iter().all(untried) {
-        return Ok(false);
-    }
-    for row in &waiting[..repeats] {
-        deliveries::end(conn, row, SUPPRESSED, Some("coalesced"), now)?;
-    }
-    for row in [cleared, head] {
-        deliveries::end(conn, row, SUPPRESSED, Some("pair never left"), now)?;
-    }
-    Ok(true)
+    Ok(!relief.over.is_empty())
 }
 
 /// Whether the sink was never told of the alert and never will be: something of it is dead, nothing

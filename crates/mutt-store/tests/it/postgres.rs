@@ -4,6 +4,8 @@
 mod chain;
 mod commit;
 mod faults;
+mod forwarders;
+mod retention;
 mod schema;
 pub(crate) mod server;
 mod settings;

@@ -6,7 +6,7 @@ mod deliveries;
 mod files;
 mod lanes;
 mod model;
-mod retention;
+pub(crate) mod retention;
 mod rules_and_reads;
 mod settings;
 pub(crate) mod support;
@@ -20,6 +20,13 @@ macro_rules! on_every_backend {
             async fn $name() {
                 let dir = tempfile::tempdir().unwrap();
                 super::$module::$name(super::support::sqlite(dir.path())).await;
+            })*
+        }
+        mod postgres_keeps_the_contract {
+            $(#[tokio::test]
+            async fn $name() {
+                let server = crate::postgres::server::Server::migrated(&[]).await;
+                super::$module::$name(server.store().await).await;
             })*
         }
     };

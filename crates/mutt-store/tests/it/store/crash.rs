@@ -9,8 +9,9 @@ use mutt_model::rule::RuleAction::Problem;
 use mutt_model::{BatchBuilder, Id, failpoint};
 use mutt_store::queue::QueueStats;
 use mutt_store::sqlite::SqliteStore;
-use mutt_store::store::{CommitStore, CommitWork, JudgedBatch, ReadStore};
+use mutt_store::store::{CommitStore, CommitWork, JudgedBatch, ReadStore, UpkeepStore as _};
 
+use super::retention::{DAY, commit_days, messages, policy_with};
 use super::support::*;
 
 const DIR: &str = "MUTT_TEST_STORE_DIR";
@@ -62,5 +63,52 @@ async fn a_commit_that_was_cut_off_is_whole_or_absent_and_may_be_repeated() {
         let ledger = store.ledger(&queue).await.unwrap();
         assert_eq!((ledger.events.audited, ledger.events.unaccounted), (EVENTS, 0), "{point}");
         assert_eq!(ledger.deliveries.created, EVENTS, "{point}");
+    }
+}
+
+const ARCHIVES: &str = "MUTT_TEST_ARCHIVE_DIR";
+
+/// Not a test by itself: a Remediation that its fail point ends.
+#[tokio::test]
+#[ignore = "run by the test below in a process of its own"]
+async fn archiver() {
+    #[expect(clippy::disallowed_methods, reason = "the parent test says what to do")]
+    let of = |name| std::env::var(name).unwrap();
+    failpoint::arm(&of(POINT)).unwrap();
+    let path = Path::new(&of(DIR)).join("store.db");
+    let store = SqliteStore::open(&path, options()).unwrap();
+    let policy = policy_with(Some(Path::new(&of(ARCHIVES))));
+    store.retain(&policy, at(200 * DAY)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_round_of_retention_that_was_cut_off_leaves_the_rows_or_a_whole_archive() {
+    for point in failpoint::NAMES.iter().filter(|name| name.starts_with("store.archive.")) {
+        let (dir, archives) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = sqlite(dir.path());
+        commit_days(&store, 0..4).await;
+        let all = messages(&store).await;
+        store.close().await;
+        drop(store);
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store::crash::archiver", "--ignored"])
+            .env(DIR, dir.path())
+            .env(ARCHIVES, archives.path())
+            .env(POINT, point)
+            .output()
+            .unwrap();
+        assert!(!output.status.success(), "{point} was not met");
+        let store = sqlite(dir.path());
+        let policy = policy_with(Some(archives.path()));
+        store.retain(&policy, at(200 * DAY)).await.unwrap();
+        assert!(messages(&store).await.is_empty(), "{point}");
+        let listed = store.archives().await.unwrap();
+        assert_eq!(listed.iter().map(|a| a.rows).sum::<u64>(), 8, "{point}: each row once");
+        assert_eq!(std::fs::read_dir(archives.path()).unwrap().count(), listed.len(), "{point}");
+        for archive in &listed {
+            let file = archives.path().join(&archive.name);
+            store.restore_archive(&file, &actor("anna"), at(200 * DAY)).await.unwrap();
+        }
+        assert_eq!(messages(&store).await, all, "{point}");
     }
 }

@@ -13,14 +13,14 @@ use mutt_store::store::{EventQuery, RetentionPolicy, Store, StoreError};
 
 use super::support::*;
 
-pub(super) const DAY: i64 = 86_400;
+pub(crate) const DAY: i64 = 86_400;
 
-pub(super) fn days(n: u64) -> Duration {
+pub(crate) fn days(n: u64) -> Duration {
     Duration::from_secs(n * 86_400)
 }
 
 /// Unhandled rows for 14 days, handled ones for 90; archived before when a directory is given.
-pub(super) fn policy_with(archive: Option<&Path>) -> RetentionPolicy {
+pub(crate) fn policy_with(archive: Option<&Path>) -> RetentionPolicy {
     RetentionPolicy {
         handled: days(90),
         unhandled: days(14),
@@ -30,7 +30,7 @@ pub(super) fn policy_with(archive: Option<&Path>) -> RetentionPolicy {
 }
 
 /// One event of each host on each day; on even days a rule handles them.
-pub(super) async fn commit_days(store: &Arc<dyn Store>, days: std::ops::Range<i64>) {
+pub(crate) async fn commit_days(store: &Arc<dyn Store>, days: std::ops::Range<i64>) {
     let mut events = Vec::new();
     for day in days {
         for host in ["Held", "other"] {
@@ -44,12 +44,12 @@ pub(super) async fn commit_days(store: &Arc<dyn Store>, days: std::ops::Range<i6
 }
 
 /// Messages that the audit holds.
-pub(super) async fn messages(store: &Arc<dyn Store>) -> BTreeSet<String> {
+pub(crate) async fn messages(store: &Arc<dyn Store>) -> BTreeSet<String> {
     let page = store.events(&EventQuery::default(), 1_000, None).await.unwrap();
     page.items.iter().map(|item| item.event.message.to_string()).collect()
 }
 
-pub(super) fn named(days: &[(i64, &str)]) -> BTreeSet<String> {
+pub(crate) fn named(days: &[(i64, &str)]) -> BTreeSet<String> {
     days.iter().map(|(day, host)| format!("day {day} of {host}")).collect()
 }
 
