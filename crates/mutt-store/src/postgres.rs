@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mutt_model::secret::LiveSecrets;
+use mutt_model::secret::{LiveSecrets, Secret};
 use mutt_model::{Clock, IdSource};
 
 use crate::signal::Signals;
@@ -79,12 +79,12 @@ pub struct PgOptions {
     /// Protection of the connection; `None`: the URL's `sslmode`, else verify-full, and nothing on
     /// Unix sockets and loopback.
     pub tls: Option<TlsMode>,
-    /// The certificate authorities to trust (PEM).
+    /// The certificate authorities to trust (PEM); `None`: the URL's `sslrootcert`, else the host's.
     pub ca: Option<PathBuf>,
     /// The client's certificate (PEM).
     pub cert: Option<PathBuf>,
     /// Its key (PEM).
-    pub key: Option<PathBuf>,
+    pub key: Option<Secret>,
     /// Connections at most, beside the one that listens and the owner's two.
     pub pool_size: usize,
     /// For each connection that is made.

@@ -6,6 +6,7 @@ mod api;
 pub mod args;
 mod backup;
 mod check;
+mod db;
 mod doctor;
 mod explain;
 mod failure;
@@ -63,6 +64,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Send(args) => send::run(&args),
         Command::Rules(args) => rules::run(&args.target, &args.verb),
         Command::Queue(args) => queue::run(&args),
+        Command::Db(args) => db::run(&args),
+        Command::Audit(args) => db::audit(&args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
         Command::Doctor(args) => doctor::run(&args),

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod health;
 pub mod net;
+pub mod postgres;
 pub mod reference;
 pub mod secrets;
 pub mod serve;

@@ -69,13 +69,13 @@ impl std::fmt::Debug for Target {
 pub(super) type Driver =
     Connection<Socket, <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<Socket>>::Stream>;
 
-/// What of a URL only we know: the mode; authorities, certificate and key.
-type OwnParameters = (Option<TlsMode>, [Option<PathBuf>; 3]);
+/// What of a URL only we know: the mode, the authorities.
+type OwnParameters = (Option<TlsMode>, Option<PathBuf>);
 
 /// Takes the parameters that only we know out of the URL.
 fn split(url: &str) -> Result<(String, OwnParameters), String> {
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
-    let (mut mode, mut files) = (None, [None, None, None]);
+    let (mut mode, mut ca) = (None, None);
     let mut kept = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -85,14 +85,12 @@ fn split(url: &str) -> Result<(String, OwnParameters), String> {
                     format!("sslmode is disable, require, verify-ca or verify-full, not `{value}`")
                 })?);
             }
-            "sslrootcert" => files[0] = Some(PathBuf::from(value)),
-            "sslcert" => files[1] = Some(PathBuf::from(value)),
-            "sslkey" => files[2] = Some(PathBuf::from(value)),
+            "sslrootcert" => ca = Some(PathBuf::from(value)),
             _ => kept.push(pair),
         }
     }
     let kept = if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) };
-    Ok((kept, (mode, files)))
+    Ok((kept, (mode, ca)))
 }
 
 fn is_local(host: &Host) -> bool {
@@ -108,7 +106,7 @@ fn is_local(host: &Host) -> bool {
 impl Target {
     /// Reads the options; `role` takes the place of the URL's user.
     pub(super) fn new(options: &PgOptions, role: Option<&PgRole>) -> Result<Self, String> {
-        let (url, (url_mode, [ca, cert, key])) = split(&options.url)?;
+        let (url, (url_mode, ca)) = split(&options.url)?;
         let mut config = Config::from_str(&url)
             .map_err(|e| format!("store.url is no PostgreSQL URL: {}", words(&e)))?;
         if config.get_password().is_some() {
@@ -130,8 +128,8 @@ impl Target {
         let mode = options.tls.or(url_mode).unwrap_or(default);
         let files = tls::Files {
             ca: options.ca.clone().or(ca),
-            cert: options.cert.clone().or(cert),
-            key: options.key.clone().or(key),
+            cert: options.cert.clone(),
+            key: options.key.clone(),
         };
         let several_hosts = config.get_hosts().len() > 1;
         config
@@ -243,7 +241,7 @@ mod tests {
         check("postgres://mutt@%2Frun%2Fpg/mutt", Ok(TlsMode::Disable));
         check("postgres://mutt@127.0.0.1:5433/mutt", Ok(TlsMode::Disable));
         check("postgres://mutt@db1,db2/mutt?sslmode=require", Ok(TlsMode::Require));
-        check("postgres://mutt@db1/mutt", Err("certificate authorities"));
+        check("postgres://mutt@db1/mutt?sslrootcert=/nowhere.pem", Err("/nowhere.pem"));
         check("postgres://mutt@db1/mutt?sslmode=prefer", Err("sslmode is"));
         check("postgres://mutt:secret@db1/mutt", Err("store.password"));
         check("postgres://mutt@localhost", Err("no database"));

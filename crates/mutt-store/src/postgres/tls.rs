@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mutt_model::Secret;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
@@ -17,7 +18,8 @@ use super::TlsMode;
 pub(super) struct Files {
     pub(super) ca: Option<PathBuf>,
     pub(super) cert: Option<PathBuf>,
-    pub(super) key: Option<PathBuf>,
+    /// PEM.
+    pub(super) key: Option<Secret>,
 }
 
 /// Believes a chain, or anything, but not by the name.
@@ -86,17 +88,26 @@ fn verifier(mode: TlsMode, ca: Option<&Path>) -> Result<Arc<dyn ServerCertVerifi
     if !matches!(mode, TlsMode::VerifyCa | TlsMode::VerifyFull) {
         return Ok(Arc::new(Lenient { chain: None, provider }));
     }
-    let ca = ca.ok_or(
-        "PostgreSQL's certificate is to be verified: name the file of its certificate authorities \
-         (sslrootcert)",
-    )?;
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(ca)? {
-        roots.add(certificate).map_err(|e| format!("{}: {e}", ca.display()))?;
+    match ca {
+        Some(ca) => {
+            for certificate in certificates(ca)? {
+                roots.add(certificate).map_err(|e| format!("{}: {e}", ca.display()))?;
+            }
+        }
+        // What the host trusts.
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
     }
     let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
         .build()
-        .map_err(|e| format!("{}: {e}", ca.display()))?;
+        .map_err(|e| {
+            format!(
+                "PostgreSQL's certificate cannot be verified: {e}; name the file of its certificate \
+                 authorities (store.tls.ca)"
+            )
+        })?;
     if mode == TlsMode::VerifyFull {
         return Ok(chain);
     }
@@ -112,8 +123,8 @@ pub(super) fn connector(mode: TlsMode, files: &Files) -> Result<MakeRustlsConnec
         .with_custom_certificate_verifier(verifier(mode, files.ca.as_deref())?);
     let config = match (&files.cert, &files.key) {
         (Some(cert), Some(key)) => {
-            let key_der = PrivateKeyDer::from_pem_file(key)
-                .map_err(|e| format!("cannot read {}: {e}", key.display()))?;
+            let key_der = PrivateKeyDer::from_pem_slice(key.expose().as_bytes())
+                .map_err(|_| "the client's key is no PEM key".to_owned())?;
             config
                 .with_client_auth_cert(certificates(cert)?, key_der)
                 .map_err(|e| format!("{}: {e}", cert.display()))?

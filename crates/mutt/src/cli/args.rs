@@ -66,6 +66,10 @@ pub enum Command {
     Ledger(LedgerArgs),
     /// States of the services
     Status(StatusArgs),
+    /// The store on PostgreSQL: bring its schema forward, see how it stands
+    Db(DbArgs),
+    /// Whether the audit is as it was committed (PostgreSQL)
+    Audit(AuditArgs),
     /// Write a backup of a running program
     Backup(BackupArgs),
     /// Put a backup in the place of the store, while the program runs or is stopped

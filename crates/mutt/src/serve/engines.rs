@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use mutt_model::codes;
 use mutt_model::{Clock, LiveSecrets};
-use mutt_store::postgres::{PgOptions, PgRole, TlsMode};
 use mutt_store::queue::{EmbeddedQueue, EventQueue, QueueError, QueueOptions, SpillStats};
 use mutt_store::redis::{Durability, RedisOptions, RedisQueue, RedisTls, RedisUrl};
 use mutt_store::spill::{SpillOptions, SpillQueue};
@@ -15,7 +14,7 @@ use mutt_store::store::{OpenError, Store, StoreError};
 
 use super::{ServeError, waiting};
 use crate::config::{
-    Config, QUEUE_DIR, QueueDurability, QueueUrl, SPILL_DIR, STORE_FILE, StoreTlsMode, StoreUrl,
+    Config, QUEUE_DIR, QueueDurability, QueueUrl, SPILL_DIR, STORE_FILE, StoreUrl,
 };
 use crate::health;
 use crate::secrets::{Keyring, SecretRef};
@@ -97,7 +96,7 @@ pub(super) async fn open(
     let store = match &config.store.url {
         _ if !services.iter().any(|s| *s != Service::Ingestor) => None,
         StoreUrl::Sqlite => Some(sqlite_store(config, clock).await?),
-        StoreUrl::Postgres(url) => Some(postgres_store(config, url, services, clock, keyring)?),
+        StoreUrl::Postgres(_) => Some(postgres_store(config, services, clock, keyring)?),
     };
     Ok(Engines { queue, primary, store })
 }
@@ -151,47 +150,14 @@ fn process_name(services: &[Service]) -> String {
 
 fn postgres_store(
     config: &Config,
-    url: &str,
     services: &[Service],
     _: &Clock,
     keyring: &Keyring,
 ) -> Result<Arc<dyn Store>, ServeError> {
-    let options = postgres_options(config, url, services, keyring);
+    let options = crate::postgres::options(config, &process_name(services), keyring)
+        .map_err(|refused| ServeError::new(*refused.code, refused.why))?;
     let why = format!("`store.url`: this build has no whole PostgreSQL store yet: {}", options.url);
     Err(ServeError::new(codes::CONFIG_ENGINES, why))
-}
-
-fn postgres_options(
-    config: &Config,
-    url: &str,
-    services: &[Service],
-    keyring: &Keyring,
-) -> PgOptions {
-    let store = &config.store;
-    let owner = store
-        .owner
-        .user
-        .as_ref()
-        .map(|user| PgRole { user: user.clone(), passwords: keyring.live("store.owner.password") });
-    PgOptions {
-        passwords: keyring.live("store.password"),
-        owner,
-        tls: store.tls.mode.map(|mode| match mode {
-            StoreTlsMode::Off => TlsMode::Disable,
-            StoreTlsMode::Require => TlsMode::Require,
-            StoreTlsMode::VerifyCa => TlsMode::VerifyCa,
-            StoreTlsMode::VerifyFull => TlsMode::VerifyFull,
-        }),
-        ca: store.tls.files.ca.clone(),
-        cert: store.tls.files.cert.clone(),
-        key: store.tls.files.key.as_ref().and_then(SecretRef::path),
-        pool_size: store.pool,
-        connect_timeout: store.connect_timeout,
-        statement_timeout: store.statement_timeout,
-        lock_timeout: store.lock_timeout,
-        application: process_name(services),
-        ..PgOptions::new(url)
-    }
 }
 
 /// The spill before Redis; what the last run left in it is drained first.

@@ -217,6 +217,60 @@ pub enum QueueVerb {
     },
 }
 
+/// `muttctl db`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  muttctl db status --config /etc/mutt/mutt.toml\n  muttctl db migrate --config /etc/mutt/mutt.toml\n\nMigrations go forward only; a second one at the same time waits."
+)]
+pub struct DbArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: DbVerb,
+    /// Configuration file
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One JSON object instead of words
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do with the schema.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum DbVerb {
+    /// Bring the schema forward as its owner, grant the services' role, make the coming partitions
+    Migrate,
+    /// Which version of the schema stands; changes nothing
+    Status,
+}
+
+/// `muttctl audit`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  muttctl audit verify --config /etc/mutt/mutt.toml\n  muttctl audit verify --since 2026-11-24T00:00:00Z --json\n\nWalks the chain of receipts on PostgreSQL and compares each row with it. A store on SQLite keeps no\nsuch chain: muttctl doctor checks its file."
+)]
+pub struct AuditArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: AuditVerb,
+    /// Configuration file
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One JSON object instead of words
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do with the audit.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AuditVerb {
+    /// Find rows and receipts that were changed, removed or added after they were committed
+    Verify {
+        /// Only what was committed at this time or later (RFC 3339)
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+    },
+}
+
 /// `muttctl backup`
 #[derive(Debug, Args)]
 #[command(
