@@ -46,6 +46,24 @@ case "$*" in
 esac
 "#;
 
+/// Stands for Vault's command line, set up for a server on this host and logged in.
+const VAULT: &str = r#"#!/bin/sh
+export VAULT_ADDR=http://127.0.0.1:8200 VAULT_TOKEN=of-the-documents
+exec bao "$@"
+"#;
+
+/// The server and its command line, where scripts/install-tools has fetched them.
+fn vault_into(root: &Path, bin: &Path) {
+    let fetched = root.join("target/tools/bin/bao");
+    if !fetched.is_file() {
+        return;
+    }
+    std::os::unix::fs::symlink(fetched, bin.join("bao")).unwrap();
+    let vault = bin.join("vault");
+    std::fs::write(&vault, VAULT).unwrap();
+    std::fs::set_permissions(&vault, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 /// What a command printed (both streams, as on a terminal) and how it ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -93,6 +111,7 @@ impl Sandbox {
         let cargo = at.join("bin/cargo");
         std::fs::write(&cargo, CARGO).unwrap();
         std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).unwrap();
+        vault_into(root, &at.join("bin"));
         checkout(root, &at.join("work"));
         let mut command = Command::new("unshare");
         command.args(["-n", "-m", "-p", "-f", "--kill-child", "--mount-proc"]);

@@ -27,6 +27,8 @@ pub(crate) const STATES: &[(&str, &[Step])] = &[
     ("installed", &[Step::Guide]),
     // And MUTT runs, as its unit would run it.
     ("installed-running", &[Step::Guide, Step::Start(AS_THE_UNIT, WEB_UI)]),
+    // As the installation guide leaves it, beside a Vault that is unsealed.
+    ("vault", &[Step::Guide, Step::Start(VAULT, 8200)]),
     // `muttctl serve` with a sink named `receiver` whose webhook answers 200.
     (
         "running",
@@ -39,6 +41,11 @@ pub(crate) const WEB_UI: u16 = 8090;
 
 /// The receiver that the documents use, on its own port.
 const RECEIVER: Step = Step::Start("python3 docs/operations/snippets/webhook_receiver.py", 9099);
+
+/// Where the server is not installed, the blocks that need it are skipped by name.
+const VAULT: &str = "if command -v bao >/dev/null; \
+    then exec bao server -dev -dev-root-token-id=of-the-documents; \
+    else exec python3 -m http.server --bind 127.0.0.1 8200; fi";
 
 const AS_THE_UNIT: &str = "setpriv --reuid mutt --regid mutt --init-groups \
     --inh-caps +net_bind_service --ambient-caps +net_bind_service \
