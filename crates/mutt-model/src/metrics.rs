@@ -160,8 +160,16 @@ metrics! {
         "Seconds of a round", "kept";
     REMEDIATION_AGED = "mutt_remediation_alerts_aged_out_total", Kind::Counter, [], "remediation",
         "Alerts cleared by age", "";
-    REMEDIATION_REMOVED = "mutt_remediation_rows_removed_total", Kind::Counter, ["table" = "audit_handled|audit_unhandled|alerts|deliveries|changes|receipts|dedup"], "remediation",
+    REMEDIATION_REMOVED = "mutt_remediation_rows_removed_total", Kind::Counter, ["table" = "audit_handled|audit_unhandled|alerts|deliveries|attempts|changes|receipts|dedup|rates|rule_sets"], "remediation",
         "Rows removed by retention and cap", "";
+    RETENTION_LAST_RUN = "mutt_retention_last_run_timestamp_seconds", Kind::Gauge, [], "remediation",
+        "When retention last did a whole round, seconds since the epoch; 0 before the first", "";
+    RETENTION_PARTITIONS = "mutt_retention_partitions_dropped_total", Kind::Counter, [], "remediation",
+        "Partitions of the audit that retention dropped (PostgreSQL)", "";
+    RETENTION_ARCHIVED_BYTES = "mutt_retention_archived_bytes_total", Kind::Counter, [], "remediation",
+        "Bytes of archives that retention wrote", "";
+    RETENTION_HOLDS = "mutt_retention_holds", Kind::Gauge, [], "remediation",
+        "Legal holds that stand", "";
     REMEDIATION_STORE_BYTES = "mutt_store_bytes", Kind::Gauge, [], "remediation",
         "Bytes that the store occupies", "";
     SECRET_CHANGES = "mutt_secret_changes_total", Kind::Counter, ["key" = "the configuration key"], "every",

@@ -4,6 +4,7 @@ pub(crate) mod alerts;
 pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod hosts;
+pub(crate) mod retention;
 pub(crate) mod rules;
 pub(crate) mod sinks;
 pub(crate) mod status;

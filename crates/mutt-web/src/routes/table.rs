@@ -3,7 +3,7 @@
 use axum::routing::{delete, get, patch, post, put};
 
 use super::{Access, Param, Reply, Route};
-use crate::api::{alerts, deliveries, events, hosts, rules, sinks, status, v1};
+use crate::api::{alerts, deliveries, events, hosts, retention, rules, sinks, status, v1};
 use crate::state::Role;
 use crate::{assets, pages};
 
@@ -106,6 +106,12 @@ pub(super) static API: &[Route] = rows! {
     get "/api/v2/whoami" VIEW "The name and role of the token in use." NO, None, Reply::Object("WhoAmI"), status::whoami;
     post "/api/v2/backup" ADMIN "Writes a backup while running." NO, Some("BackupRequest"), Reply::Object("Backup"), status::backup;
     post "/api/v2/restore" ADMIN "Puts a backup in the place of the store while running." NO, Some("BackupRequest"), Reply::Object("Backup"), status::restore;
+    get "/api/v2/holds" VIEW "Legal holds that stand, newest first." NO, None, Reply::List("Hold"), retention::holds;
+    post "/api/v2/holds" ADMIN "Keeps audit rows of a host and a time beyond retention." NO, Some("HoldRequest"), Reply::Created("Hold"), retention::add_hold;
+    delete "/api/v2/holds/{id}" ADMIN "Releases a hold." NO, REASON, Reply::Nothing, retention::release_hold;
+    get "/api/v2/archives" VIEW "Archives of audit rows, newest rows first." NO, None, Reply::List("Archive"), retention::archives;
+    post "/api/v2/archives/restore" ADMIN "Puts the rows of an archive back, behind a hold." NO, Some("BackupRequest"), Reply::Object("RestoredArchive"), retention::restore_archive;
+    get "/api/v2/retention" VIEW "When retention last ran; holds and archives." NO, None, Reply::Object("Retention"), retention::state;
     get "/api/v2/events" VIEW "Searches the audit, newest first." EVENT_PARAMS, None, Reply::List("Event"), events::index;
     get "/api/v2/events/stream" VIEW "Live events as server-sent events named `event`; `gap` says that some were passed over." STREAM_PARAMS, None, Reply::Events, events::stream;
     get "/api/v2/events/{id}" VIEW "One event with raw bytes and lineage." NO, None, Reply::Object("EventLife"), events::one;

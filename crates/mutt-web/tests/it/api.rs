@@ -6,7 +6,7 @@ use mutt_store::store::{ProcessReport, SettingsStore as _};
 use mutt_web::Role;
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::{START, World};
 
 #[tokio::test]
 async fn events_are_searched_by_pages_and_shown_with_their_whole_life() {
@@ -216,6 +216,66 @@ async fn hosts_and_teams_are_kept_in_lower_case() {
     assert_eq!(
         call("PUT", "/api/v2/teams/r2", Some(json!({"team_assignment": "x"}))).await.0,
         StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn holds_keep_rows_and_archives_bring_them_back() {
+    use mutt_store::store::{RetentionPolicy, UpkeepStore as _};
+
+    let world = World::new();
+    let call = async |method: &str, path: &str, body: Option<Value>| {
+        world.call(Role::Admin, method, path, body).await
+    };
+    let events = [
+        world.event("R1", mutt_model::Severity::ERROR, "of r1"),
+        world.event("r2", mutt_model::Severity::ERROR, "of r2"),
+    ];
+    world.commit(&events).await;
+    let nameless = call("POST", "/api/v2/holds", Some(json!({"host": "r1"}))).await;
+    assert_eq!(nameless.0, StatusCode::BAD_REQUEST, "a hold says why: {}", nameless.1);
+    let body = json!({"host": "R1", "since": START.to_string(), "reason": "case 7"});
+    let refused = world.call(Role::Operator, "POST", "/api/v2/holds", Some(body.clone())).await;
+    assert_eq!(refused.0, StatusCode::FORBIDDEN);
+    let (status, hold) = call("POST", "/api/v2/holds", Some(body)).await;
+    assert_eq!(
+        (status, &hold["host"], &hold["reason"]),
+        (StatusCode::CREATED, &json!("r1"), &json!("case 7"))
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let days = |n: u64| std::time::Duration::from_secs(n * 86_400);
+    let policy = RetentionPolicy {
+        handled: days(1),
+        unhandled: days(1),
+        archive: Some(dir.path().to_path_buf()),
+        ..RetentionPolicy::default()
+    };
+    world.store.retain(&policy, START.plus(days(9))).await.unwrap();
+    let left = world.get("/api/v2/events").await;
+    assert_eq!(left["items"].as_array().unwrap().len(), 1);
+    assert_eq!(left["items"][0]["host"], "R1");
+    let state = world.get("/api/v2/retention").await;
+    assert_eq!((&state["holds"], &state["archives"]), (&json!(1), &json!(1)));
+    assert!(state["last_run"].is_string());
+    let archives = world.get("/api/v2/archives").await;
+    assert_eq!(archives["items"][0]["rows"], 1);
+    let file = dir.path().join(archives["items"][0]["name"].as_str().unwrap());
+    let body = json!({"file": file});
+    let (status, back) = call("POST", "/api/v2/archives/restore", Some(body)).await;
+    assert_eq!((status, &back["rows"]), (StatusCode::OK, &json!(1)), "{back}");
+    assert_eq!(world.get("/api/v2/events").await["items"].as_array().unwrap().len(), 2);
+    let missing = json!({"file": dir.path().join("none")});
+    let missing = call("POST", "/api/v2/archives/restore", Some(missing)).await;
+    assert_eq!(missing.0, StatusCode::NOT_FOUND);
+    let path = format!("/api/v2/holds/{}", hold["id"]);
+    assert_eq!(call("DELETE", &path, None).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(call("DELETE", &path, None).await.0, StatusCode::NOT_FOUND);
+    let holds = world.get("/api/v2/holds").await;
+    assert_eq!(holds["items"].as_array().unwrap().len(), 1, "the archive's own stands");
+    let log = world.get("/api/v2/changes").await;
+    assert_eq!(
+        (&log["items"][0]["object"], &log["items"][0]["action"]),
+        (&json!("hold"), &json!("release"))
     );
 }
 

@@ -60,6 +60,10 @@ pub enum Command {
     Config(ConfigArgs),
     /// The change log: who changed what, when and why
     Changes(ChangesArgs),
+    /// Legal holds: audit rows that outlive retention
+    Hold(HoldArgs),
+    /// Archives of audit rows: list, put back
+    Archive(ArchiveArgs),
     /// The event queue: status while running, check of its files
     Queue(QueueArgs),
     /// What came in and where each of it is

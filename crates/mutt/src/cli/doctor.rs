@@ -72,6 +72,7 @@ const CHECKS: &[Check] = &[
     ("events", program::silence),
     ("lanes", program::lanes),
     ("rules", program::rules),
+    ("retention", program::retention),
 ];
 
 /// Runs all checks.

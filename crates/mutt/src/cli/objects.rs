@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::api::{Api, block_on, body};
 use super::args::{
-    AlertsVerb, ChangesVerb, Command, ConfigVerb, DeliveriesVerb, DevHostsVerb, EventsVerb, Limit,
-    Reason, SinksVerb, Target, TeamsVerb,
+    AlertsVerb, ArchiveVerb, ChangesVerb, Command, ConfigVerb, DeliveriesVerb, DevHostsVerb,
+    EventsVerb, HoldVerb, Limit, Reason, SinksVerb, Target, TeamsVerb,
 };
 use super::failure::Failure;
 use super::output::{self, Column};
@@ -82,6 +82,25 @@ const CHANGES: &[Column] = &[
     ("ID", "/object_id"),
     ("REASON", "/reason"),
 ];
+const HOLDS: &[Column] = &[
+    ("ID", "/id"),
+    ("HOST", "/host"),
+    ("SINCE", "/since"),
+    ("UNTIL", "/until"),
+    ("WHO", "/who"),
+    ("AT", "/at"),
+    ("ARCHIVE", "/archive"),
+    ("REASON", "/reason"),
+];
+const ARCHIVES: &[Column] = &[
+    ("NAME", "/name"),
+    ("FROM", "/from"),
+    ("UNTIL", "/until"),
+    ("ROWS", "/rows"),
+    ("BYTES", "/bytes"),
+    ("WRITTEN", "/written_at"),
+    ("RESTORED", "/restored_at"),
+];
 const SERVICES: &[Column] =
     &[("SERVICE", "/name"), ("READY", "/ready"), ("STATE", "/state"), ("DETAIL", "/detail")];
 
@@ -99,6 +118,8 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
             let ChangesVerb::List { limit } = args.verb;
             list(&args.target, "changes", Vec::new(), &limit, CHANGES)
         }
+        Command::Hold(args) => hold(&args.target, &args.verb),
+        Command::Archive(args) => archive(&args.target, &args.verb),
         Command::Ledger(args) => show(&args.target, &["ledger"]),
         Command::Status(args) => status(&args.target),
         // The other commands never come here; there is nothing to do for them.
@@ -282,6 +303,45 @@ fn sinks(target: &Target, verb: SinksVerb) -> Result<(), Failure> {
 
 fn not_accepted(name: &str) -> Failure {
     Failure::new(&mutt_model::codes::SINK_RETRY, format!("sink {name} did not accept the test"))
+}
+
+fn hold(target: &Target, verb: &HoldVerb) -> Result<(), Failure> {
+    match verb {
+        HoldVerb::List => whole(target, "holds", HOLDS),
+        HoldVerb::Add { host, since, until, reason } => {
+            let text = |text: &Option<String>| text.clone().map(Value::from);
+            let payload = body([
+                ("host", text(host)),
+                ("since", text(since)),
+                ("until", text(until)),
+                ("reason", Some(Value::from(reason.as_str()))),
+            ]);
+            let done = "held: these rows outlive retention until the hold is released";
+            act(target, Method::POST, &["holds"], &payload, done).map(drop)
+        }
+        HoldVerb::Release { id, reason: why } => {
+            let id = id.to_string();
+            let done = format!("released hold {id}");
+            let payload = body([reason(why)]);
+            act(target, Method::DELETE, &["holds", &id], &payload, &done).map(drop)
+        }
+    }
+}
+
+fn archive(target: &Target, verb: &ArchiveVerb) -> Result<(), Failure> {
+    match verb {
+        ArchiveVerb::List => whole(target, "archives", ARCHIVES),
+        ArchiveVerb::Restore { file, reason: why } => {
+            // The running program has another working directory.
+            let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+            let file = Value::from(file.to_string_lossy().into_owned());
+            let payload = body([("file", Some(file)), reason(why)]);
+            let api = Api::new(target)?;
+            let path = ["archives", "restore"];
+            let value = block_on(api.call(Method::POST, &path, &[], Some(&payload)))?;
+            Ok(output::object(&value, target.json)?)
+        }
+    }
 }
 
 fn dev_hosts(target: &Target, verb: &DevHostsVerb) -> Result<(), Failure> {

@@ -62,6 +62,10 @@ pub struct RemediationMetrics {
     aged: Counter,
     removed: Counters,
     bytes: FloatGauge,
+    last_run: FloatGauge,
+    partitions: Counter,
+    archived: Counter,
+    holds: FloatGauge,
 }
 
 impl RemediationMetrics {
@@ -79,6 +83,10 @@ impl RemediationMetrics {
             aged: metrics.counter(&names::REMEDIATION_AGED),
             removed: metrics.counters(&names::REMEDIATION_REMOVED),
             bytes: metrics.gauge(&names::REMEDIATION_STORE_BYTES),
+            last_run: metrics.gauge(&names::RETENTION_LAST_RUN),
+            partitions: metrics.counter(&names::RETENTION_PARTITIONS),
+            archived: metrics.counter(&names::RETENTION_ARCHIVED_BYTES),
+            holds: metrics.gauge(&names::RETENTION_HOLDS),
         }
     }
 }
@@ -252,6 +260,14 @@ impl Remediation {
             let labels = vec![("table", table.clone())];
             self.metrics.removed.get_or_create(&labels).inc_by(*rows);
         }
+        self.metrics.partitions.inc_by(done.partitions);
+        self.metrics.archived.inc_by(done.archived_bytes);
+        if done.archives > 0 {
+            tracing::info!(archives = done.archives, bytes = done.archived_bytes, "archived");
+        }
+        let state = self.store.retention_state().await?;
+        self.metrics.last_run.set(state.last_run.map_or(0.0, |at| at.secs() as f64));
+        self.metrics.holds.set(state.holds as f64);
         if done.removed_by_cap > 0 {
             tracing::warn!(code = %codes::STORE_OVER_CAP, rows = done.removed_by_cap, "store.max_bytes is met; the oldest rows were removed early");
         }

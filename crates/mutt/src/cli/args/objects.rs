@@ -50,6 +50,13 @@ object!(
     /// `muttctl changes`
     ChangesArgs, ChangesVerb);
 
+object!(
+    /// `muttctl hold`
+    HoldArgs, HoldVerb);
+object!(
+    /// `muttctl archive`
+    ArchiveArgs, ArchiveVerb);
+
 /// `muttctl ledger`
 #[derive(Debug, Args)]
 pub struct LedgerArgs {
@@ -375,6 +382,51 @@ pub enum RulesVerb {
     },
     /// Write the rules in force as a rule file (TOML; JSON with --json) to standard output
     Export,
+}
+
+/// What to do with holds.
+#[derive(Debug, Subcommand)]
+pub enum HoldVerb {
+    /// Holds that stand
+    List,
+    /// Keep audit rows beyond retention
+    Add {
+        /// Of this host (exact, case-insensitive); left out: of every host
+        #[arg(long, value_name = "HOST")]
+        host: Option<String>,
+        /// Received not before this moment (RFC 3339)
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// Received before this moment (RFC 3339)
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+        /// Why, for the hold and the change log
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Release one; its rows go when their time is over
+    Release {
+        /// Its number
+        id: i64,
+        /// Why.
+        #[command(flatten)]
+        reason: Reason,
+    },
+}
+
+/// What to do with archives.
+#[derive(Debug, Subcommand)]
+pub enum ArchiveVerb {
+    /// Archives, newest rows first
+    List,
+    /// Put the rows of an archive back into the audit, behind a hold
+    Restore {
+        /// The file, as the running program sees it
+        file: PathBuf,
+        /// Why.
+        #[command(flatten)]
+        reason: Reason,
+    },
 }
 
 /// What to do with development hosts.

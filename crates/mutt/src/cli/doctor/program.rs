@@ -17,6 +17,8 @@ use crate::services::Service;
 const BACKLOG_SECS: u64 = 60;
 /// No event for this long is worth a look.
 const SILENCE_SECS: u64 = 600;
+/// Retention works every minute; a round that archives much may take an hour.
+const RETENTION_SECS: u64 = 6 * 3_600;
 /// An event this far in the future was received before the clock was set back.
 const AHEAD_SECS: u64 = 5;
 
@@ -110,6 +112,23 @@ pub(super) fn backlog(context: &Context) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// Retention does its rounds.
+pub(super) fn retention(context: &Context) -> Vec<Finding> {
+    let Some(state) = ask(context, "retention") else { return Vec::new() };
+    let fix = "the log of Remediation says why: journalctl -u mutt -u mutt-remediation -n 50";
+    let last = state["last_run"].as_str().and_then(Timestamp::parse_rfc3339);
+    let Some(last) = last else {
+        return vec![Finding::warn("retention has not done a whole round yet", fix)];
+    };
+    let age = Clock::System.wall().since(last).as_secs();
+    let text = format!("retention last ran {age} s ago");
+    vec![if age > RETENTION_SECS {
+        Finding::bad(format!("{text}: what is old stays, the disk fills"), fix)
+    } else {
+        Finding::ok(text)
+    }]
 }
 
 /// The ledger adds up.
