@@ -87,6 +87,18 @@ pub const BOUNDS: &[Bound] = &[
         met: "The secret is refused (MUTT-C004).",
     },
     Bound {
+        name: "ANSWER_BYTES_MAX",
+        value: || size(crate::secrets::vault::ANSWER_BYTES_MAX),
+        what: "Length of an answer of Vault.",
+        met: "It counts as no answer (MUTT-C010); the last good secrets stay in force.",
+    },
+    Bound {
+        name: "RETRY_PAUSE_MAX",
+        value: || duration(crate::secrets::keyring::RETRY_PAUSE_MAX),
+        what: "Longest pause between tries of a Vault that does not answer.",
+        met: "It is tried again at this pace.",
+    },
+    Bound {
         name: "RECORDS_MAX",
         value: || mutt_wire::http::RECORDS_MAX.to_string(),
         what: "Records in one HTTP request, whatever ingestor.http.max_records says.",

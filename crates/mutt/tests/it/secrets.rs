@@ -4,6 +4,7 @@
 mod canary;
 mod engines;
 mod rotation;
+mod tls;
 mod trouble;
 
 use std::net::SocketAddr;

@@ -8,7 +8,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use crate::support::{Program, Setup};
 
 /// An authority, as PEM and as issuer.
-fn authority() -> (String, Issuer<'static, KeyPair>) {
+pub(crate) fn authority() -> (String, Issuer<'static, KeyPair>) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -17,14 +17,18 @@ fn authority() -> (String, Issuer<'static, KeyPair>) {
 }
 
 /// A certificate and its key for every loopback address that a test's program may have.
-fn issued(issuer: &Issuer<'_, KeyPair>, name: &str) -> (String, String) {
+pub(crate) fn issued(issuer: &Issuer<'_, KeyPair>, name: &str) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let cert =
         CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, issuer).unwrap();
     (cert.pem(), key.serialize_pem())
 }
 
-fn client(program: &Program, roots: &str, identity: Option<(String, String)>) -> reqwest::Client {
+pub(crate) fn client(
+    program: &Program,
+    roots: &str,
+    identity: Option<(String, String)>,
+) -> reqwest::Client {
     mutt::net::tls::install_provider();
     let root = reqwest::Certificate::from_pem(roots.as_bytes()).unwrap();
     let mut builder =
@@ -35,7 +39,10 @@ fn client(program: &Program, roots: &str, identity: Option<(String, String)>) ->
     builder.build().unwrap()
 }
 
-async fn post(program: &Program, client: &reqwest::Client) -> Result<u16, reqwest::Error> {
+pub(crate) async fn post(
+    program: &Program,
+    client: &reqwest::Client,
+) -> Result<u16, reqwest::Error> {
     let url = format!("https://ingest.test:{}/ingest", program.http().port());
     let body = r#"{"hostname":"h","message":"m"}"#;
     let answer =

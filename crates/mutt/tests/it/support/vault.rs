@@ -32,6 +32,8 @@ pub(crate) struct Vault {
     root: String,
     unseal: Option<String>,
     on_disk: bool,
+    /// A second listener, with TLS, that wants a certificate of this authority: its port.
+    tls: Option<u16>,
     process: Option<Child>,
 }
 
@@ -49,7 +51,22 @@ impl Vault {
     /// On disk: `kill` and `run` bring it back sealed.
     #[track_caller]
     pub(crate) fn on_disk() -> Self {
+        Self::initialised(Self::at_a_free_port(true))
+    }
+
+    /// As [`Vault::on_disk`], and it also listens with TLS and wants a certificate of `ca`.
+    #[track_caller]
+    pub(crate) fn with_tls(ca: &str, cert: &str, key: &str) -> Self {
         let mut vault = Self::at_a_free_port(true);
+        vault.tls = Some(free_port());
+        for (name, pem) in [("ca.pem", ca), ("cert.pem", cert), ("key.pem", key)] {
+            std::fs::write(vault.folder.path().join(name), pem).unwrap();
+        }
+        Self::initialised(vault)
+    }
+
+    #[track_caller]
+    fn initialised(mut vault: Self) -> Self {
         vault.run();
         let body = json!({ "secret_shares": 1, "secret_threshold": 1 });
         let made = vault.call("PUT", "sys/init", Some(&body));
@@ -75,6 +92,7 @@ impl Vault {
             root: ROOT.to_owned(),
             unseal: None,
             on_disk,
+            tls: None,
             process: None,
         }
     }
@@ -107,10 +125,20 @@ impl Vault {
     fn write_config(&self) -> PathBuf {
         let data = self.folder.path().join("raft");
         std::fs::create_dir_all(&data).unwrap();
+        let at = |name: &str| self.folder.path().join(name);
+        let tls = self.tls.map_or_else(String::new, |port| {
+            format!(
+                "listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  cluster_address = \"127.0.0.1:{}\"\n  tls_cert_file = {:?}\n  tls_key_file = {:?}\n  tls_client_ca_file = {:?}\n  tls_require_and_verify_client_cert = true\n}}\n",
+                free_port(),
+                at("cert.pem"),
+                at("key.pem"),
+                at("ca.pem"),
+            )
+        });
         let text = format!(
             "ui = false\ndisable_mlock = true\napi_addr = \"http://{0}\"\ncluster_addr = \"http://127.0.0.1:{1}\"\n\
              storage \"raft\" {{\n  path = {2:?}\n  node_id = \"one\"\n}}\n\
-             listener \"tcp\" {{\n  address = \"{0}\"\n  cluster_address = \"127.0.0.1:{1}\"\n  tls_disable = true\n}}\n",
+             listener \"tcp\" {{\n  address = \"{0}\"\n  cluster_address = \"127.0.0.1:{1}\"\n  tls_disable = true\n}}\n{tls}",
             self.address,
             free_port(),
             data
@@ -205,7 +233,10 @@ impl Vault {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        match self.tls {
+            Some(port) => format!("https://127.0.0.1:{port}"),
+            None => format!("http://{}", self.address),
+        }
     }
 
     pub(crate) fn log(&self) -> String {
