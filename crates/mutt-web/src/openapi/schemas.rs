@@ -61,6 +61,7 @@ pub(super) fn all() -> Map<String, Value> {
     );
     put("Reason", strict(object(&[("reason", "string")], &[])));
     status(&mut put);
+    retention(&mut put);
     events(&mut put);
     alerts(&mut put);
     deliveries(&mut put);
@@ -72,6 +73,47 @@ pub(super) fn all() -> Map<String, Value> {
 fn strict(mut schema: Value) -> Value {
     schema["additionalProperties"] = json!(false);
     schema
+}
+
+fn retention(put: &mut dyn FnMut(&str, Value)) {
+    let span = [("host", "string?"), ("since", "time?"), ("until", "time?"), ("reason", "string")];
+    put("HoldRequest", strict(object(&span, &["reason"])));
+    let mut hold =
+        vec![("id", "integer"), ("who", "string"), ("at", "time"), ("archive", "string?")];
+    hold.extend(span);
+    put("Hold", object(&hold, &["id"]));
+    put(
+        "Archive",
+        object(
+            &[
+                ("name", "string"),
+                ("table", "string"),
+                ("from", "time"),
+                ("until", "time"),
+                ("rows", "integer"),
+                ("bytes", "integer"),
+                ("sha256", "string"),
+                ("written_at", "time"),
+                ("restored_at", "time?"),
+            ],
+            &["name"],
+        ),
+    );
+    let back =
+        [("archive", "Archive"), ("rows", "integer"), ("present", "integer"), ("hold", "integer")];
+    put("RestoredArchive", object(&back, &[]));
+    put(
+        "Retention",
+        object(
+            &[
+                ("last_run", "time?"),
+                ("holds", "integer"),
+                ("archives", "integer"),
+                ("archive_bytes", "integer"),
+            ],
+            &[],
+        ),
+    );
 }
 
 fn status(put: &mut dyn FnMut(&str, Value)) {
@@ -145,44 +187,6 @@ fn status(put: &mut dyn FnMut(&str, Value)) {
         ),
     );
     put("WhoAmI", object(&[("name", "string"), ("role", "string")], &[]));
-    let span = [("host", "string?"), ("since", "time?"), ("until", "time?"), ("reason", "string")];
-    put("HoldRequest", strict(object(&span, &["reason"])));
-    let mut hold =
-        vec![("id", "integer"), ("who", "string"), ("at", "time"), ("archive", "string?")];
-    hold.extend(span);
-    put("Hold", object(&hold, &["id"]));
-    put(
-        "Archive",
-        object(
-            &[
-                ("name", "string"),
-                ("table", "string"),
-                ("from", "time"),
-                ("until", "time"),
-                ("rows", "integer"),
-                ("bytes", "integer"),
-                ("sha256", "string"),
-                ("written_at", "time"),
-                ("restored_at", "time?"),
-            ],
-            &["name"],
-        ),
-    );
-    let back =
-        [("archive", "Archive"), ("rows", "integer"), ("present", "integer"), ("hold", "integer")];
-    put("RestoredArchive", object(&back, &[]));
-    put(
-        "Retention",
-        object(
-            &[
-                ("last_run", "time?"),
-                ("holds", "integer"),
-                ("archives", "integer"),
-                ("archive_bytes", "integer"),
-            ],
-            &[],
-        ),
-    );
     put("BackupRequest", strict(object(&[("file", "string"), ("reason", "string")], &["file"])));
     put("Backup", object(&[("file", "string"), ("bytes", "integer")], &[]));
 }

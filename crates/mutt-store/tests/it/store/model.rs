@@ -151,9 +151,17 @@ impl Model {
     }
 }
 
-async fn run(actions: Vec<Action>) {
+async fn run_on_sqlite(actions: Vec<Action>) {
     let dir = tempfile::tempdir().unwrap();
-    let store = sqlite(dir.path());
+    run(sqlite(dir.path()), actions).await;
+}
+
+async fn run_on_postgres(actions: Vec<Action>) {
+    let server = crate::postgres::server::Server::migrated(&[]).await;
+    run(server.store().await, actions).await;
+}
+
+async fn run(store: Arc<dyn Store>, actions: Vec<Action>) {
     let over = std::time::Duration::ZERO;
     let lease = store.lease_sink(SINK, "forwarder-0", over, false).await.unwrap().unwrap();
     let mut model = Model {
@@ -177,6 +185,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn deliveries_keep_the_ledger_and_their_order(actions in prop::collection::vec(action(), 1..60)) {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run(actions));
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run_on_sqlite(actions));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn deliveries_keep_the_ledger_and_their_order_on_postgres(actions in prop::collection::vec(action(), 20..50)) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run_on_postgres(actions));
     }
 }
