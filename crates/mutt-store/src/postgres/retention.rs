@@ -84,8 +84,10 @@ async fn remove(
         let conn = store.owner_conn("remove a partition").await?;
         let done = transaction!(on conn, {
             lease.check(store, &conn).await?;
+            // A hold that is made now waits, so that none stands whose rows go.
             conn.batch(&format!(
-                "SET LOCAL statement_timeout = 0; LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE",
+                "SET LOCAL statement_timeout = 0; LOCK TABLE holds IN SHARE MODE;
+                 LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE",
                 part.name
             ))
             .await?;
