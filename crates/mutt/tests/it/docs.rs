@@ -103,6 +103,7 @@ documents! {
     readme: "README.md",
     operations: "docs/operations/README.md",
     installation_guide: "docs/operations/INSTALLATION_GUIDE.md",
+    production_engines: "docs/operations/PRODUCTION_ENGINES.md",
     service_operations: "docs/operations/SERVICE_OPERATIONS.md",
     troubleshooting: "docs/operations/TROUBLESHOOTING.md",
     configuration_guide: "docs/operations/CONFIGURATION_GUIDE.md",

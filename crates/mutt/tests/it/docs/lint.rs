@@ -231,11 +231,19 @@ fn prose(text: &str) -> Vec<String> {
 
 /// Declared, as it stands or with what the exposition format adds to its name.
 fn is_metric(name: &str) -> bool {
-    const CRATES: [&str; 6] =
-        ["mutt_model", "mutt_wire", "mutt_rules", "mutt_store", "mutt_notify", "mutt_web"];
+    // Crates, and the role that owns the tables on PostgreSQL.
+    const OTHERS: [&str; 7] = [
+        "mutt_model",
+        "mutt_wire",
+        "mutt_rules",
+        "mutt_store",
+        "mutt_notify",
+        "mutt_web",
+        "mutt_owner",
+    ];
     let bare =
         ["_total", "_sum", "_count", "_bucket"].iter().find_map(|end| name.strip_suffix(end));
-    CRATES.contains(&name)
+    OTHERS.contains(&name)
         || metrics::ALL.iter().any(|metric| metric.name == name || Some(metric.name) == bare)
 }
 

@@ -15,6 +15,8 @@ pub(crate) enum Step {
     Start(&'static str, u16),
     /// What a reader of the installation guide has done when systemd comes to start MUTT.
     Guide,
+    /// What a reader of the guide of the production engines has done when the services come to start.
+    Engines,
 }
 
 /// Name and steps. A drill adds its own.
@@ -29,6 +31,10 @@ pub(crate) const STATES: &[(&str, &[Step])] = &[
     ("installed-running", &[Step::Guide, Step::Start(AS_THE_UNIT, WEB_UI)]),
     // As the installation guide leaves it, beside a Vault that is unsealed.
     ("vault", &[Step::Guide, Step::Start(VAULT, 8200)]),
+    // As the installation guide leaves it, beside Redis and PostgreSQL as their packages leave them.
+    ("servers", &[Step::Guide, REDIS, POSTGRES]),
+    // And set up for MUTT, as the guide of the production engines says; no service runs.
+    ("engines", &[Step::Guide, REDIS, POSTGRES, Step::Engines]),
     // `muttctl serve` with a sink named `receiver` whose webhook answers 200.
     (
         "running",
@@ -47,12 +53,33 @@ const VAULT: &str = "if command -v bao >/dev/null; \
     then exec bao server -dev -dev-root-token-id=of-the-documents; \
     else exec python3 -m http.server --bind 127.0.0.1 8200; fi";
 
+/// Redis with the configuration of its package.
+const REDIS: Step = Step::Start(
+    "install -d -o redis -g redis /run/redis /var/lib/redis
+exec setpriv --reuid redis --regid redis --clear-groups \
+    redis-server /etc/redis/redis.conf --daemonize no --logfile ''",
+    6379,
+);
+
+/// PostgreSQL with a new cluster: peers on the socket, passwords on loopback.
+const POSTGRES: Step = Step::Start(
+    "programs=\"$(ls -d /usr/lib/postgresql/*/bin | tail -n 1)\"
+install -d -o postgres -g postgres /run/postgresql /var/lib/postgresql/mutt
+as='setpriv --reuid postgres --regid postgres --clear-groups'
+$as \"$programs/initdb\" -D /var/lib/postgresql/mutt -U postgres -E UTF8 --locale=C \
+    --auth-local=peer --auth-host=scram-sha-256 --no-sync
+exec $as \"$programs/postgres\" -D /var/lib/postgresql/mutt -k /run/postgresql \
+    -c listen_addresses=127.0.0.1 -c shared_buffers=32MB",
+    5432,
+);
+
 const AS_THE_UNIT: &str = "setpriv --reuid mutt --regid mutt --init-groups \
     --inh-caps +net_bind_service --ambient-caps +net_bind_service \
     muttctl serve --config /etc/mutt/mutt.toml";
 
-/// The guide's block at which MUTT is installed.
-const INSTALLED_AT: &str = "check";
+/// The guides and their blocks at which MUTT is installed, and at which its engines are set up.
+const GUIDE: (&str, &str) = ("docs/operations/INSTALLATION_GUIDE.md", "check");
+const ENGINES: (&str, &str) = ("docs/operations/PRODUCTION_ENGINES.md", "migrated");
 
 const SINK: &str = "cat > mutt.toml <<'END'
 [sinks.receiver]
@@ -75,27 +102,27 @@ pub(crate) fn enter(sandbox: &mut Sandbox, name: &str) {
                 sandbox.start(name, text);
                 sandbox.wait_for_port(*port);
             }
-            Step::Guide => install(sandbox),
+            Step::Guide => follow(sandbox, GUIDE),
+            Step::Engines => follow(sandbox, ENGINES),
         }
     }
 }
 
-/// Does what the installation guide says, with its own blocks.
+/// Does what a guide says, with its own blocks, until this one.
 #[track_caller]
-fn install(sandbox: &mut Sandbox) {
-    let guide = super::read("docs/operations/INSTALLATION_GUIDE.md");
-    for block in parse::blocks(&guide).unwrap() {
+fn follow(sandbox: &mut Sandbox, (guide, until): (&str, &str)) {
+    for block in parse::blocks(&super::read(guide)).unwrap() {
         match block.kind {
-            Kind::Run(run) if run.id == INSTALLED_AT => return,
+            Kind::Run(run) if run.id == until => return,
             Kind::Run(run) => {
                 let ended = sandbox.run(&block.text, run.timeout);
-                assert_eq!(ended.exit, 0, "installing, {}: {}", run.id, ended.output);
+                assert_eq!(ended.exit, 0, "{guide}, {}: {}", run.id, ended.output);
             }
             Kind::Static { file: Some(file), .. } => sandbox.save(&file, &block.text),
             _ => {}
         }
     }
-    panic!("the installation guide has no block {INSTALLED_AT}");
+    panic!("{guide} has no block {until}");
 }
 
 #[test]
