@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mutt_model::codes;
 use mutt_model::{Clock, LiveSecrets};
+use mutt_store::postgres::PostgresStore;
 use mutt_store::queue::{EmbeddedQueue, EventQueue, QueueError, QueueOptions, SpillStats};
 use mutt_store::redis::{Durability, RedisOptions, RedisQueue, RedisTls, RedisUrl};
 use mutt_store::spill::{SpillOptions, SpillQueue};
@@ -151,13 +152,14 @@ fn process_name(services: &[Service]) -> String {
 fn postgres_store(
     config: &Config,
     services: &[Service],
-    _: &Clock,
+    clock: &Clock,
     keyring: &Keyring,
 ) -> Result<Arc<dyn Store>, ServeError> {
     let options = crate::postgres::options(config, &process_name(services), keyring)
         .map_err(|refused| ServeError::new(*refused.code, refused.why))?;
-    let why = format!("`store.url`: this build has no whole PostgreSQL store yet: {}", options.url);
-    Err(ServeError::new(codes::CONFIG_ENGINES, why))
+    let store = PostgresStore::open(&options, clock.clone())
+        .map_err(|error| ServeError::new(codes::STORE_OPEN, error.to_string()))?;
+    Ok(Arc::new(store))
 }
 
 /// The spill before Redis; what the last run left in it is drained first.

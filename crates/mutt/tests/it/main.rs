@@ -23,6 +23,10 @@ mod drills;
 #[cfg(test)]
 mod packaging;
 #[cfg(test)]
+#[path = "../../../mutt-store/tests/it/postgres/server.rs"]
+#[allow(dead_code, reason = "shared with the tests of mutt-store, which use more of it")]
+mod postgres_server;
+#[cfg(test)]
 mod pressure;
 #[cfg(test)]
 mod provoked;
@@ -36,6 +40,8 @@ mod reference;
 mod reload;
 #[cfg(test)]
 mod secrets;
+#[cfg(test)]
+mod site;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -7,14 +7,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mutt_model::Clock;
 use mutt_model::secret::{LiveSecrets, Secret};
+use mutt_model::{Clock, Timestamp};
 use mutt_store::postgres::{PgOptions, PgRole, PostgresStore, migrate};
 use mutt_store::state::EngineState;
 use mutt_store::store::SignalStore as _;
 
-use crate::store::support::START;
-
+/// What the store's clock shows.
+const START: Timestamp = Timestamp::from_secs(1_764_000_000);
 /// How long a condition may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -169,7 +169,8 @@ impl Server {
         child.wait().unwrap();
     }
 
-    fn url(&self, user: &str) -> String {
+    /// How a role reaches the database.
+    pub(crate) fn url(&self, user: &str) -> String {
         let dir = self.dir.path().to_str().unwrap().replace('/', "%2F");
         format!("postgres://{user}@{dir}/mutt")
     }

@@ -283,6 +283,15 @@ impl Program {
         self.address("/http")
     }
 
+    /// Where a service tells how it is.
+    pub(crate) fn health_of(&self, service: &str) -> SocketAddr {
+        match service {
+            "ingestor" => self.http(),
+            "web-ui" => self.pages(),
+            other => self.address(&format!("/health/{other}")),
+        }
+    }
+
     /// Where people look.
     pub(crate) fn pages(&self) -> SocketAddr {
         self.address("/web_ui")
