@@ -8,7 +8,6 @@ mod aside;
 mod book;
 mod counting;
 mod deliveries;
-#[allow(dead_code, reason = "its traits are being written on it")]
 pub mod postgres;
 pub mod queue;
 pub mod redis;

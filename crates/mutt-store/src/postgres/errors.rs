@@ -1,6 +1,5 @@
 //! What PostgreSQL's errors mean for the caller: try again, or the data itself is refused.
 
-use tokio_postgres::error::SqlState;
 
 use crate::store::StoreError;
 
@@ -33,11 +32,6 @@ pub(super) fn is_data(error: &tokio_postgres::Error) -> bool {
             words.starts_with("error serializing") || words.starts_with("error deserializing")
         }
     }
-}
-
-/// Whether a row met no partition: its day is not made yet, or was dropped.
-pub(super) fn is_no_partition(error: &tokio_postgres::Error) -> bool {
-    error.code() == Some(&SqlState::CHECK_VIOLATION)
 }
 
 impl From<tokio_postgres::Error> for StoreError {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mutt_model::codes;
 use mutt_model::secret::Secret;
-use mutt_model::{Clock, Timestamp};
+use mutt_model::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_postgres::types::ToSql;
@@ -303,14 +303,6 @@ impl Drop for Conn {
         if let Some(live) = self.live.take().filter(|live| !live.client.is_closed()) {
             held(&self.pool.idle).push(live);
         }
-    }
-}
-
-/// Since when, by a clock, in words for the log.
-pub(super) fn since(state: &EngineState) -> Option<Timestamp> {
-    match state {
-        EngineState::Ready => None,
-        EngineState::Away { since, .. } => Some(*since),
     }
 }
 

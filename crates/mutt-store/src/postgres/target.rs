@@ -57,7 +57,6 @@ pub(super) struct Target {
     connect_timeout: Duration,
     setup: String,
     pub(super) accept_no_fsync: bool,
-    pub(super) several_hosts: bool,
 }
 
 impl std::fmt::Debug for Target {
@@ -162,7 +161,6 @@ impl Target {
             connect_timeout: options.connect_timeout,
             setup,
             accept_no_fsync: options.accept_no_fsync,
-            several_hosts,
         })
     }
 
