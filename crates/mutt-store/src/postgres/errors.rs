@@ -1,6 +1,5 @@
 //! What PostgreSQL's errors mean for the caller: try again, or the data itself is refused.
 
-
 use crate::store::StoreError;
 
 /// The error's own words with what the server added, in one line.
