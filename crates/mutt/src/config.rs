@@ -8,6 +8,7 @@ mod engine;
 pub mod env;
 mod error;
 pub mod keys;
+pub mod live;
 mod read;
 mod safety;
 mod suggest;
@@ -533,6 +534,18 @@ pub enum Role {
     Admin,
 }
 
+impl Role {
+    /// The name in configuration and API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// `[log]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LogConfig {
@@ -571,6 +584,28 @@ pub fn load(
     env: &dyn EnvSource,
     overrides: &Overrides,
 ) -> Result<Config, Vec<ConfigError>> {
+    read_all(file, env, overrides).map(|read| read.config)
+}
+
+/// A configuration with what was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Read {
+    /// What it means.
+    pub config: Config,
+    /// Each value that was written, with its place.
+    pub tree: tree::Node,
+}
+
+/// As [`load`], with the tree.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn read_all(
+    file: Option<&Path>,
+    env: &dyn EnvSource,
+    overrides: &Overrides,
+) -> Result<Read, Vec<ConfigError>> {
     let mut errors = Vec::new();
     let mut root = written(file, env, &mut errors);
     if let Some(dir) = &overrides.data_dir {
@@ -579,17 +614,23 @@ pub fn load(
             tree::Node::text(&dir.to_string_lossy(), Origin::CommandLine("--data-dir")),
         );
     }
-    keys::check_tree(&root, &mut errors);
-    let config = read::config(&root, &mut errors);
-    safety::check(&config, &root, &mut errors);
-    engine::check(&config, &root, &mut errors);
-    vault::check(&config, &root, &mut errors);
+    let config = understood(&root, &mut errors);
     if errors.is_empty() {
-        Ok(config)
+        Ok(Read { config, tree: root })
     } else {
         errors.sort_by_key(ConfigError::line);
         Err(errors)
     }
+}
+
+/// What a tree means; what is wrong goes to `errors`.
+fn understood(root: &tree::Node, errors: &mut Vec<ConfigError>) -> Config {
+    keys::check_tree(root, errors);
+    let config = read::config(root, errors);
+    safety::check(&config, root, errors);
+    engine::check(&config, root, errors);
+    vault::check(&config, root, errors);
+    config
 }
 
 /// What file and environment say, each value with its place.

@@ -7,6 +7,7 @@ mod engines;
 mod listeners;
 mod reload;
 mod report;
+mod settings;
 mod stages;
 mod summary;
 mod waiting;
@@ -19,7 +20,7 @@ use mutt_model::{Clock, failpoint};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::watchdog::Watchdog;
-use crate::config::{Config, ConfigError, ProcessEnv};
+use crate::config::{Config, ConfigError, ProcessEnv, Read};
 use crate::health::HealthBoard;
 use crate::secrets::Keyring;
 use crate::services::Service;
@@ -30,7 +31,7 @@ use crate::telemetry::logs;
 pub const WORKER_THREADS_MIN: usize = 4;
 
 /// Reads the configuration again, for SIGHUP.
-pub type Reload = Box<dyn Fn() -> Result<Config, Vec<ConfigError>> + Send + Sync>;
+pub type Reload = Box<dyn Fn() -> Result<Read, Vec<ConfigError>> + Send + Sync>;
 
 /// What the command line adds to the configuration.
 pub struct ServeOptions {
@@ -71,7 +72,8 @@ impl ServeError {
 /// # Errors
 ///
 /// When something cannot be bound or opened, or a stage failed too often.
-pub fn run(config: Config, options: ServeOptions) -> Result<(), ServeError> {
+pub fn run(read: Read, options: ServeOptions) -> Result<(), ServeError> {
+    let config = &read.config;
     logs::start(&config.log.level, config.log.format);
     if let Some(spec) = &options.failpoint {
         failpoint::arm(spec).map_err(|why| ServeError::new(codes::START_FAILED, why))?;
@@ -82,10 +84,11 @@ pub fn run(config: Config, options: ServeOptions) -> Result<(), ServeError> {
         .enable_all()
         .build()
         .map_err(|error| ServeError::new(codes::START_FAILED, error.to_string()))?;
-    runtime.block_on(serve(config, options))
+    runtime.block_on(serve(read, options))
 }
 
-async fn serve(config: Config, options: ServeOptions) -> Result<(), ServeError> {
+async fn serve(read: Read, options: ServeOptions) -> Result<(), ServeError> {
+    let config = read.config.clone();
     crate::net::tls::install_provider();
     let clock = Clock::System;
     let services =
@@ -100,7 +103,7 @@ async fn serve(config: Config, options: ServeOptions) -> Result<(), ServeError> 
     start_keyring(&mut supervisor, &keyring);
     let built = stages::start(
         &mut supervisor,
-        &config,
+        read,
         &services,
         bound,
         &engines,

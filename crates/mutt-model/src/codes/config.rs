@@ -71,4 +71,9 @@ super::codes! { CONFIG:
         causes ["the secret was deleted or never written", "the key has another name", "the reference names data/, which KV version 2 adds by itself"],
         check ["vault kv get MOUNT/PATH"],
         fix ["vault kv patch MOUNT/PATH KEY=-, and mend the reference if it names another place"];
+    CONFIG_OVERRIDE = "MUTT-C015", "A setting is not used",
+        means "A setting that was made while MUTT ran does not fit the configuration of this process. The value of file and environment is in force in its place; everything else runs on.",
+        causes ["the sink that it names is no longer in the configuration", "the setting was made by another version of MUTT"],
+        check ["muttctl config list", "muttctl processes"],
+        fix ["muttctl config unset KEY --reason TEXT, or set a value that is allowed"];
 }

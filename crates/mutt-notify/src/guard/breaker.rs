@@ -79,6 +79,22 @@ impl Breaker {
         Ok(Self { threshold, probe_every, mode: Mode::Closed { failures: 0 } })
     }
 
+    /// Another time between probes from now on; one that is due later than that comes earlier.
+    ///
+    /// # Errors
+    ///
+    /// When it would probe without a pause; the breaker stays as it was.
+    pub fn retune(&mut self, probe_every: Duration, now: Duration) -> Result<(), GuardError> {
+        if probe_every.is_zero() {
+            return Err(GuardError::Breaker);
+        }
+        self.probe_every = probe_every;
+        if let Mode::Open { probe_at } = &mut self.mode {
+            *probe_at = (*probe_at).min(now.saturating_add(probe_every));
+        }
+        Ok(())
+    }
+
     /// What it does at present.
     #[must_use]
     pub const fn state(&self) -> BreakerState {

@@ -35,6 +35,18 @@ impl Limiter {
         Ok(Self { rate: rate_per_second, burst, tokens: burst, filled_at: Duration::ZERO })
     }
 
+    /// Another rate from now on; the tokens that are there stay, as far as the new burst holds them.
+    ///
+    /// # Errors
+    ///
+    /// When the rate or the burst means nothing; the limiter stays as it was.
+    pub fn retune(&mut self, rate: f64, burst: u32, now: Duration) -> Result<(), GuardError> {
+        let tuned = Self::new(rate, burst)?;
+        let tokens = self.tokens_at(now).min(tuned.burst);
+        *self = Self { tokens, filled_at: self.filled_at.max(now), ..tuned };
+        Ok(())
+    }
+
     fn tokens_at(&self, now: Duration) -> f64 {
         let passed = now.saturating_sub(self.filled_at).as_secs_f64();
         (self.tokens + passed * self.rate).min(self.burst)

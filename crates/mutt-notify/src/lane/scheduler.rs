@@ -154,6 +154,31 @@ impl LaneScheduler {
         })
     }
 
+    /// Other limits from now on: tokens, failures counted, hold and what is on its way stay.
+    ///
+    /// # Errors
+    ///
+    /// When the numbers mean nothing; the lane stays as it was.
+    pub fn set_config(&mut self, config: LaneConfig, now: Duration) -> Result<(), GuardError> {
+        if config.max_in_flight == 0 {
+            return Err(GuardError::InFlight);
+        }
+        let limiter = match (self.limiter.clone(), config.rate) {
+            (Some(mut limiter), Some(rate)) => {
+                limiter.retune(rate, config.burst, now)?;
+                Some(limiter)
+            }
+            (None, Some(rate)) => Some(Limiter::new(rate, config.burst)?),
+            (_, None) => None,
+        };
+        self.breaker.retune(config.probe_every, now)?;
+        self.limiter = limiter;
+        self.probe_at = self.probe_at.min(now.saturating_add(config.probe_every));
+        // Breaker threshold and backoff are no settings: they stay as they were made.
+        self.config = config;
+        Ok(())
+    }
+
     /// How many deliveries are worth claiming now: zero while the lane stands, one for a probe.
     #[must_use]
     pub fn room(&self, now: Duration) -> usize {

@@ -16,9 +16,9 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let demo_dir = args.demo.then(|| PathBuf::from(DEMO_DIR));
     let overrides = Overrides { data_dir: args.data_dir.clone().or(demo_dir) };
     let file = args.config.clone();
-    let load = move || config::load(file.as_deref(), &ProcessEnv, &overrides);
-    let config = load().map_err(|errors| Failure::config(&errors))?;
-    let missing = config.missing_doors(Service::chosen(&args.only));
+    let load = move || config::read_all(file.as_deref(), &ProcessEnv, &overrides);
+    let read = load().map_err(|errors| Failure::config(&errors))?;
+    let missing = read.config.missing_doors(Service::chosen(&args.only));
     if !missing.is_empty() {
         return Err(Failure::config(&missing));
     }
@@ -28,5 +28,5 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
         reload: Some(Box::new(load)),
         failpoint: ProcessEnv.var("MUTT_FAILPOINT"),
     };
-    serve(config, options).map_err(|error| Failure::serve(&error.code, &error.message))
+    serve(read, options).map_err(|error| Failure::serve(&error.code, &error.message))
 }

@@ -45,7 +45,7 @@ fn compare(old: &Value, new: &Value, path: &str, changed: &mut Vec<String>) {
 }
 
 /// A list of tables or a whole table applies at once only when all its keys do.
-fn apply_of(path: &[&str]) -> Apply {
+pub(super) fn apply_of(path: &[&str]) -> Apply {
     if let Some(key) = keys::find(path) {
         return key.apply;
     }
@@ -57,12 +57,13 @@ fn apply_of(path: &[&str]) -> Apply {
             })
         })
     });
-    let mut any = false;
+    let mut slowest = None;
     for key in under {
-        any = true;
-        if key.apply == Apply::Start {
-            return Apply::Start;
-        }
+        slowest = match (slowest, key.apply) {
+            (_, Apply::Start) => return Apply::Start,
+            (Some(Apply::Reload), _) | (_, Apply::Reload) => Some(Apply::Reload),
+            _ => Some(Apply::Live),
+        };
     }
-    if any { Apply::Reload } else { Apply::Start }
+    slowest.unwrap_or(Apply::Start)
 }

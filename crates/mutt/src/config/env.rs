@@ -71,7 +71,7 @@ pub fn apply(env: &dyn EnvSource, root: &mut Node, errors: &mut Vec<ConfigError>
 
 /// Plain text for keys that hold text, TOML for all others; text that is no TOML stays text, so that
 /// the key's own check says what is allowed.
-fn node(path: &[&str], value: &str, origin: &Origin) -> Result<Node, String> {
+pub(super) fn node(path: &[&str], value: &str, origin: &Origin) -> Result<Node, String> {
     let textual = keys::find(path).is_some_and(|key| key.kind.is_text());
     let trimmed = value.trim();
     if textual && !trimmed.starts_with(['"', '\'']) {

@@ -19,6 +19,8 @@ pub enum Origin {
     },
     /// In the environment.
     Env(String),
+    /// Changed while MUTT runs; the key.
+    Setting(String),
     /// On the command line.
     CommandLine(&'static str),
 }
@@ -30,6 +32,7 @@ impl fmt::Display for Origin {
             Self::File { path, line: 0 } => f.write_str(path),
             Self::File { path, line } => write!(f, "{path}:{line}"),
             Self::Env(name) => write!(f, "environment {name}"),
+            Self::Setting(key) => write!(f, "setting {key}"),
             Self::CommandLine(flag) => f.write_str(flag),
         }
     }

@@ -11,6 +11,7 @@ mod vault;
 use mutt_model::amount;
 use mutt_model::codes;
 
+use super::Role;
 use super::error::ConfigError;
 use super::suggest::nearest;
 use super::tree::{Node, Value};
@@ -84,6 +85,20 @@ pub enum Apply {
     Start,
     /// With SIGHUP.
     Reload,
+    /// Within a second, in every process: by REST, CLI and UI, and with SIGHUP.
+    Live,
+}
+
+impl Apply {
+    /// The name in API and reference.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Start => "restart",
+            Self::Reload => "reload",
+            Self::Live => "live",
+        }
+    }
 }
 
 /// One key.
@@ -103,6 +118,8 @@ pub struct Key {
     pub required: bool,
     /// When a change takes effect.
     pub apply: Apply,
+    /// Who may change it while MUTT runs, where that is possible.
+    pub role: Role,
     /// The first version with it.
     pub since: &'static str,
 }
@@ -114,7 +131,17 @@ const fn key(
     what: &'static str,
     limits: &'static str,
 ) -> Key {
-    Key { path, kind, default, what, limits, required: false, apply: Apply::Start, since: "3.0.0" }
+    Key {
+        path,
+        kind,
+        default,
+        what,
+        limits,
+        required: false,
+        apply: Apply::Start,
+        role: Role::Admin,
+        since: "3.0.0",
+    }
 }
 
 const fn required(path: &'static str, kind: Kind, what: &'static str) -> Key {
@@ -126,6 +153,12 @@ const fn required(path: &'static str, kind: Kind, what: &'static str) -> Key {
 impl Key {
     const fn reloaded(mut self) -> Self {
         self.apply = Apply::Reload;
+        self
+    }
+
+    const fn live(mut self, role: Role) -> Self {
+        self.apply = Apply::Live;
+        self.role = role;
         self
     }
 }

@@ -375,7 +375,7 @@ fn a_reload_knows_what_needs_a_restart() {
         [
             ("queue.max_events".to_owned(), keys::Apply::Start),
             ("web_ui.tokens".to_owned(), keys::Apply::Reload),
-            ("log.level".to_owned(), keys::Apply::Start),
+            ("log.level".to_owned(), keys::Apply::Live),
         ]
     );
     assert!(diff(&old, &old).is_empty());

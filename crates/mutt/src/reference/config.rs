@@ -9,7 +9,7 @@ const HEADER: Header = Header {
     title: "MUTT Configuration Reference",
     audience: "Operators, SREs",
     related: "[Errors](ERRORS.md), [Metrics](METRICS.md), [Commands](CLI.md)",
-    intro: "The file is TOML; packaged, it is `/etc/mutt/mutt.toml`. Order: defaults, environment names of\nv2, the file, `MUTT__SECTION__KEY` in the environment (a list or table as TOML), the command line;\nwhat comes later wins. Unknown keys are errors. `muttctl check --config FILE` validates without\nstarting; `muttctl config origin` says where each value comes from.\n\nA REF is where a secret lies, never the secret: `{ file = \"PATH\" }`, `{ env = \"NAME\" }` or\n`{ credential = \"NAME\" }` (systemd). Two references are the current and the next one.\n\nIn a key `*` stands for a name of your choice and `name[]` for a list of tables (`[[...]]`). Applies\n\"start\" needs a restart, \"reload\" takes effect with SIGHUP (`systemctl reload mutt`).",
+    intro: "The file is TOML; packaged, it is `/etc/mutt/mutt.toml`. Order: defaults, environment names of\nv2, the file, `MUTT__SECTION__KEY` in the environment (a list or table as TOML), the command line;\nwhat comes later wins. Unknown keys are errors. `muttctl check --config FILE` validates without\nstarting; `muttctl config origin` says where each value comes from.\n\nA REF is where a secret lies, never the secret: `{ file = \"PATH\" }`, `{ env = \"NAME\" }` or\n`{ credential = \"NAME\" }` (systemd). Two references are the current and the next one.\n\nIn a key `*` stands for a name of your choice and `name[]` for a list of tables (`[[...]]`). Applies\n\"restart\" needs a restart, \"reload\" takes effect with SIGHUP (`systemctl reload mutt`), \"live\" within a\nsecond in every process: `muttctl config set KEY VALUE`, the REST API, the settings page, or the file and\nSIGHUP. The role is who may set it.",
 };
 
 pub(super) fn page(date: &str) -> String {
@@ -64,8 +64,8 @@ fn entry(key: &Key) -> String {
     text += &format!("- Default: {default}\n");
     text += &format!("- Allowed: {}\n", key.kind.allowed());
     let apply = match key.apply {
-        Apply::Start => "start",
-        Apply::Reload => "reload",
+        Apply::Live => format!("live, role {}", key.role.name()),
+        apply => apply.name().to_owned(),
     };
     text += &format!("- Applies: {apply}\n- Since: {}\n", key.since);
     if !key.limits.is_empty() {

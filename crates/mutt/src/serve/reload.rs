@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 use super::stages::{configured_communities, configured_keys, configured_tokens};
 use super::summary::Summary;
 use crate::config::keys::Apply;
-use crate::config::{Config, ConfigError};
+use crate::config::live::LiveConfig;
+use crate::config::{Config, ConfigError, Read};
 use crate::secrets::Keyring;
 use crate::services::ingestor::http::HttpDoor;
 use crate::services::ingestor::snmp_udp::Communities;
 use crate::services::web_ui::Running;
-use crate::telemetry::logs;
 
 /// The running parts that take something over.
 #[derive(Default)]
@@ -58,15 +58,17 @@ pub(super) struct Live {
     pub(super) reloaded: Arc<Reloaded>,
     /// The configuration as it was read last.
     pub(super) config: Arc<ArcSwap<Config>>,
+    /// The same with the settings over it.
+    pub(super) settings: Arc<LiveConfig>,
     pub(super) keyring: Keyring,
 }
 
 impl Live {
     /// Takes over what can change while running from a configuration read again; what is wrong leaves
     /// the running one in force.
-    pub(super) fn reload(&self, read: Result<Config, Vec<ConfigError>>, running: &Config) {
-        let config = match read {
-            Ok(config) => config,
+    pub(super) fn reload(&self, read: Result<Read, Vec<ConfigError>>, running: &Config) {
+        let read = match read {
+            Ok(read) => read,
             Err(errors) => {
                 for error in errors {
                     tracing::error!(code = %error.code, "{error}; the running configuration stays in force");
@@ -74,12 +76,10 @@ impl Live {
                 return;
             }
         };
+        let config = read.config.clone();
         self.keyring.declare(&config);
         self.reloaded.secrets(&self.keyring, &config);
-        logs::set_level(&config.log.level);
-        if let Some(live) = &self.reloaded.running {
-            live.config.store(Arc::new(config.redacted()));
-        }
+        self.settings.rebase(read);
         let changed = crate::config::diff(running, &config);
         let needs_restart: Vec<&str> =
             changed.iter().filter(|c| c.apply == Apply::Start).map(|c| c.key.as_str()).collect();

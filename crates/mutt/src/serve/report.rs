@@ -9,9 +9,11 @@ use mutt_store::state::EngineState;
 use mutt_store::store::{Dependency, PROCESS_REPORT_PERIOD, ProcessReport, Store};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::live::LiveConfig;
 use crate::health::{Engines, Look, QUEUE, STORE};
 use crate::services::Service;
 use crate::services::alerter::rest;
+use crate::services::alerter::rules::LiveRules;
 
 /// What is told of this process.
 #[derive(Debug)]
@@ -19,6 +21,9 @@ pub(super) struct Reporter {
     /// What never changes while it runs.
     base: ProcessReport,
     engines: Engines,
+    /// Settings and rule set in force.
+    settings: Option<Arc<LiveConfig>>,
+    rules: Option<Arc<LiveRules>>,
 }
 
 fn dependency(look: &Look<EngineState>) -> Dependency {
@@ -53,7 +58,13 @@ impl Reporter {
             data_dir: data_dir.display().to_string(),
             ..ProcessReport::default()
         };
-        Self { base, engines }
+        Self { base, engines, settings: None, rules: None }
+    }
+
+    /// What it runs with is told, too.
+    pub(super) fn runs_with(&mut self, settings: Arc<LiveConfig>, rules: Option<Arc<LiveRules>>) {
+        self.settings = Some(settings);
+        self.rules = rules;
     }
 
     /// How it is now.
@@ -66,7 +77,16 @@ impl Reporter {
             .collect();
         let spill = engines.spill.as_ref().and_then(|spill| spill());
         let spilled_events = spill.map_or(0, |spill| spill.pending_events);
-        ProcessReport { spilled_events, dependencies, ..self.base.clone() }
+        let in_force = self.settings.as_ref().map(|live| live.current());
+        let judging = self.rules.as_ref().and_then(|rules| rules.current());
+        ProcessReport {
+            spilled_events,
+            dependencies,
+            settings: in_force.as_ref().and_then(|now| now.version),
+            settings_ignored: in_force.map(|now| now.ignored.clone()).unwrap_or_default(),
+            ruleset: judging.map(|rules| rules.version()),
+            ..self.base.clone()
+        }
     }
 
     /// Reports until `stop`, then ends the report. While the store is away nobody can be told.

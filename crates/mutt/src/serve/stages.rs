@@ -8,22 +8,24 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use mutt_model::Clock;
-use mutt_model::alert::SinkRoute;
 use mutt_model::codes;
-use mutt_notify::{Auth, LaneConfig, SinkConfig as NotifyConfig, SinkKind as NotifyKind};
+use mutt_notify::{Auth, SinkConfig as NotifyConfig, SinkKind as NotifyKind};
 use mutt_rules::CompileOptions;
 use mutt_store::queue::EventQueue;
-use mutt_store::store::{CommitPolicy, RetentionPolicy, Store};
+use mutt_store::store::Store;
 use mutt_web::{Notice, Token, WebParts, WebState};
+use tokio::sync::watch;
 
 use super::engines::Engines;
 use super::listeners::Bound;
 use super::reload::{Live, Reloaded};
 use super::report::Reporter;
+use super::settings::{self, Takers};
 use super::summary::Summary;
 use super::{ServeError, ServeOptions, clock_watch, demo, waiting};
+use crate::config::live::LiveConfig;
 use crate::config::{
-    Config, IngestKey, Role, SinkAuth, SinkConfig, ingest_key_slot, sink_slot, token_slot,
+    Config, IngestKey, Read, Role, SinkAuth, SinkConfig, ingest_key_slot, sink_slot, token_slot,
 };
 use crate::health::{HealthBoard, Port};
 use crate::net::http::HttpListener;
@@ -48,7 +50,8 @@ struct Wiring<'a> {
     config: &'a Config,
     board: &'a Arc<HealthBoard>,
     clock: &'a Clock,
-    policy: Arc<CommitPolicy>,
+    takers: Takers,
+    settings: Arc<LiveConfig>,
     owner: String,
     summary: Summary,
     live: Reloaded,
@@ -60,7 +63,7 @@ struct Wiring<'a> {
 #[expect(clippy::too_many_arguments, reason = "the composition root is where everything meets")]
 pub(super) async fn start(
     supervisor: &mut Supervisor,
-    config: &Config,
+    read: Read,
     services: &[Service],
     bound: Bound,
     engines: &Engines,
@@ -69,18 +72,14 @@ pub(super) async fn start(
     options: &ServeOptions,
     keyring: &Keyring,
 ) -> Result<Live, ServeError> {
-    let mut config = config.clone();
+    let mut config = read.config.clone();
     if options.demo {
         demo::receiver(supervisor, &mut config).await?;
     }
+    let settings = Arc::new(LiveConfig::new(read, &config));
+    settings::first_look(&settings, engines.store.as_ref()).await;
+    let config = settings.current().config.clone();
     let sinks = make_sinks(&config, clock, keyring)?;
-    let routes: Vec<SinkRoute> = config.sinks.iter().map(|(name, sink)| sink.route(name)).collect();
-    let policy = Arc::new(CommitPolicy {
-        unhandled_threshold: config.alerter.unhandled_threshold,
-        unhandled_window: config.alerter.unhandled_window,
-        default_team: config.alerter.default_team.clone(),
-        sinks: routes,
-    });
     let summary = Summary {
         data_dir: config.data_dir.clone(),
         file: Summary::file_of(services),
@@ -92,7 +91,8 @@ pub(super) async fn start(
         config: &config,
         board,
         clock,
-        policy,
+        takers: Takers::new(&config),
+        settings: Arc::clone(&settings),
         owner: format!("{}:{}", host_name(), std::process::id()),
         summary,
         live: Reloaded::default(),
@@ -124,9 +124,15 @@ pub(super) async fn start(
     if options.demo {
         demo::traffic(wiring.supervisor, &wiring.summary);
     }
+    wiring.takers.running.clone_from(&wiring.live.running);
+    let (takers, store) = (Arc::new(wiring.takers), engines.store.clone());
+    let (followed, stop) = (Arc::clone(&settings), wiring.supervisor.stop().working);
+    wiring.supervisor.start(Phase::Working, "settings", move || {
+        Box::pin(Arc::clone(&takers).follow(Arc::clone(&followed), store.clone(), stop.clone()))
+    });
     let (summary, reloaded) = (wiring.summary, Arc::new(wiring.live));
     let config = Arc::new(ArcSwap::from_pointee(config));
-    Ok(Live { summary, reloaded, config, keyring: keyring.clone() })
+    Ok(Live { summary, reloaded, config, settings, keyring: keyring.clone() })
 }
 
 fn host_name() -> String {
@@ -193,7 +199,8 @@ impl Wiring<'_> {
     fn report(&mut self, services: &[Service], engines: &Engines) {
         let Some(store) = engines.store.clone() else { return };
         let dir = &self.config.data_dir;
-        let reporter = Reporter::new(services, host_name(), dir, engines.watched(), self.clock);
+        let mut reporter = Reporter::new(services, host_name(), dir, engines.watched(), self.clock);
+        reporter.runs_with(Arc::clone(&self.settings), self.takers.rules.clone());
         let reporter = Arc::new(reporter);
         let stop = self.supervisor.stop().working;
         self.supervisor.start(Phase::Working, "process report", move || {
@@ -360,13 +367,14 @@ impl Wiring<'_> {
             queue: Arc::clone(queue),
             store: Arc::clone(store),
             rules: Arc::new(rules),
-            policy: Arc::clone(&self.policy),
+            policy: Arc::clone(&self.takers.policy),
             clock: self.clock.clone(),
             share: Arc::clone(&share),
             owner: self.owner.clone(),
             board: Arc::clone(self.board),
             metrics: AlerterMetrics::new(&metrics),
         });
+        self.takers.rules = Some(Arc::clone(&alerter.rules));
         backlog_gauges(&alerter, &metrics);
         let stop = self.supervisor.stop().working;
         for shard in 0..queue.shards() {
@@ -399,14 +407,8 @@ impl Wiring<'_> {
         let counted = Arc::new(ForwarderMetrics::new(&metrics));
         delivery_gauges(store, &metrics, self.supervisor);
         for (name, (config, make)) in &self.sinks {
-            let lane_config = LaneConfig {
-                max_in_flight: config.in_flight,
-                probe_every: config.probe_interval,
-                retry_for: config.retry_for,
-                ..config.rate.map_or_else(
-                    || LaneConfig { rate: None, ..LaneConfig::default() },
-                    LaneConfig::at_rate,
-                )
+            let Some(limits) = self.takers.lanes.get(name).map(watch::Sender::subscribe) else {
+                continue;
             };
             let lane = Arc::new(Lane {
                 name: name.clone(),
@@ -414,7 +416,7 @@ impl Wiring<'_> {
                 credential: sink_slot(name, config.auth.as_ref())
                     .map(|slot| self.keyring.live(&slot))
                     .unwrap_or_default(),
-                config: lane_config,
+                config: limits,
                 store: Arc::clone(store),
                 clock: self.clock.clone(),
                 owner: self.owner.clone(),
@@ -433,23 +435,11 @@ impl Wiring<'_> {
 
     fn remediation(&mut self, store: &Arc<dyn Store>, bound: &Bound) {
         let metrics = self.metrics();
-        let retention = &self.config.store.retention;
         let remediation = Arc::new(Remediation {
             store: Arc::clone(store),
-            policy: Arc::clone(&self.policy),
-            retention: RetentionPolicy {
-                handled: retention.handled,
-                unhandled: retention.unhandled,
-                alerts: retention.alerts,
-                attempts: retention.attempts,
-                receipts: retention.receipts,
-                changes: retention.changes,
-                max_bytes: self.config.store.max_bytes,
-                archive: self.config.store.archive.dir.clone(),
-            },
+            policy: Arc::clone(&self.takers.policy),
+            limits: self.takers.limits.subscribe(),
             clock: self.clock.clone(),
-            interval: self.config.remediation.interval,
-            redrive_batch: self.config.remediation.redrive_batch,
             board: Arc::clone(self.board),
             metrics: RemediationMetrics::new(&metrics),
         });
@@ -471,13 +461,13 @@ impl Wiring<'_> {
         let running = Arc::new(Running {
             tokens: ArcSwap::from_pointee(self.tokens()?),
             config: ArcSwap::from_pointee(self.config.redacted()),
-            sinks: self.policy.sinks.clone(),
+            sinks: self.takers.policy.load().sinks.clone(),
+            live: Arc::clone(&self.settings),
             make_sinks: self
                 .sinks
                 .iter()
                 .map(|(name, (_, make))| (name.clone(), Arc::clone(make)))
                 .collect(),
-            default_team: self.config.alerter.default_team.clone(),
             queue: queue.cloned(),
             store: Arc::clone(store),
             board: Arc::clone(self.board),

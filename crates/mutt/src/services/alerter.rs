@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use mutt_model::alert::{AlertState, Transition};
 use mutt_model::metrics as names;
 use mutt_model::rule::{Handling, RuleAction};
@@ -57,7 +58,7 @@ pub struct Alerter {
     /// The rule set in force.
     pub rules: Arc<LiveRules>,
     /// Counting and routing.
-    pub policy: Arc<CommitPolicy>,
+    pub policy: Arc<ArcSwap<CommitPolicy>>,
     /// For `now` of a commit.
     pub clock: Clock,
     /// How many shards are for this process.
@@ -315,7 +316,7 @@ impl Alerter {
             generation: lease.generation,
             ruleset: rules.version(),
             batches,
-            policy: Arc::clone(&self.policy),
+            policy: self.policy.load_full(),
             now: self.clock.wall(),
         };
         Ok(Some(Round { work, until, events, began }))
@@ -462,16 +463,16 @@ pub async fn watch_queue(alerter: Arc<Alerter>, stop: CancellationToken) -> Resu
                 continue;
             }
             tracing::error!(code = %codes::ALERTER_QUEUE_DAMAGED, lost, "{message}");
+            let policy = alerter.policy.load_full();
             let change = own_alert(
                 QUEUE_DAMAGED,
                 "event-queue",
                 Severity::CRITICAL,
                 RuleAction::Problem,
                 message,
-                &alerter.policy,
+                &policy,
                 &alerter.clock,
             );
-            let policy = Arc::clone(&alerter.policy);
             if alerter.store.raise(change, policy, None, alerter.clock.wall()).await.is_ok() {
                 (told, files) = (lost, aside);
             }

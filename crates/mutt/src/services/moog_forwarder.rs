@@ -44,8 +44,8 @@ pub struct Lane {
     pub make: MakeSink,
     /// The credential that `make` puts in, as it changes; empty for a sink without one.
     pub credential: LiveSecrets,
-    /// Limits.
-    pub config: LaneConfig,
+    /// Limits, as they change.
+    pub config: watch::Receiver<LaneConfig>,
     /// Deliveries come from here.
     pub store: Arc<dyn Store>,
     /// Time.
@@ -104,6 +104,7 @@ struct Run<'a> {
     made_with: Arc<[Secret]>,
     lease: SinkLease,
     scheduler: LaneScheduler,
+    limits: watch::Receiver<LaneConfig>,
     flights: FuturesUnordered<Flight>,
     looked_at: Duration,
     failures: u32,
@@ -149,7 +150,9 @@ impl Lane {
                     continue;
                 }
             };
-            let scheduler = LaneScheduler::new(self.config.clone(), fastrand::u64(..))
+            let mut limits = self.config.clone();
+            let first = limits.borrow_and_update().clone();
+            let scheduler = LaneScheduler::new(first, fastrand::u64(..))
                 .map_err(|error| format!("sink {}: {error}", self.name))?;
             let labels = vec![("sink", self.name.clone())];
             let mut run = Run {
@@ -158,6 +161,7 @@ impl Lane {
                 made_with,
                 lease,
                 scheduler,
+                limits,
                 flights: FuturesUnordered::new(),
                 looked_at: Duration::ZERO,
                 failures: 0,
@@ -190,6 +194,7 @@ impl Run<'_> {
         while !stop.is_cancelled() {
             // Before looking, so that a ring in between is not missed.
             self.bell.mark_unchanged();
+            self.follow_limits();
             self.look().await?;
             self.fetch().await?;
             let wait = self.take_off();
@@ -199,6 +204,7 @@ impl Run<'_> {
                     self.landed(landed).await?;
                 }
                 _ = self.bell.changed() => {}
+                Ok(()) = self.limits.changed() => self.limits.mark_changed(),
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -259,6 +265,20 @@ impl Run<'_> {
         });
         self.show_breaker();
         Ok(())
+    }
+
+    /// Takes over limits that were changed; tokens, breaker and hold stay.
+    fn follow_limits(&mut self) {
+        if !self.limits.has_changed().unwrap_or(false) {
+            return;
+        }
+        let limits = self.limits.borrow_and_update().clone();
+        match self.scheduler.set_config(limits, self.lane.clock.monotonic()) {
+            Ok(()) => tracing::info!(sink = self.lane.name, "the lane has new limits"),
+            Err(error) => {
+                tracing::error!(code = %codes::CONFIG_OVERRIDE, sink = self.lane.name, %error, "the lane keeps its limits");
+            }
+        }
     }
 
     /// Makes the sink anew when its credential has changed. Attempts on their way end with the old one;

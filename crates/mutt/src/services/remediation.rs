@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use mutt_model::delivery::{DeadReason, DeliveryState, HeldBy, Lane};
 use mutt_model::metrics as names;
 use mutt_model::rule::RuleAction;
@@ -12,6 +13,7 @@ use mutt_model::{Clock, Severity, Timestamp, codes};
 use mutt_store::store::{Actor, CommitPolicy, ReplayFilter, RetentionPolicy, Store, StoreError};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::alerter::{own_alert, rest};
@@ -28,21 +30,28 @@ pub const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// Retention is looked at this often, whatever the interval of rounds.
 pub const RETENTION_PERIOD: Duration = Duration::from_secs(60);
 
+/// What may change while Remediation runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long what is kept.
+    pub retention: RetentionPolicy,
+    /// `remediation.interval`
+    pub interval: Duration,
+    /// `remediation.redrive_batch`: expired deliveries of one sink that a round makes pending.
+    pub redrive_batch: u64,
+}
+
 /// What Remediation works with.
 #[derive(Debug)]
 pub struct Remediation {
     /// Where everything lies.
     pub store: Arc<dyn Store>,
     /// Routing of clears by age and of MUTT's own alerts.
-    pub policy: Arc<CommitPolicy>,
-    /// How long what is kept.
-    pub retention: RetentionPolicy,
+    pub policy: Arc<ArcSwap<CommitPolicy>>,
+    /// What may change while it runs.
+    pub limits: watch::Receiver<Limits>,
     /// Time.
     pub clock: Clock,
-    /// `remediation.interval`
-    pub interval: Duration,
-    /// `remediation.redrive_batch`: expired deliveries of one sink that a round makes pending.
-    pub redrive_batch: u64,
     /// Where its own state is told.
     pub board: Arc<HealthBoard>,
     /// What is counted.
@@ -108,15 +117,17 @@ impl Remediation {
     /// Never: a failed round is logged, counted and tried again.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), String> {
         let (mut memory, mut wait) = (Memory::default(), Wait::default());
+        let mut changes = self.limits.clone();
         while !stop.is_cancelled() {
             let start = self.clock.monotonic();
+            let interval = changes.borrow_and_update().interval;
             let pause = match self.round(&mut memory).await {
                 Ok(()) => {
                     self.board.set(Service::Remediation, true, "running");
                     if wait.over() {
                         tracing::info!("rounds of Remediation succeed again");
                     }
-                    self.interval
+                    interval
                 }
                 Err(error) => {
                     let labels = vec![("reason", "store".to_owned())];
@@ -126,13 +137,17 @@ impl Remediation {
                         tracing::warn!(code = %codes::REDRIVE_FAILED, %error, "a round of Remediation failed");
                     }
                     // Not the whole interval: it may be long, and the store may be back soon.
-                    self.interval.min(RETRY_PAUSE)
+                    interval.min(RETRY_PAUSE)
                 }
             };
             self.metrics.loops.inc();
             let took = self.clock.monotonic().saturating_sub(start);
             self.metrics.duration.observe(took.as_secs_f64());
-            rest(&stop, pause).await;
+            tokio::select! {
+                () = rest(&stop, pause) => {}
+                // A new limit is not waited for: the next round keeps it.
+                Ok(()) = changes.changed() => memory.retained_at = None,
+            }
         }
         Ok(())
     }
@@ -149,9 +164,10 @@ impl Remediation {
     }
 
     async fn clear_aged(&self) -> Result<(), StoreError> {
+        let policy = self.policy.load_full();
         loop {
             let now = self.clock.wall();
-            let cleared = self.store.clear_aged(&self.policy.sinks, AGED_PER_ROUND, now).await?;
+            let cleared = self.store.clear_aged(&policy.sinks, AGED_PER_ROUND, now).await?;
             self.metrics.aged.inc_by(cleared);
             if cleared > 0 {
                 tracing::info!(alerts = cleared, "cleared by age");
@@ -172,7 +188,7 @@ impl Remediation {
         self.metrics.health.get_or_create(&labels).set(if healthy { 1.0 } else { 0.0 });
         // While deliveries wait, they are the probe.
         let limit = match (healthy, lane.pending) {
-            (true, _) => self.redrive_batch,
+            (true, _) => self.limits.borrow().redrive_batch,
             (false, 0) => 1,
             (false, _) => return Ok(()),
         };
@@ -221,16 +237,17 @@ impl Remediation {
             // clear that finds nothing to clear tells nobody.
             None => (RuleAction::Clear, format!("lane {} runs again", lane.sink)),
         };
+        let policy = self.policy.load_full();
         let change = own_alert(
             "mutt-lane-held",
             &lane.sink,
             Severity::CRITICAL,
             action,
             message,
-            &self.policy,
+            &policy,
             &self.clock,
         );
-        self.store.raise(change, Arc::clone(&self.policy), Some(&lane.sink), now).await?;
+        self.store.raise(change, policy, Some(&lane.sink), now).await?;
         memory.told.insert(lane.sink.clone(), lane.held_since);
         Ok(())
     }
@@ -255,7 +272,8 @@ impl Remediation {
             return Ok(());
         }
         memory.retained_at = Some(now);
-        let done = self.store.retain(&self.retention, self.clock.wall()).await?;
+        let retention = self.limits.borrow().retention.clone();
+        let done = self.store.retain(&retention, self.clock.wall()).await?;
         for (table, rows) in &done.removed {
             let labels = vec![("table", table.clone())];
             self.metrics.removed.get_or_create(&labels).inc_by(*rows);

@@ -16,6 +16,7 @@ use mutt_store::store::Store;
 use mutt_web::{BackupDone, HookError, Notice, Program, ServiceHealth, SinkTest, Token};
 
 use super::moog_forwarder::MakeSink;
+use crate::config::live::LiveConfig;
 use crate::health::HealthBoard;
 use crate::secrets::Keyring;
 use crate::serve::clock_watch;
@@ -31,8 +32,8 @@ pub struct Running {
     pub sinks: Vec<SinkRoute>,
     /// How to make each.
     pub make_sinks: BTreeMap<String, MakeSink>,
-    /// `alerter.default_team`
-    pub default_team: String,
+    /// Configuration and settings in force.
+    pub live: Arc<LiveConfig>,
     /// The event queue, where it is in this process.
     pub queue: Option<Arc<dyn EventQueue>>,
     /// The store, for backups.
@@ -124,7 +125,7 @@ impl Program for Running {
     }
 
     fn default_team(&self) -> String {
-        self.default_team.clone()
+        self.live.current().config.alerter.default_team.clone()
     }
 
     fn services(&self) -> Vec<ServiceHealth> {

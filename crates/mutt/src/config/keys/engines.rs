@@ -1,6 +1,6 @@
 //! Keys of the program, the event queue and the store.
 
-use super::{Key, Kind, key};
+use super::{Key, Kind, Role, key};
 
 const DURABILITY: &[&str] = &["fsync", "replica", "fsync+replica", "fast"];
 const TLS_MODES: &[&str] = &["off", "require", "verify-ca", "verify-full"];
@@ -193,42 +193,42 @@ pub(super) const KEYS: &[Key] = &[
         "90d",
         "How long audit rows of handled events are kept.",
         "Too high: store.max_bytes is met first.",
-    ),
+    ).live(Role::Admin),
     key(
         "store.retention.unhandled",
         Kind::Duration { min: "1h", max: "3650d" },
         "14d",
         "How long audit rows of unhandled events are kept.",
         "Too high: store.max_bytes is met first.",
-    ),
+    ).live(Role::Admin),
     key(
         "store.retention.alerts",
         Kind::Duration { min: "1h", max: "3650d" },
         "90d",
         "How long cleared alerts and ended deliveries are kept.",
         "Too low: a dead delivery is gone before somebody replays it.",
-    ),
+    ).live(Role::Admin),
     key(
         "store.retention.attempts",
         Kind::Duration { min: "1h", max: "3650d" },
         "90d",
         "How long attempts are kept, also those of deliveries that are kept longer.",
         "Too low: a delivery no longer tells what its sink said.",
-    ),
+    ).live(Role::Admin),
     key(
         "store.retention.receipts",
         Kind::Duration { min: "1d", max: "3650d" },
         "30d",
         "How long receipts of batches are kept. The newest 10,000 of each shard are kept whatever their age.",
         "Whatever the event queue may give again must meet its receipt. Too high: a larger store.",
-    ),
+    ).live(Role::Admin),
     key(
         "store.retention.changes",
         Kind::Duration { min: "1d", max: "3650d" },
         "365d",
         "How long the change log is kept.",
         "",
-    ),
+    ).live(Role::Admin),
     key(
         "store.archive.dir",
         Kind::Path,
@@ -242,7 +242,7 @@ pub(super) const KEYS: &[Key] = &[
         "info",
         "The least important log lines that are written.",
         "error hides warnings that carry codes; debug and trace are for short use.",
-    ),
+    ).live(Role::Operator),
     key(
         "log.format",
         Kind::Choice(&["auto", "text", "json"]),

@@ -1,6 +1,6 @@
 //! Keys of the five services.
 
-use super::{Key, Kind, key, required};
+use super::{Key, Kind, Role, key, required};
 
 const TLS: &str = "syslog over TLS comes with the intake capability; use ingestor.syslog.tcp on a trusted network";
 const RELP: &str = "RELP comes with the intake capability; use ingestor.syslog.tcp";
@@ -40,8 +40,9 @@ pub(super) const KEYS: &[Key] = &[
         "ingestor.http.keys[].name",
         Kind::Text,
         "Who sends with this key; stands in logs and metrics.",
-    ),
-    required("ingestor.http.keys[].key", Kind::Secrets, "The key; two: current and next."),
+    )
+    .reloaded(),
+    required("ingestor.http.keys[].key", Kind::Secrets, "The key; two: current and next.").reloaded(),
     key(
         "ingestor.http.max_body",
         Kind::Size { min: "64KiB", max: "256MiB" },
@@ -127,7 +128,7 @@ pub(super) const KEYS: &[Key] = &[
         "",
         "Known communities of SNMP v1 and v2c. None: any, on loopback only.",
         "Beyond loopback at least one is needed (MUTT-C005). Unknown ones are dropped and counted (MUTT-I009).",
-    ),
+    ).reloaded(),
     key("ingestor.snmp.users", Kind::Later(USM), "", "SNMPv3 users.", ""),
     key(
         "ingestor.snmp.receive_buffer",
@@ -158,21 +159,21 @@ pub(super) const KEYS: &[Key] = &[
         "NETO",
         "The team of an alert when neither rule nor device names one.",
         "",
-    ),
+    ).live(Role::Admin),
     key(
         "alerter.unhandled_threshold",
         Kind::Count { min: 0, max: 1_000_000_000 },
         "100",
         "Events of one template on one host that make a meta-alert; 0: no meta-alerts.",
         "Too low: chatty devices make noise. Too high: a new kind of trouble stays unseen.",
-    ),
+    ).live(Role::Operator),
     key(
         "alerter.unhandled_window",
         Kind::Duration { min: "1m", max: "30d" },
         "24h",
         "The time in which alerter.unhandled_threshold counts.",
         "",
-    ),
+    ).live(Role::Operator),
     key("moog_forwarder.listen", Kind::Address, "127.0.0.1:8084", HEALTH, ""),
     key("moog_forwarder.metrics_listen", Kind::Address, "", METRICS, ""),
     key("remediation.listen", Kind::Address, "127.0.0.1:8087", HEALTH, ""),
@@ -183,14 +184,14 @@ pub(super) const KEYS: &[Key] = &[
         "60s",
         "Time between rounds: clear aged alerts, redrive expired deliveries, apply retention and cap.",
         "Too high: alerts are cleared late, the store may pass its cap between rounds.",
-    ),
+    ).live(Role::Operator),
     key(
         "remediation.redrive_batch",
         Kind::Count { min: 1, max: 1_000_000 },
         "1000",
         "Expired deliveries that one round makes pending again, for each sink.",
         "Too high: old alerts crowd out new ones after an outage.",
-    ),
+    ).live(Role::Operator),
     key(
         "web_ui.listen",
         Kind::Address,

@@ -1,6 +1,6 @@
 //! Keys of the sinks.
 
-use super::{Key, Kind, key, required};
+use super::{Key, Kind, Role, key, required};
 
 pub(super) const KEYS: &[Key] = &[
     required(
@@ -20,14 +20,14 @@ pub(super) const KEYS: &[Key] = &[
         "50/s",
         "Deliveries that leave at most.",
         "Met: deliveries wait, repeats of one key are coalesced; nothing is lost. Too low: a flood is told late.",
-    ),
+    ).live(Role::Operator),
     key(
         "sinks.*.retry_for",
         Kind::Duration { min: "1s", max: "30d" },
         "24h",
         "How long a delivery is tried before it is dead, reason expired.",
         "Met: Remediation sends it again when the sink is healthy (MUTT-F004).",
-    ),
+    ).live(Role::Admin),
     key("sinks.*.teams", Kind::Texts, "[]", "Only alerts of these teams; none: all.", ""),
     key(
         "sinks.*.decisions",
@@ -70,13 +70,13 @@ pub(super) const KEYS: &[Key] = &[
         "8",
         "Attempts at one time, of different alert keys.",
         "Too high: the sink is crowded. Too low: a slow sink limits the rate.",
-    ),
+    ).live(Role::Operator),
     key(
         "sinks.*.probe_interval",
         Kind::Duration { min: "100ms", max: "1h" },
         "30s",
         "Time between probes of an open breaker or a held lane; a probe is a real delivery.",
         "Too low: a sink in trouble is asked often. Too high: alerts arrive late after the trouble.",
-    ),
+    ).live(Role::Operator),
     key("sinks.*.ca", Kind::Path, "", "PEM file; trust this CA instead of the host's.", ""),
 ];

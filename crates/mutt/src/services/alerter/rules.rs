@@ -31,7 +31,7 @@ pub struct LiveRules {
     current: ArcSwapOption<CompiledRules>,
     loaded: watch::Sender<bool>,
     board: Arc<HealthBoard>,
-    options: CompileOptions,
+    options: watch::Sender<CompileOptions>,
     clock: Clock,
     reload: Histogram,
     failures: Counter,
@@ -54,7 +54,7 @@ impl LiveRules {
             current: ArcSwapOption::empty(),
             loaded: watch::Sender::new(false),
             board,
-            options,
+            options: watch::Sender::new(options),
             clock,
             reload: metrics.histogram(&names::ALERTER_RELOAD),
             failures: metrics.counter(&names::ALERTER_RELOAD_FAILURES),
@@ -63,6 +63,17 @@ impl LiveRules {
             teams: metrics.gauge(&names::ALERTER_TEAMS),
             version: metrics.gauge(&names::ALERTER_RULESET),
         }
+    }
+
+    /// Another team for alerts that have none: the set is compiled anew.
+    pub fn set_default_team(&self, team: &str) {
+        self.options.send_if_modified(|options| {
+            let other = options.default_team != team;
+            if other {
+                team.clone_into(&mut options.default_team);
+            }
+            other
+        });
     }
 
     /// The set in force; `None` before the first one is loaded.
@@ -92,16 +103,20 @@ impl LiveRules {
     ) -> Result<(), String> {
         let mut bell = store.signals().rules.listen();
         let (mut failed_at, mut wait) = (None, Wait::default());
+        let (mut options, mut stale) = (self.options.subscribe(), false);
         while !stop.is_cancelled() {
             bell.mark_unchanged();
+            stale |= options.has_changed().unwrap_or(false);
+            options.mark_unchanged();
             let in_force = self.current().map(|rules| rules.version());
             match store.rule_set_version().await {
                 // Version 0 is a store that nobody has set up yet: it judges nothing.
                 Ok(0) if in_force.is_none() => {
                     self.lacks(&mut wait, "the store holds no rule set yet");
                 }
-                Ok(version) if Some(version) != in_force => {
+                Ok(version) if stale || Some(version) != in_force => {
                     self.load(&store, version, &mut failed_at, &mut wait).await;
+                    stale &= failed_at.is_some();
                 }
                 Ok(_) => {}
                 Err(error) if in_force.is_none() => self.lacks(&mut wait, &error.to_string()),
@@ -110,6 +125,7 @@ impl LiveRules {
             tokio::select! {
                 () = stop.cancelled() => {}
                 _ = bell.changed() => {}
+                Ok(()) = options.changed() => options.mark_changed(),
                 () = tokio::time::sleep(RELOAD_PERIOD) => {}
             }
         }
@@ -135,7 +151,8 @@ impl LiveRules {
         let start = self.clock.monotonic();
         let loaded = match store.rule_set(None).await {
             Ok(set) => {
-                tokio::task::block_in_place(|| compile(&set, &self.options)).map(|c| (set, c))
+                let options = self.options.borrow().clone();
+                tokio::task::block_in_place(|| compile(&set, &options)).map(|c| (set, c))
             }
             Err(error) => Err(error.to_string()),
         };

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use mutt::health::{Engines, HealthBoard};
 use mutt::services::alerter::rules::LiveRules;
 use mutt::services::alerter::share::Share;
@@ -50,12 +51,12 @@ impl Process {
             queue,
             store: Arc::clone(&whole),
             rules: Arc::new(rules),
-            policy: Arc::new(CommitPolicy {
+            policy: Arc::new(ArcSwap::from_pointee(CommitPolicy {
                 unhandled_threshold: 0,
                 unhandled_window: Duration::from_secs(60),
                 default_team: "NETO".to_owned(),
                 sinks: Vec::new(),
-            }),
+            })),
             clock: Clock::System,
             share: Arc::new(Share::new(SHARDS)),
             owner: name.to_owned(),
