@@ -1,3 +1,6 @@
 //! A whole site: five services as five processes over Redis and PostgreSQL.
 
+mod alerters;
+mod away;
 mod path;
+mod rotation;

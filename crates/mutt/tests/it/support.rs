@@ -2,6 +2,7 @@
 //! what was not answered, real programs of the field, and the audit as its file holds it.
 
 pub(crate) mod audit;
+pub(crate) mod deaf;
 pub(crate) mod disk;
 pub(crate) mod http;
 pub(crate) mod program;

@@ -169,6 +169,11 @@ impl Server {
         child.wait().unwrap();
     }
 
+    /// Its Unix socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.path().join(".s.PGSQL.5432")
+    }
+
     /// How a role reaches the database.
     pub(crate) fn url(&self, user: &str) -> String {
         let dir = self.dir.path().to_str().unwrap().replace('/', "%2F");

@@ -324,7 +324,13 @@ impl Program {
 
     /// The sum of a metric's samples on the Ingestor's port whose labels hold all of `labels`.
     pub(crate) fn ingestor_metric(&self, name: &str, labels: &[&str]) -> f64 {
-        let answer = Client::new(self.http()).request("GET", "/metrics", &[], b"").unwrap();
+        self.metric("ingestor", name, labels)
+    }
+
+    /// The same on the port of another service.
+    pub(crate) fn metric(&self, service: &str, name: &str, labels: &[&str]) -> f64 {
+        let mut client = Client::new(self.health_of(service));
+        let answer = client.request("GET", "/metrics", &[], b"").unwrap();
         let text = String::from_utf8(answer.body).unwrap();
         let lines = text.lines().filter(|line| {
             let rest = line.strip_prefix(name);
@@ -379,6 +385,11 @@ impl Program {
             );
         }
         text
+    }
+
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     pub(crate) fn process(&mut self) -> &mut Process {

@@ -39,7 +39,8 @@ pub(crate) struct Site {
     members: BTreeMap<String, Member>,
     /// Lines that every process gets, by section.
     sections: Vec<(String, String)>,
-    role: String,
+    /// Where the services find PostgreSQL.
+    url: String,
     pub(crate) redis: RedisServer,
     pub(crate) postgres: Server,
     sql: OnceLock<Mutex<Option<Sql>>>,
@@ -73,7 +74,7 @@ impl Site {
         let site = Self {
             members: BTreeMap::new(),
             sections: Vec::new(),
-            role: role.to_owned(),
+            url: postgres.url(role),
             redis: RedisServer::durable(),
             postgres,
             sql: OnceLock::new(),
@@ -89,6 +90,11 @@ impl Site {
     pub(crate) fn configure(&mut self, section: &str, lines: &str) -> &mut Self {
         self.sections.push((section.to_owned(), lines.to_owned()));
         self
+    }
+
+    /// Another way to PostgreSQL for every process that is added afterwards.
+    pub(crate) fn store_url(&mut self, url: &str) {
+        url.clone_into(&mut self.url);
     }
 
     /// A webhook for all.
@@ -111,7 +117,7 @@ impl Site {
         let redis = self.redis.socket();
         setup
             .set("queue", &format!("url = \"unix://{}\"", redis.display()))
-            .set("store", &format!("url = \"{}\"", self.postgres.url(&self.role)))
+            .set("store", &format!("url = \"{}\"", self.url))
             .set("store.owner", "user = \"mutt_owner\"")
             .set(
                 "ingestor.http",
@@ -253,6 +259,14 @@ impl Site {
     pub(crate) fn execute(&self, statement: &str) {
         let done = self.with_sql(async |sql| sql.batch_execute(statement).await);
         done.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+    }
+
+    /// Whether the server lets the role in with this password.
+    pub(crate) fn lets_in(&self, role: &str, password: &str) -> bool {
+        let mut config = tokio_postgres::Config::new();
+        let folder = self.postgres.socket();
+        config.host_path(folder.parent().unwrap()).user(role).dbname("mutt").password(password);
+        self.runtime.block_on(config.connect(tokio_postgres::NoTls)).is_ok()
     }
 
     /// The number that a query gives.
