@@ -169,9 +169,9 @@ impl Server {
         child.wait().unwrap();
     }
 
-    /// Its Unix socket.
-    pub(crate) fn socket(&self) -> PathBuf {
-        self.dir.path().join(".s.PGSQL.5432")
+    /// Where its Unix socket lies.
+    pub(crate) fn folder(&self) -> &Path {
+        self.dir.path()
     }
 
     /// How a role reaches the database.
@@ -230,7 +230,7 @@ impl Server {
         db: &str,
     ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
         let mut config = tokio_postgres::Config::new();
-        config.host_path(self.dir.path()).user(user).dbname(db);
+        config.host_path(self.folder()).user(user).dbname(db);
         config.options("-c search_path=mutt");
         let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
         tokio::spawn(connection);

@@ -92,7 +92,7 @@ fn a_hundred_rule_changes_are_each_live_within_a_second_at_three_processes() {
 #[test]
 fn rule_changes_are_live_within_a_second_where_no_notification_arrives() {
     let mut site = Site::new();
-    let deaf = Deaf::before(site.postgres.socket());
+    let deaf = Deaf::before(site.postgres.folder());
     site.start("web-ui");
     site.store_url(&deaf.url("mutt"));
     site.start_all(&ALERTERS);

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -18,8 +18,9 @@ pub(crate) struct Deaf {
 }
 
 impl Deaf {
-    /// Before the server at this socket.
-    pub(crate) fn before(server: PathBuf) -> Self {
+    /// Before the server whose socket lies in this folder.
+    pub(crate) fn before(folder: &Path) -> Self {
+        let server = folder.join(".s.PGSQL.5432");
         let dir = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(dir.path().join(".s.PGSQL.5432")).unwrap();
         let deaf = Self { dir, kept: Arc::default(), ended: Arc::default() };

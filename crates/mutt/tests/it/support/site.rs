@@ -264,8 +264,7 @@ impl Site {
     /// Whether the server lets the role in with this password.
     pub(crate) fn lets_in(&self, role: &str, password: &str) -> bool {
         let mut config = tokio_postgres::Config::new();
-        let folder = self.postgres.socket();
-        config.host_path(folder.parent().unwrap()).user(role).dbname("mutt").password(password);
+        config.host_path(self.postgres.folder()).user(role).dbname("mutt").password(password);
         self.runtime.block_on(config.connect(tokio_postgres::NoTls)).is_ok()
     }
 
