@@ -1,6 +1,7 @@
 //! The command line as a person or script meets it: exit codes, where words and data go, error codes.
 
 mod api;
+mod db;
 mod program;
 mod send;
 

@@ -3,6 +3,7 @@
 
 mod events;
 mod outside;
+mod postgres;
 mod redis;
 mod stage;
 mod start;

@@ -218,7 +218,8 @@ async fn searches_are_ranges_of_an_index_newest_partition_first() {
 /// Taking stays a walk of small indexes however much has ended.
 #[tokio::test]
 async fn ended_deliveries_do_not_slow_what_is_due() {
-    let server = Server::migrated(&[]).await;
+    // Statistics change when the test says so.
+    let server = Server::migrated(&["autovacuum=off"]).await;
     let owner = server.connect("mutt_owner", "mutt").await.unwrap();
     owner
         .batch_execute(
@@ -235,25 +236,36 @@ async fn ended_deliveries_do_not_slow_what_is_due() {
         let rows = owner.query(&format!("EXPLAIN (COSTS OFF) {sql}"), &[]).await.unwrap();
         rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n")
     };
-    for (sql, index) in [
+    // Which of them is a matter of costs that hardly differ; all leave out what has ended.
+    let unfinished: &[&str] = &[
+        "deliveries_head",
+        "deliveries_due",
+        "deliveries_key",
+        "deliveries_key_head",
+        "deliveries_live",
+    ];
+    let dead: &[&str] = &["deliveries_dead", "deliveries_dead_ended", "deliveries_dead_reason"];
+    for (sql, indexes) in [
         (
             "SELECT seq FROM deliveries WHERE sink = 'moog' AND state = 0 AND head
              AND due_at + 0 <= 5 ORDER BY seq LIMIT 10",
-            "deliveries_head",
+            unfinished,
         ),
         (
             "SELECT MIN(due_at) FROM deliveries WHERE sink = 'moog' AND state = 0 AND head",
-            "deliveries_due",
+            unfinished,
         ),
         (
             "SELECT seq FROM deliveries WHERE state IN (3, 4) AND ended_at < 5 ORDER BY ended_at
              LIMIT 10",
-            "deliveries_over",
+            &["deliveries_over"],
         ),
-        ("SELECT seq FROM deliveries WHERE state = 5 ORDER BY seq LIMIT 10", "deliveries_dead"),
+        ("SELECT seq FROM deliveries WHERE state = 5 ORDER BY seq LIMIT 10", dead),
     ] {
         let plan = plan(sql).await;
-        assert!(plan.contains(index) && !plan.contains("Seq Scan"), "{sql}: {plan}");
+        let mut words = plan.split_whitespace();
+        let used = words.any(|word| indexes.contains(&word));
+        assert!(used && !plan.contains("Seq Scan"), "{sql}: {plan}");
     }
     let lease = lease(&store).await;
     let taken = take(&store, &lease, 10).await;

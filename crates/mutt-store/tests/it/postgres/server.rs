@@ -69,18 +69,28 @@ fn copy(from: &Path, to: &Path) {
     run(Command::new("cp").arg("-a").arg(from).arg(to));
 }
 
+/// A new data folder: everybody on the socket is let in, but `mutt_locked`.
+fn init(data: &Path) {
+    let args = ["-U", "postgres", "-A", "trust", "--wal-segsize=1", "-N", "--locale=C"];
+    run(command("initdb").arg("-D").arg(data).args(args).args(["-E", "UTF8"]));
+    let hba = "local all mutt_locked scram-sha-256\nlocal all all trust\n";
+    std::fs::write(data.join("pg_hba.conf"), hba).unwrap();
+}
+
 /// A data folder made once and copied for each test.
 fn data_folder(dir: &Path) -> PathBuf {
     let data = dir.join("data");
-    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres-template");
+    // An example of Cargo's has no folder for temporary files.
+    let Some(target) = option_env!("CARGO_TARGET_TMPDIR") else {
+        init(&data);
+        return data;
+    };
+    let kept = Path::new(target).join("postgres-template");
     if kept.join("PG_VERSION").exists() {
         copy(&kept, &data);
         return data;
     }
-    let args = ["-U", "postgres", "-A", "trust", "--wal-segsize=1", "-N", "--locale=C"];
-    run(command("initdb").arg("-D").arg(&data).args(args).args(["-E", "UTF8"]));
-    let hba = "local all mutt_locked scram-sha-256\nlocal all all trust\n";
-    std::fs::write(data.join("pg_hba.conf"), hba).unwrap();
+    init(&data);
     let own = kept.with_extension(std::process::id().to_string());
     copy(&data, &own);
     // Another process may have been quicker.

@@ -14,7 +14,7 @@ use crate::provoked::provoked;
 use crate::redis_server::{FSYNC, PATIENCE, RedisServer, options};
 
 /// Waits for a line with this code in the log of this thread, and keeps it.
-async fn keep(lines: &Lines, code: &str) {
+pub(super) async fn keep(lines: &Lines, code: &str) {
     let clock = Clock::default();
     let until = clock.monotonic() + PATIENCE;
     loop {
