@@ -35,6 +35,8 @@ pub(crate) const STATES: &[(&str, &[Step])] = &[
     ("servers", &[Step::Guide, REDIS, POSTGRES]),
     // And set up for MUTT, as the guide of the production engines says; no service runs.
     ("engines", &[Step::Guide, REDIS, POSTGRES, Step::Engines]),
+    // And all five services run over them as processes of their own.
+    ("production", &[Step::Guide, REDIS, POSTGRES, Step::Engines, APART]),
     // `muttctl serve` with a sink named `receiver` whose webhook answers 200.
     (
         "running",
@@ -71,6 +73,15 @@ $as \"$programs/initdb\" -D /var/lib/postgresql/mutt -U postgres -E UTF8 --local
 exec $as \"$programs/postgres\" -D /var/lib/postgresql/mutt -k /run/postgresql \
     -c listen_addresses=127.0.0.1 -c shared_buffers=32MB",
     5432,
+);
+
+/// What the units start, on one host.
+const APART: Step = Step::Start(
+    "as='setpriv --reuid mutt --regid mutt --init-groups'
+serve=\"$as --inh-caps +net_bind_service --ambient-caps +net_bind_service muttctl serve\"
+serve=\"$serve --config /etc/mutt/mutt.toml --only\"
+$serve ingestor & $serve alerter & $serve moog-forwarder & $serve remediation & $serve web-ui & wait",
+    WEB_UI,
 );
 
 const AS_THE_UNIT: &str = "setpriv --reuid mutt --regid mutt --init-groups \
