@@ -11,6 +11,7 @@ use crate::cli::api::{Api, block_on};
 use crate::cli::args::Target;
 use crate::cli::output::cell;
 use crate::cli::rules::in_force;
+use crate::config::StoreUrl;
 use crate::services::Service;
 
 /// Events that wait longer than this are worth a look; ten times longer is bad.
@@ -66,9 +67,19 @@ pub(super) fn services(context: &Context) -> Vec<Finding> {
         .flatten()
         .map(|service| cell(service, "/name"))
         .collect();
-    for service in Service::ALL.iter().filter(|s| !running.iter().any(|name| name == s.name())) {
-        let text = format!("{service} does not run in this process (serve --only)");
-        findings.push(Finding::warn(text, "start MUTT without --only"));
+    let others = Service::ALL.iter().filter(|s| !running.iter().any(|name| name == s.name()));
+    let processes = match context.config.store.url {
+        StoreUrl::Postgres(_) => ask(context, "processes"),
+        StoreUrl::Sqlite => None,
+    };
+    for service in others {
+        match &processes {
+            Some(processes) => findings.extend(elsewhere(*service, processes)),
+            None => {
+                let text = format!("{service} does not run in this process (serve --only)");
+                findings.push(Finding::warn(text, "start MUTT without --only"));
+            }
+        }
     }
     for notice in health["notices"].as_array().into_iter().flatten() {
         let code = cell(notice, "/code");
@@ -82,6 +93,37 @@ pub(super) fn services(context: &Context) -> Vec<Finding> {
             format!("muttctl explain {code}")
         };
         findings.push(Finding::warn(cell(notice, "/text"), fix));
+    }
+    findings
+}
+
+/// A service that runs in processes of its own, as these tell the store.
+fn elsewhere(service: Service, processes: &Value) -> Vec<Finding> {
+    let name = service.name();
+    let runs = |process: &&Value| {
+        let services = process["services"].as_array();
+        process["live"] == Value::Bool(true)
+            && services.is_some_and(|s| s.iter().any(|s| s == name))
+    };
+    let mut findings = Vec::new();
+    for process in processes["items"].as_array().into_iter().flatten().filter(runs) {
+        let place = format!("{name} on {} (pid {})", cell(process, "/host"), process["pid"]);
+        let away = process["dependencies"].as_object().into_iter().flatten();
+        let away: Vec<_> = away.filter(|(_, state)| state["ready"] == Value::Bool(false)).collect();
+        for (dependency, state) in &away {
+            let code = cell(state, "/code");
+            let (since, why) = (cell(state, "/since"), cell(state, "/why"));
+            let text = format!("{place} waits for the {dependency} since {since}: {why}");
+            findings.push(Finding::bad(text, format!("muttctl explain {code}")));
+        }
+        if away.is_empty() {
+            findings.push(Finding::ok(format!("{place} runs")));
+        }
+    }
+    // An Ingestor alone does not open the store.
+    if findings.is_empty() && service != Service::Ingestor {
+        let text = format!("{name} runs nowhere");
+        findings.push(Finding::bad(text, format!("muttctl serve --only {name}")));
     }
     findings
 }

@@ -50,5 +50,17 @@ fn an_event_goes_through_five_processes() {
     let delivered = site.count("SELECT count(*) FROM mutt.deliveries WHERE state = 3");
     assert_eq!(i64::try_from(ledger.deliveries.delivered).unwrap(), delivered);
     assert_eq!(i64::try_from(receiver.count()).unwrap(), delivered);
+    let said = until("the doctor knows all", || {
+        let said = site.doctor();
+        said.contains("services: remediation on ").then_some(said)
+    });
+    for name in ["alerter", "moog-forwarder", "remediation"] {
+        assert!(said.contains(&format!("ok   services: {name} on ")), "{said}");
+    }
+    site.kill("remediation");
+    until("the doctor misses one", || {
+        site.doctor().contains("bad  services: remediation runs nowhere").then_some(())
+    });
+    site.start("remediation");
     site.stop_all();
 }

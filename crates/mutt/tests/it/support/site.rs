@@ -145,6 +145,16 @@ impl Site {
         tools::run(&mut command);
     }
 
+    /// `muttctl doctor` where the Web UI runs.
+    pub(crate) fn doctor(&self) -> String {
+        let setup = &self.members["web-ui"].setup;
+        let mut command = Command::new(MUTTCTL);
+        command.args(["doctor", "--config"]).arg(setup.write());
+        command.args(["--url", &format!("http://{}", self.program("web-ui").pages())]);
+        command.arg("--token-file").arg(setup.data_dir().join("admin-token"));
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    }
+
     /// Starts a process of this name, made now or stopped before, and waits until it listens.
     #[track_caller]
     pub(crate) fn start(&mut self, name: &str) -> &Program {
