@@ -1,6 +1,7 @@
 //! The REST API: handlers by subject. Every answer is JSON; lists are newest first with a cursor.
 
 pub(crate) mod alerts;
+pub(crate) mod config;
 pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod hosts;

@@ -20,6 +20,6 @@ pub use auth::Peer;
 pub use openapi::document as openapi_document;
 pub use routes::{Access, RouteFacts, route_facts, router};
 pub use state::{
-    BackupDone, HookError, Notice, Program, Role, ServiceHealth, SinkTest, Token, WebParts,
-    WebState,
+    BackupDone, HookError, KeyState, Notice, Program, Role, ServiceHealth, SinkTest, Token,
+    WebParts, WebState,
 };

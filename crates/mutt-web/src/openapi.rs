@@ -54,7 +54,7 @@ fn operation(route: &Route) -> Value {
     }
     if let Some(body) = route.body {
         operation["requestBody"] = json!({
-            "required": body != "Reason" && body != "ReplayRequest",
+            "required": body != "Reason" && body != "UnsetRequest" && body != "ReplayRequest",
             "content": {"application/json": {"schema": reference(body)}},
         });
     }

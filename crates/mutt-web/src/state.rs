@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use mutt_model::alert::SinkRoute;
 use mutt_model::{Clock, Secret, Timestamp};
 use mutt_store::queue::QueueStats;
-use mutt_store::store::{Actor, Store};
+use mutt_store::store::{Actor, Settings, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::auth::{Auth, Mark};
@@ -117,6 +117,20 @@ pub trait Program: Send + Sync + std::fmt::Debug {
     fn queue(&self) -> QueueStats;
     /// The effective configuration, secrets redacted.
     fn config(&self) -> serde_json::Value;
+    /// Every key of the configuration with these settings over it; `None`: those in force.
+    fn keys(&self, settings: Option<&Settings>) -> Vec<KeyState>;
+    /// Whether a key may be set to a value (`None`: returned to the configuration) over these
+    /// settings; who may do it.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError::NotFound`] for an unknown key, [`HookError::Bad`] with what is allowed.
+    fn check_setting(
+        &self,
+        key: &str,
+        value: Option<&str>,
+        settings: &Settings,
+    ) -> Result<Role, HookError>;
     /// The configured sinks.
     fn sinks(&self) -> Vec<SinkRoute>;
     /// `alerter.default_team`
@@ -148,6 +162,33 @@ pub trait Program: Send + Sync + std::fmt::Debug {
     ///
     /// [`HookError`] when the file is not allowed or is no whole backup; nothing is changed then.
     async fn restore(&self, file: &str) -> Result<BackupDone, HookError>;
+}
+
+/// A configuration key as it stands in this process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeyState {
+    /// `sinks.moog.rate`
+    pub key: String,
+    /// What is in force; secrets are references.
+    pub value: serde_json::Value,
+    /// Without file, environment and settings.
+    pub default: Option<String>,
+    /// Where the value comes from: `default`, a file's line, a variable, or `setting KEY`.
+    pub source: String,
+    /// `live`, `reload` or `restart`.
+    pub apply: String,
+    /// What may be written.
+    pub range: String,
+    /// Its type, with units.
+    pub unit: String,
+    /// Who may set it; `None` where it is not live.
+    pub role: Option<Role>,
+    /// What it does.
+    pub what: String,
+    /// The setting that was made, as written.
+    pub setting: Option<String>,
+    /// Why that setting is not used.
+    pub ignored: Option<String>,
 }
 
 /// A finished backup.

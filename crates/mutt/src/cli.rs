@@ -18,6 +18,7 @@ mod rule_file;
 mod rules;
 mod send;
 mod serve;
+mod settings;
 mod tail;
 
 use std::ffi::OsString;

@@ -145,10 +145,6 @@ pub(crate) async fn changes(State(state): State<WebState>, params: Params) -> Sh
     Ok(list(page, change_json))
 }
 
-pub(crate) async fn config(State(state): State<WebState>) -> Shown {
-    Ok(Json(state.program.config()))
-}
-
 pub(crate) async fn whoami(Extension(who): Extension<Principal>) -> Shown {
     Ok(Json(json!({"name": who.name, "role": who.role})))
 }

@@ -188,6 +188,13 @@ fn status(put: &mut dyn FnMut(&str, Value)) {
     );
     put("WhoAmI", object(&[("name", "string"), ("role", "string")], &[]));
     put("BackupRequest", strict(object(&[("file", "string"), ("reason", "string")], &["file"])));
+    let change = [("reason", "string"), ("expected_version", "integer")];
+    let with = |field: (&'static str, &'static str)| {
+        strict(object(&[&[field], &change[..]].concat(), &[field.0]))
+    };
+    put("SettingRequest", with(("value", "any")));
+    put("RollbackRequest", with(("version", "integer")));
+    put("UnsetRequest", strict(object(&change, &[])));
     put("Backup", object(&[("file", "string"), ("bytes", "integer")], &[]));
 }
 

@@ -3,7 +3,7 @@
 use axum::routing::{delete, get, patch, post, put};
 
 use super::{Access, Param, Reply, Route};
-use crate::api::{alerts, deliveries, events, hosts, retention, rules, sinks, status, v1};
+use crate::api::{alerts, config, deliveries, events, hosts, retention, rules, sinks, status, v1};
 use crate::state::Role;
 use crate::{assets, pages};
 
@@ -51,6 +51,10 @@ const DELIVERY_PARAMS: &[Param] = &[
     CURSOR,
 ];
 const PAGE_PARAMS: &[Param] = &[LIMIT, CURSOR];
+const DIFF_PARAMS: &[Param] = &[
+    ("from", "integer", "A version; default the one before `to`."),
+    ("to", "integer", "A version; default the one in force."),
+];
 const SINCE: &[Param] = &[("since", "string", "Not before (RFC 3339); default an hour ago.")];
 const ACTIVE: &[Param] = &[("is_active", "boolean", "Active or inactive rules only.")];
 const LOG_PARAMS: &[Param] = &[
@@ -101,7 +105,13 @@ pub(super) static API: &[Route] = rows! {
     get "/api/v2/health" VIEW "States of the services and of the store." NO, None, Reply::Object("Health"), status::health;
     get "/api/v2/slo" VIEW "Objectives and burn, from ledger and queue." NO, None, Reply::Object("Slo"), status::slo;
     get "/api/v2/changes" VIEW "The change log." PAGE_PARAMS, None, Reply::List("Change"), status::changes;
-    get "/api/v2/config" VIEW "The effective configuration, secrets redacted." NO, None, Reply::Object("Any"), status::config;
+    get "/api/v2/config" VIEW "The effective configuration, secrets redacted." NO, None, Reply::Object("Any"), config::index;
+    get "/api/v2/config/history" VIEW "Versions of the settings, newest first." PAGE_PARAMS, None, Reply::List("Any"), config::history;
+    get "/api/v2/config/diff" VIEW "What differs between two versions of the settings." DIFF_PARAMS, None, Reply::Object("Any"), config::diff;
+    post "/api/v2/config/rollback" ADMIN "Makes the settings of an earlier version stand again, as a new version." NO, Some("RollbackRequest"), Reply::Object("Any"), config::rollback;
+    get "/api/v2/config/{key}" VIEW "One key: value, default, source, range, role, and how a change applies." NO, None, Reply::Object("Any"), config::one;
+    put "/api/v2/config/{key}" OPERATE "Sets a live key in every process, within a second; some need an admin." NO, Some("SettingRequest"), Reply::Object("Any"), config::set;
+    delete "/api/v2/config/{key}" OPERATE "Returns a live key to what file and environment say." NO, Some("UnsetRequest"), Reply::Object("Any"), config::unset;
     get "/api/v2/processes" VIEW "The live processes of all hosts with version and dependencies; one that is gone is listed while events lie in its spill." NO, None, Reply::List("Any"), status::processes;
     get "/api/v2/whoami" VIEW "The name and role of the token in use." NO, None, Reply::Object("WhoAmI"), status::whoami;
     post "/api/v2/backup" ADMIN "Writes a backup while running." NO, Some("BackupRequest"), Reply::Object("Backup"), status::backup;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
 mod api;
+mod config;
 mod doors;
 mod live;
 mod pages;

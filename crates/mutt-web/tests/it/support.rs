@@ -18,11 +18,11 @@ use mutt_store::queue::QueueStats;
 use mutt_store::sqlite::{SqliteOptions, SqliteStore};
 use mutt_store::store::{
     Actor, CommitPolicy, CommitStore as _, CommitWork, DeliveryStore as _, JudgedBatch, LaneReport,
-    RuleChange, RuleStore as _,
+    RuleChange, RuleStore as _, Settings,
 };
 use mutt_web::{
-    BackupDone, HookError, Notice, Program, Role, ServiceHealth, SinkTest, Token, WebParts,
-    WebState,
+    BackupDone, HookError, KeyState, Notice, Program, Role, ServiceHealth, SinkTest, Token,
+    WebParts, WebState,
 };
 use serde_json::Value;
 use tower::ServiceExt as _;
@@ -61,6 +61,41 @@ impl Program for TestProgram {
     }
     fn config(&self) -> Value {
         serde_json::json!({"data_dir": "/var/lib/mutt", "sinks": {"moog": {"auth": "***"}}})
+    }
+    fn keys(&self, settings: Option<&Settings>) -> Vec<KeyState> {
+        let of = |(name, apply, role): (&str, &str, Option<Role>)| {
+            let setting = settings.and_then(|s| s.values.get(name).cloned());
+            KeyState {
+                key: name.to_owned(),
+                value: setting.clone().unwrap_or_else(|| "info".to_owned()).into(),
+                default: Some("info".to_owned()),
+                source: if setting.is_some() { "setting" } else { "default" }.to_owned(),
+                apply: apply.to_owned(),
+                range: "text".to_owned(),
+                unit: "text".to_owned(),
+                role,
+                what: "What it does.".to_owned(),
+                setting,
+                ignored: None,
+            }
+        };
+        let live = [("log.level", Role::Operator), ("alerter.default_team", Role::Admin)];
+        let live = live.map(|(name, role)| (name, "live", Some(role)));
+        live.into_iter().chain([("queue.url", "restart", None)]).map(of).collect()
+    }
+    fn check_setting(
+        &self,
+        key: &str,
+        value: Option<&str>,
+        _: &Settings,
+    ) -> Result<Role, HookError> {
+        let known = self.keys(None).into_iter().find(|known| known.key == key);
+        let known = known.ok_or_else(|| HookError::NotFound(format!("there is no key `{key}`")))?;
+        let role = known.role.ok_or_else(|| HookError::Bad("restart the service".to_owned()))?;
+        match value {
+            Some("wrong") => Err(HookError::Bad("`wrong` is not allowed".to_owned())),
+            _ => Ok(role),
+        }
     }
     fn sinks(&self) -> Vec<SinkRoute> {
         let route = |name: &str, repeat| SinkRoute {

@@ -68,6 +68,8 @@ pub enum Command {
     Queue(QueueArgs),
     /// What came in and where each of it is
     Ledger(LedgerArgs),
+    /// The running processes of all hosts, with the versions of program, settings and rules
+    Processes(ProcessesArgs),
     /// States of the services
     Status(StatusArgs),
     /// The store on PostgreSQL: bring its schema forward, see how it stands

@@ -13,7 +13,7 @@ use super::args::{
 };
 use super::failure::Failure;
 use super::output::{self, Column};
-use super::tail;
+use super::{settings, tail};
 use crate::config::{Overrides, ProcessEnv, keys, tree};
 
 const EVENTS: &[Column] = &[
@@ -121,6 +121,7 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
         Command::Hold(args) => hold(&args.target, &args.verb),
         Command::Archive(args) => archive(&args.target, &args.verb),
         Command::Ledger(args) => show(&args.target, &["ledger"]),
+        Command::Processes(args) => settings::processes(&args.target),
         Command::Status(args) => status(&args.target),
         // The other commands never come here; there is nothing to do for them.
         _ => Ok(()),
@@ -399,6 +400,13 @@ fn config(target: &Target, verb: &ConfigVerb) -> Result<(), Failure> {
             })?;
             Ok(output::object(part, target.json)?)
         }
+        ConfigVerb::List { .. }
+        | ConfigVerb::Get { .. }
+        | ConfigVerb::Set { .. }
+        | ConfigVerb::Unset { .. }
+        | ConfigVerb::History { .. }
+        | ConfigVerb::Diff { .. }
+        | ConfigVerb::Rollback { .. } => settings::run(target, verb),
         ConfigVerb::Origin { config } => origin(config.as_deref(), target.json),
     }
 }

@@ -1,5 +1,7 @@
 //! The Web UI service: what mutt-web needs to know of the running program.
 
+mod settings;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,8 +14,8 @@ use mutt_model::metrics as names;
 use mutt_model::{Clock, IdSource, codes};
 use mutt_notify::{Sink, test_delivery};
 use mutt_store::queue::{EventQueue, QueueStats};
-use mutt_store::store::Store;
-use mutt_web::{BackupDone, HookError, Notice, Program, ServiceHealth, SinkTest, Token};
+use mutt_store::store::{Settings, Store};
+use mutt_web::{BackupDone, HookError, KeyState, Notice, Program, ServiceHealth, SinkTest, Token};
 
 use super::moog_forwarder::MakeSink;
 use crate::config::live::LiveConfig;
@@ -118,6 +120,22 @@ impl Program for Running {
 
     fn config(&self) -> serde_json::Value {
         self.config.load().as_ref().clone()
+    }
+
+    fn keys(&self, settings: Option<&Settings>) -> Vec<KeyState> {
+        match settings {
+            Some(settings) => settings::shown(&self.live.with(settings)),
+            None => settings::shown(&self.live.current()),
+        }
+    }
+
+    fn check_setting(
+        &self,
+        key: &str,
+        value: Option<&str>,
+        settings: &Settings,
+    ) -> Result<mutt_web::Role, HookError> {
+        settings::check(&self.live, key, value, settings)
     }
 
     fn sinks(&self) -> Vec<SinkRoute> {

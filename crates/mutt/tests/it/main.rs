@@ -21,6 +21,8 @@ mod doors;
 #[cfg(test)]
 mod drills;
 #[cfg(test)]
+mod live_settings;
+#[cfg(test)]
 mod packaging;
 #[cfg(test)]
 #[path = "../../../mutt-store/tests/it/postgres/server.rs"]

@@ -65,6 +65,14 @@ pub struct LedgerArgs {
     pub target: Target,
 }
 
+/// `muttctl processes`
+#[derive(Debug, Args)]
+pub struct ProcessesArgs {
+    /// Where the REST API is.
+    #[command(flatten)]
+    pub target: Target,
+}
+
 /// `muttctl status`
 #[derive(Debug, Args)]
 pub struct StatusArgs {
@@ -500,6 +508,65 @@ pub enum ConfigVerb {
     Show {
         /// Only this part, as ingestor.http
         key: Option<String>,
+    },
+    /// Every key: value, where it comes from, and whether it can be set while MUTT runs
+    List {
+        /// Only keys that hold this text
+        part: Option<String>,
+    },
+    /// One key: value, default, range, role
+    Get {
+        /// As sinks.moog.rate
+        key: String,
+    },
+    /// Set a live key in every process, within a second
+    #[command(
+        after_help = "Examples:\n  muttctl config set log.level debug --reason \"a look\"\n  muttctl config set sinks.moog.rate 20/s --expected-version 7"
+    )]
+    Set {
+        /// As sinks.moog.rate
+        key: String,
+        /// As written in the environment
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+        /// Only while this version of the settings is in force
+        #[arg(long, value_name = "N")]
+        expected_version: Option<i64>,
+        /// Why.
+        #[command(flatten)]
+        reason: Reason,
+    },
+    /// Return a live key to what file and environment say
+    Unset {
+        /// As sinks.moog.rate
+        key: String,
+        /// Only while this version of the settings is in force
+        #[arg(long, value_name = "N")]
+        expected_version: Option<i64>,
+        /// Why.
+        #[command(flatten)]
+        reason: Reason,
+    },
+    /// Versions of the settings: who, when, why
+    History {
+        /// How much of the list.
+        #[command(flatten)]
+        limit: Limit,
+    },
+    /// What differs between two versions of the settings
+    Diff {
+        /// A version; default the one before the other
+        from: Option<i64>,
+        /// A version; default the one in force
+        to: Option<i64>,
+    },
+    /// Make the settings of an earlier version stand again, as a new version
+    Rollback {
+        /// The version
+        version: i64,
+        /// Why.
+        #[command(flatten)]
+        reason: Reason,
     },
     /// Which file, environment variable or default each value comes from; works without a running program
     Origin {
