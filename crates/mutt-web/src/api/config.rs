@@ -69,7 +69,11 @@ async fn change(
     let now = state.clock.wall();
     let after = state.store.change_settings(edit, expected, &who.actor(reason), now).await?;
     tracing::info!(who = who.name, key, version = after.version, "a setting was changed");
-    key_of(state, &after, &key)
+    match key_of(state, &after, &key) {
+        // What fitted no more is unset, and nothing is left of it to show.
+        Err(_) => Ok(Json(json!({"key": key, "value": null, "version": after.version}))),
+        shown => shown,
+    }
 }
 
 #[derive(Deserialize)]

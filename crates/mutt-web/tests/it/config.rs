@@ -56,7 +56,7 @@ async fn of_two_writers_the_second_is_told_and_a_rollback_is_a_new_version() {
     let first = json!({"value": "debug", "expected_version": 0});
     assert_eq!(put(&world, Role::Admin, LEVEL, first.clone()).await.1["version"], 1);
     let (status, answer) = put(&world, Role::Admin, LEVEL, first).await;
-    assert_eq!((status, &answer["code"]), (StatusCode::CONFLICT, &json!("MUTT-W006")));
+    assert_eq!((status, &answer["code"]), (StatusCode::CONFLICT, &json!("MUTT-W005")));
     let _ = put(&world, Role::Admin, TEAM, json!({"value": "Core"})).await;
     let why = json!({"reason": "enough"});
     let (status, key) = world.call(Role::Operator, "DELETE", LEVEL, Some(why)).await;
