@@ -46,6 +46,7 @@ mod tls;
 mod transaction;
 mod types;
 mod upkeep;
+pub mod v2;
 mod verify;
 
 pub use migrate::{Migrated, SchemaState, migrate, status};

@@ -14,6 +14,7 @@ mod preflight;
 mod queue;
 pub mod script;
 mod url;
+pub mod v2;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -117,6 +117,10 @@ pub struct CommitPolicy {
     pub sinks: Vec<SinkRoute>,
 }
 
+/// The shard of what an import commits: it never went through the event queue, so nothing of it is
+/// counted in the ledger or the rates.
+pub const IMPORT_SHARD: u16 = u16::MAX;
+
 /// One transaction's work: several batches of one shard, each with its own receipt.
 #[derive(Clone, Debug)]
 pub struct CommitWork {

@@ -11,6 +11,7 @@ mod doctor;
 mod explain;
 mod failure;
 mod generate;
+mod import_v2;
 mod objects;
 mod output;
 mod queue;
@@ -69,6 +70,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Audit(args) => db::audit(&args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
+        Command::Import(args) => import_v2::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Completions(args) => generate::completions(args.shell),

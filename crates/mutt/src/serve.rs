@@ -19,6 +19,7 @@ use mutt_model::codes::{self, Code};
 use mutt_model::{Clock, failpoint};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+pub(crate) use self::engines::{make_data_dir, open_queue};
 use self::watchdog::Watchdog;
 use crate::config::{Config, ConfigError, ProcessEnv, Read};
 use crate::health::HealthBoard;

@@ -18,7 +18,7 @@ use super::{Conn, NO_SHARD, PostgresStore, alerts, counts, locks, signal};
 use crate::book::Book;
 use crate::counting::{Rates, Window, lower, meta_alert, shape};
 use crate::rows::{JudgedAs, bare};
-use crate::store::{CommitPolicy, CommitStore, CommitWork, Committed, StoreError};
+use crate::store::{CommitPolicy, CommitStore, CommitWork, Committed, IMPORT_SHARD, StoreError};
 
 /// Rows of one transaction that `seq` has room for.
 const ROWS_MAX: usize = 1 << 20;
@@ -204,7 +204,9 @@ impl PostgresStore {
         }
         chain.save(conn, slot, work.now).await?;
         note_rule_set(conn, work.ruleset, slot, newest).await?;
-        counts::add(conn, slot, &out, rates, work.now).await?;
+        if work.shard != IMPORT_SHARD {
+            counts::add(conn, slot, &out, rates, work.now).await?;
+        }
         failpoint::hit("store.commit.before_commit");
         conn.commit().await?;
         if !out.deliveries.is_empty() {

@@ -18,7 +18,9 @@ use super::engine::Writer;
 use super::totals::{Totals, signed};
 use crate::counting::Rates;
 use crate::rows::{JudgedAs, bare};
-use crate::store::{CommitPolicy, CommitStore, CommitWork, Committed, JudgedBatch, StoreError};
+use crate::store::{
+    CommitPolicy, CommitStore, CommitWork, Committed, IMPORT_SHARD, JudgedBatch, StoreError,
+};
 
 #[async_trait]
 impl CommitStore for SqliteStore {
@@ -130,9 +132,13 @@ fn attempt(writer: &mut Writer, work: &CommitWork, careful: bool) -> Result<Comm
             }
         }
         let Sums { mut totals, out, newest } = commit.sums;
-        totals.audited += signed(out.audited);
-        totals.duplicates += signed(out.duplicates);
-        totals.lost += signed(out.lost);
+        if work.shard == IMPORT_SHARD {
+            rates = Rates::default();
+        } else {
+            totals.audited += signed(out.audited);
+            totals.duplicates += signed(out.duplicates);
+            totals.lost += signed(out.lost);
+        }
         note_rule_set(&writer.conn, work.ruleset, newest)?;
         finish(&writer.conn, &totals, &out, rates, work.now)?;
         failpoint::hit("store.commit.before_commit");

@@ -1,8 +1,10 @@
 //! The commands and their flags, as clap reads them and as help, man pages and CLI.md show them.
 
+mod import;
 mod local;
 mod objects;
 
+pub use import::*;
 pub use local::*;
 pub use objects::*;
 
@@ -80,6 +82,8 @@ pub enum Command {
     Backup(BackupArgs),
     /// Put a backup in the place of the store, while the program runs or is stopped
     Restore(RestoreArgs),
+    /// Take over what another MUTT left
+    Import(ImportArgs),
     /// Find what is wrong and print the command that mends it
     Doctor(DoctorArgs),
     /// Explain an error code, or the life of one event

@@ -163,6 +163,14 @@ pub fn understood() -> impl Iterator<Item = (&'static str, &'static str)> {
     UNDERSTOOD.iter().map(|(name, key, _)| (*name, *key))
 }
 
+/// The configuration that the understood names of this environment make.
+#[must_use]
+pub fn tree(env: &dyn EnvSource) -> Node {
+    let mut root = Node::empty();
+    apply(env, &mut root);
+    root
+}
+
 /// Lays understood names under what the file says. Those of the Moog sink count only when
 /// `MOOG_WEBHOOK_URL` makes one.
 pub(super) fn apply(env: &dyn EnvSource, root: &mut Node) {

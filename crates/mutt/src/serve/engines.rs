@@ -102,6 +102,20 @@ pub(super) async fn open(
     Ok(Engines { queue, primary, store })
 }
 
+/// The event queue alone, without the spill: for an import while no Ingestor or Alerter of this data
+/// directory runs.
+pub(crate) fn open_queue(
+    config: &Config,
+    clock: &Clock,
+    keyring: &Keyring,
+) -> Result<Arc<dyn EventQueue>, ServeError> {
+    make_data_dir(&config.data_dir)?;
+    match &config.queue.url {
+        QueueUrl::Embedded => embedded_queue(config, clock),
+        QueueUrl::Redis(url) => redis_queue(config, url, &[], clock, keyring),
+    }
+}
+
 /// Returns at once; the queue connects by itself and says how it is.
 fn redis_queue(
     config: &Config,
@@ -181,7 +195,7 @@ fn spill(
         .map_err(|error| queue_refused(&dir, error))
 }
 
-fn make_data_dir(dir: &Path) -> Result<(), ServeError> {
+pub(crate) fn make_data_dir(dir: &Path) -> Result<(), ServeError> {
     use std::os::unix::fs::DirBuilderExt as _;
     let result = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     result.map_err(|error| {

@@ -21,6 +21,8 @@ mod doors;
 #[cfg(test)]
 mod drills;
 #[cfg(test)]
+mod import_v2;
+#[cfg(test)]
 mod live_settings;
 #[cfg(test)]
 mod packaging;

@@ -37,6 +37,8 @@ pub(crate) const STATES: &[(&str, &[Step])] = &[
     ("engines", &[Step::Guide, REDIS, POSTGRES, Step::Engines]),
     // And all five services run over them as processes of their own.
     ("production", &[Step::Guide, REDIS, POSTGRES, Step::Engines, APART]),
+    // What the Python MUTT left: its environment file, and its Redis with four items; nothing runs.
+    ("v2", &[Step::Start(V2_REDIS, 6379), Step::Run(V2_ITEMS)]),
     // `muttctl serve` with a sink named `receiver` whose webhook answers 200.
     (
         "running",
@@ -49,6 +51,17 @@ pub(crate) const WEB_UI: u16 = 8090;
 
 /// The receiver that the documents use, on its own port.
 const RECEIVER: Step = Step::Start("python3 docs/operations/snippets/webhook_receiver.py", 9099);
+
+const V2_REDIS: &str = "redis-server --port 6379 --bind 127.0.0.1 --save '' --dir .";
+
+const V2_ITEMS: &str = r#"cat > mutt.env <<'END'
+UNHANDLED_THRESHOLD=50
+MOOG_WEBHOOK_URL=https://moog.corp.internal/events
+MOOG_API_KEY=a-secret-of-the-site
+END
+event='{"hostname": "edge-r1", "message": "LINK-DOWN", "timestamp": "2025-11-10T10:00:00Z"}'
+redis-cli LPUSH mutt:ingest_queue "$event" "$event" '[1, 2]'
+redis-cli LPUSH mutt:dlq:alerter "$event""#;
 
 /// Where the server is not installed, the blocks that need it are skipped by name.
 const VAULT: &str = "if command -v bao >/dev/null; \

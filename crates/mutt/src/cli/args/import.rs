@@ -1,0 +1,58 @@
+//! Flags of `muttctl import`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// `muttctl import`
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// From what
+    #[command(subcommand)]
+    pub verb: ImportVerb,
+}
+
+/// From what to import.
+#[derive(Debug, Subcommand)]
+pub enum ImportVerb {
+    /// From the Python MUTT (v2): rules, hosts, teams, audited events, queues, configuration
+    V2(ImportV2Args),
+}
+
+/// `muttctl import v2`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  muttctl import v2 --env-file /etc/mutt/mutt.env > mutt.toml\n  muttctl import v2 --config /etc/mutt/mutt.toml --database postgres://mutt_user@db1/mutt_db --database-password-file db-pass\n  muttctl import v2 --config /etc/mutt/mutt.toml --redis rediss://redis1:6379 --redis-password-file redis-pass --apply\n\nA dry run unless --apply is given; it may be run again and adds nothing twice. v2 must be stopped\nbefore --redis with --apply. Exit codes: 0 done, 1 something could not be taken (it is named)."
+)]
+pub struct ImportV2Args {
+    /// Configuration file of this MUTT: where its store and event queue are
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// v2's database, only read: postgres://user@host:port/mutt_db?sslmode=require
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
+    /// File with the password of v2's database user
+    #[arg(long, value_name = "FILE")]
+    pub database_password_file: Option<PathBuf>,
+    /// Trust this CA (PEM) of v2's database
+    #[arg(long, value_name = "FILE")]
+    pub database_ca: Option<PathBuf>,
+    /// v2's Redis, whose lists are drained: redis://host:port or rediss://host:port
+    #[arg(long, value_name = "URL")]
+    pub redis: Option<String>,
+    /// File with the password of v2's Redis
+    #[arg(long, value_name = "FILE")]
+    pub redis_password_file: Option<PathBuf>,
+    /// Trust this CA (PEM) of v2's Redis
+    #[arg(long, value_name = "FILE")]
+    pub redis_ca: Option<PathBuf>,
+    /// v2's environment file: printed as mutt.toml; other names of its lists are heeded
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// Do it; without this nothing is changed
+    #[arg(long)]
+    pub apply: bool,
+    /// One JSON object instead of words
+    #[arg(long)]
+    pub json: bool,
+}
