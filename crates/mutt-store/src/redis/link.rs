@@ -8,6 +8,7 @@ mod directory;
 mod links;
 mod open;
 mod sentinel;
+mod stream;
 mod tls;
 
 pub use links::{Links, NodeState};
@@ -121,7 +122,10 @@ struct Inner {
     opened: Duration,
     /// The password that the server took, to notice that it is no longer in force.
     password: std::sync::Mutex<Option<Secret>>,
-    broken: OnceLock<Broken>,
+    /// Set by the driver too, so that a server that closes is noticed while nothing is sent.
+    broken: Arc<OnceLock<Broken>>,
+    /// What the stream failed with.
+    heard: Arc<OnceLock<String>>,
     /// The server said something that means that the topology has changed.
     doubted: AtomicBool,
 }
@@ -179,7 +183,9 @@ impl Link {
                     }
                     return Err(LinkError::Server(error.to_string()));
                 }
-                let why = format!("{}: {}", self.0.address, tls::words(&error.to_string()));
+                let heard = self.0.heard.get().cloned();
+                let words = heard.unwrap_or_else(|| tls::words(&error.to_string()));
+                let why = format!("{}: {words}", self.0.address);
                 self.break_off(why.clone());
                 return Err(LinkError::Lost(why));
             }

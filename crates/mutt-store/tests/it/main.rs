@@ -1,6 +1,8 @@
 //! The integration tests of the event queue and the store.
 
 #[cfg(test)]
+mod link;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod queue;

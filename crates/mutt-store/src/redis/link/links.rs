@@ -137,10 +137,12 @@ impl Links {
         self.look();
     }
 
-    /// Whether the links that are used stand; since when and why not.
+    /// Whether the writers stand; since when and why not. A reader only hears sooner what its writer
+    /// can ask for, and that of a shard which is read elsewhere now is not made again.
     #[must_use]
     pub fn state(&self) -> EngineState {
-        let nodes = self.nodes();
+        let mut nodes = self.nodes();
+        nodes.retain(|node| node.purpose == Purpose::Writer);
         let away = nodes.iter().filter_map(|node| node.away.clone());
         // What is missing longest names the moment, what a person must mend goes before what passes.
         let refused = |code: Code| code.id == codes::REDIS_REFUSED.id;

@@ -6,15 +6,9 @@ use std::time::Duration;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, RedisConnectionInfo, ServerError, Value};
 use mutt_model::{Clock, LiveSecrets, Secret, codes};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 
-use super::{Address, Inner, Link, LinkError, Purpose, said, tls};
+use super::{Address, Broken, Inner, Link, LinkError, Purpose, said, stream, tls};
 use crate::redis::RedisTls;
-
-/// What a stream must be able to do.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// Who logs in, and where to.
 #[derive(Clone, Debug)]
@@ -50,10 +44,9 @@ impl Opener {
         let away = |why: String| {
             LinkError::Away(format!("cannot reach {peer} at {address}: {}", tls::words(&why)))
         };
-        let stream = match tokio::time::timeout(self.timeout, self.stream(address)).await {
-            Ok(stream) => stream.map_err(away)?,
-            Err(_) => return Err(away(format!("no answer within {:?}", self.timeout))),
-        };
+        let stream =
+            stream::connect(address, self.tls.as_ref(), self.timeout).await.map_err(away)?;
+        let heard = stream.heard();
         // No reply is awaited here: RESP2 is spoken without a greeting.
         let info = RedisConnectionInfo::default().set_skip_set_lib_name();
         let config =
@@ -61,46 +54,31 @@ impl Opener {
         let (connection, driver) = MultiplexedConnection::new_with_config(&info, stream, config)
             .await
             .map_err(|why| away(why.to_string()))?;
+        let broken = Arc::new(OnceLock::new());
+        let (ended, clock, node) = (Arc::clone(&broken), self.clock.clone(), address.clone());
+        let last_words = Arc::clone(&heard);
+        let driver = background(async move {
+            driver.await;
+            let why = last_words.get().map_or("it closed the connection", String::as_str);
+            let _ = ended.set(Broken { at: clock.wall(), why: format!("{node}: {why}") });
+        });
         let link = Link(Arc::new(Inner {
             connection,
-            driver: background(driver),
+            driver,
             address: address.clone(),
             purpose,
             shard,
             clock: self.clock.clone(),
             opened: self.clock.monotonic(),
             password: Mutex::new(None),
-            broken: OnceLock::new(),
+            broken,
+            heard,
             doubted: false.into(),
         }));
         let taken = self.log_in(&link, login).await?;
         link.set_password(taken);
         self.greet(&link, login).await?;
         Ok(link)
-    }
-
-    async fn stream(&self, address: &Address) -> Result<Box<dyn Stream>, String> {
-        match address {
-            Address::Unix(path) => {
-                let stream = UnixStream::connect(path).await.map_err(|why| why.to_string())?;
-                Ok(Box::new(stream))
-            }
-            Address::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), *port))
-                    .await
-                    .map_err(|why| why.to_string())?;
-                stream.set_nodelay(true).map_err(|why| why.to_string())?;
-                let Some(files) = self.tls.clone() else { return Ok(Box::new(stream)) };
-                let connector = tokio::task::spawn_blocking(move || tls::connector(&files))
-                    .await
-                    .map_err(|why| why.to_string())??;
-                let name = rustls_pki_types::ServerName::try_from(host.clone())
-                    .map_err(|why| why.to_string())?;
-                let stream =
-                    connector.connect(name, stream).await.map_err(|why| why.to_string())?;
-                Ok(Box::new(stream))
-            }
-        }
     }
 
     /// Tries the passwords in order; gives the one that was taken.
@@ -211,9 +189,6 @@ pub(super) fn refusal(link: &Link, login: &Login, error: &ServerError) -> LinkEr
         "DENIED" => "give it a password or bind it to an address that is yours alone".to_owned(),
         "ERR" if words.contains("DB index") => {
             format!("its `databases` setting does not reach to {}", login.db)
-        }
-        "ERR" if words.contains("No such master") => {
-            "the URL must name the master as the Sentinels know it: SENTINEL MASTERS".to_owned()
         }
         "ERR" if words.contains("cluster support disabled") => {
             "it is no node of a Cluster: write redis:// or redis+sentinel://".to_owned()

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use ::redis::Value;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use mutt_model::codes;
 
 use super::open::{Login, Opener, refusal};
 use super::{Address, KnownReplica, Link, LinkError, Purpose};
@@ -82,6 +83,12 @@ async fn ask_one(
     pipeline.cmd("SENTINEL").arg("master").arg(name);
     pipeline.cmd("SENTINEL").arg("replicas").arg(name);
     let values = opener.ask_all(&link, &pipeline).await?;
+    if values.first() == Some(&Value::Nil) {
+        let why = format!(
+            "Sentinel at {address} knows no master `{name}`: the URL must name it as the Sentinels do, see SENTINEL MASTERS"
+        );
+        return Err(LinkError::Refused { code: codes::REDIS_REFUSED, why });
+    }
     for value in &values {
         if let Value::ServerError(error) = value {
             return Err(refusal(&link, login, error));
@@ -90,9 +97,6 @@ async fn ask_one(
     let [master, details, replicas] = values.as_slice() else {
         return Err(strange(&link));
     };
-    if *master == Value::Nil {
-        return Err(LinkError::Away(format!("Sentinel at {address} knows no master `{name}`")));
-    }
     let master = match texts(master).as_slice() {
         [host, port] => parsed(host, port),
         _ => None,

@@ -1,5 +1,6 @@
 //! The event queue on a real Redis: the contract, and what a server may do to it.
 
+mod failover;
 mod faults;
 mod model;
 mod refusals;
