@@ -75,5 +75,5 @@ super::codes! { CONFIG:
         means "A setting that was made while MUTT ran does not fit the configuration of this process. The value of file and environment is in force in its place; everything else runs on.",
         causes ["the sink that it names is no longer in the configuration", "the setting was made by another version of MUTT"],
         check ["muttctl config list", "muttctl processes"],
-        fix ["muttctl config unset KEY --reason TEXT, or set a value that is allowed"];
+        fix ["muttctl config unset KEY --reason TEXT", "or set a value that is allowed"];
 }

@@ -99,6 +99,7 @@ pub(super) async fn start(
         sinks,
         keyring,
     };
+    wiring.clock_watch();
     if let (true, Some(queue)) = (services.contains(&Service::Ingestor), &engines.queue) {
         wiring.ingestor(queue, &bound)?;
     }
@@ -120,7 +121,6 @@ pub(super) async fn start(
     }
     wiring.waiting(engines);
     wiring.report(services, engines);
-    wiring.clock_watch();
     if options.demo {
         demo::traffic(wiring.supervisor, &wiring.summary);
     }

@@ -270,9 +270,9 @@ impl Alerter {
         trouble: &mut Trouble,
         stop: &CancellationToken,
     ) -> Result<Option<Round>, String> {
-        let Some(rules) = self.rules.current().filter(|_| !stop.is_cancelled()) else {
+        if stop.is_cancelled() || self.rules.current().is_none() {
             return Ok(None);
-        };
+        }
         let claimed = tokio::select! {
             () = stop.cancelled() => return Ok(None),
             claimed = self.queue.claim(lease, BATCHES_PER_COMMIT, wait) => claimed,
@@ -292,6 +292,8 @@ impl Alerter {
         };
         let Some(last) = claimed.last() else { return Ok(None) };
         let (until, began) = (last.position, self.clock.monotonic());
+        // Only now: a claim waits, and a rule set that came meanwhile judges what came after it.
+        let Some(rules) = self.rules.current() else { return Ok(None) };
         let batches: Vec<JudgedBatch> = tokio::task::block_in_place(|| {
             let judged = claimed.into_iter().map(|claim| {
                 let wary = claim.deliveries_before >= CLAIMS_BEFORE_WARY;

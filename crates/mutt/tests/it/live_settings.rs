@@ -39,7 +39,11 @@ fn level_threshold_team_and_rate_change_while_events_flow() {
     let mut api = program.api();
     assert!(!program.log().contains("\"DEBUG\""));
     let _ = set(&mut api, "log.level", "debug");
-    until("a line at debug", || program.log().contains("\"DEBUG\"").then_some(()));
+    let event = json!({"hostname": "edge-r1", "severity": 3, "message": "%LINK-3-UPDOWN: Interface Gi9/9, changed state to down"});
+    until("a line at debug", || {
+        assert_eq!(program.ingest(&[], &event.to_string()).status, 200);
+        program.log().contains("\"DEBUG\"").then_some(())
+    });
     let _ = set(&mut api, "alerter.default_team", "Core");
     let version = set(&mut api, "alerter.unhandled_threshold", "3");
     let list = reported(&mut api, version);
