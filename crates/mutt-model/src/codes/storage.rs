@@ -97,10 +97,10 @@ super::codes! { STORAGE:
         check ["redis-cli CONFIG GET append*"],
         fix ["Run the commands that the message names, or choose another durability."];
     QUEUE_REDIS_REPLICAS = "MUTT-S032", "The replicas of Redis do not cover a failover",
-        means "The event queue was promised to survive a failover, and the replicas that must confirm are not there or are not all that may be promoted. It is not used.",
-        causes ["a replica is down or still synchronises", "a replica was added"],
-        check ["redis-cli INFO replication"],
-        fix ["Start the missing replicas, or set the number that the message names."];
+        means "The event queue was promised to survive a failover, and the replicas that must confirm are not there or are not all that may be promoted, or a restart of the server would empty them too. It is not used.",
+        causes ["a replica is down or still synchronises", "a replica was added", "appendonly is off"],
+        check ["redis-cli INFO replication", "redis-cli CONFIG GET appendonly"],
+        fix ["Start the missing replicas, set the number that the message names, or run the commands that it names."];
     QUEUE_REDIS_FAILOVER = "MUTT-S033", "The durability does not survive a failover",
         means "The URL names Sentinel or Cluster, which promote replicas, and the durability is fsync alone: what the promoted replica does not have would be lost. It is not used.",
         causes ["durability fsync with a Sentinel or Cluster URL"],

@@ -257,6 +257,13 @@ fn judge_replicas(server: &Server, known: &[KnownReplica], wanted: usize) -> Res
     let (connected, online) = server.replicas();
     let promotable = known.iter().filter(|replica| replica.priority > 0).count();
     let refuse = |why: String| Err(refuse(codes::QUEUE_REDIS_REPLICAS, why));
+    // A master that comes back empty before a failover is followed by its replicas.
+    if server.info("aof_enabled") != "1" {
+        return refuse(
+            "appendonly is off: started again at once, the server would come back empty, and its replicas would follow it; run on it and on each replica: CONFIG SET appendonly yes, then: CONFIG REWRITE"
+                .into(),
+        );
+    }
     let must = connected.max(promotable);
     if wanted < must {
         return refuse(format!(
@@ -387,6 +394,8 @@ mod tests {
         judge(2, &two, &[replica(100), replica(0)]).unwrap();
         let code = codes::QUEUE_REDIS_REPLICAS;
         refused(judge(1, &[], &[]), code, "0 replicas follow");
+        let forgetful = [one[0], ("aof_enabled", "0")];
+        refused(judge(1, &forgetful, &[replica(100)]), code, "CONFIG SET appendonly yes");
         refused(judge(1, &syncing, &[replica(100)]), code, "0 replicas follow");
         refused(judge(1, &two, &[]), code, "queue.replicas = 2");
         refused(judge(1, &one, &[replica(100), replica(1)]), code, "queue.replicas = 2");

@@ -74,14 +74,12 @@ impl Node {
         Self::spawned(dir, port, arguments, cli)
     }
 
-    /// A Sentinel with this configuration.
+    /// A Sentinel with this configuration, in which `PORT` stands for its port.
     pub(crate) fn sentinel(configuration: &str, cli: &[&str]) -> Self {
         let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
         let file = dir.path().join("sentinel.conf");
-        let own = format!(
-            "port {port}\nbind 127.0.0.1 127.0.0.3\ndir {}\n{configuration}",
-            dir.path().display()
-        );
+        let own = format!("port {port}\nbind 127.0.0.1 127.0.0.3\ndir {}\n", dir.path().display());
+        let own = own + &configuration.replace("PORT", &port.to_string());
         std::fs::write(&file, own).unwrap();
         let arguments = vec![file.display().to_string(), "--sentinel".into()];
         Self::spawned(dir, port, arguments, cli)

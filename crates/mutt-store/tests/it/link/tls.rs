@@ -169,3 +169,27 @@ async fn certificates_that_are_replaced_are_used_from_the_next_connection_on() {
     until("the break is noticed", async || link.is_broken()).await;
     assert_eq!(text(&say(&linked(&links).await, &["ECHO", "new"]).await.unwrap()), "new");
 }
+
+#[tokio::test]
+async fn sentinels_and_their_master_are_both_reached_over_tls() {
+    let (dir, _) = folder();
+    let node = server(dir.path());
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let configuration = format!(
+        "port 0\ntls-port PORT\ntls-replication yes\ntls-cert-file {}\ntls-key-file {}\ntls-ca-cert-file {}\nsentinel monitor mutt 127.0.0.1 {} 1\n",
+        path("server.crt"),
+        path("server.key"),
+        path("ca.crt"),
+        node.port
+    );
+    let (ca, cert, key) = (path("ca.crt"), path("client.crt"), path("client.key"));
+    let cli = ["--tls", "--cacert", &ca, "--cert", &cert, "--key", &key];
+    let sentinel = Node::sentinel(&configuration, &cli);
+    let url = format!("redis+sentinel://127.0.0.1:{}/mutt", sentinel.port);
+    let sealed =
+        RedisOptions { tls: trusting(dir.path()), ..options(&url.replace("redis+", "rediss+")) };
+    let link = linked(&links(&sealed)).await;
+    assert_eq!(link.address().to_string(), format!("127.0.0.1:{}", node.port));
+    assert_eq!(text(&say(&link, &["ECHO", "a"]).await.unwrap()), "a");
+    refused(&links(&options(&url)), "no Sentinel answers").await;
+}

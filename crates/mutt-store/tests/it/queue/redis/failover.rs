@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use mutt_model::Clock;
 use mutt_store::queue::{EventQueue, QueueError};
 use mutt_store::redis::{Durability, RedisOptions, RedisQueue, RedisUrl};
+use mutt_store::state::EngineState;
 
 use super::super::support::{NO_WAIT, TTL, batch, number};
 use super::{patiently, until};
@@ -39,7 +41,14 @@ impl Site {
         let wire = Proxy::before(port).await;
         let announced = wire.port.to_string();
         // A small backlog: whoever was away for long must take everything anew.
-        let basis = ["--repl-backlog-size", "16384", "--replica-announce-ip", "127.0.0.1"];
+        let basis = [
+            "--appendonly",
+            "yes",
+            "--repl-backlog-size",
+            "16384",
+            "--replica-announce-ip",
+            "127.0.0.1",
+        ];
         let own = ["--replica-announce-port", &announced];
         let ports = ["--port", &port.to_string()];
         let first = Node::start_at(port, &ports, &[&basis[..], &own].concat(), &[]);
@@ -93,10 +102,12 @@ enum Fault {
     Kill,
     KillInFullSync,
     Partition,
+    /// It is started again before anybody misses it, as a unit with `Restart=always` is.
+    RestartAtOnce,
 }
 
 impl Fault {
-    /// Happens and is over: the second node is master, the first one its replica.
+    /// Happens and is over: there is one master, and the other one is its replica.
     async fn happen(self, site: &mut Site) {
         match self {
             Self::Kill => {
@@ -124,6 +135,16 @@ impl Fault {
                 site.wire.hold(&[REPLICA, SENTINEL]);
                 site.promoted().await;
                 site.wire.hold(&[]);
+            }
+            Self::RestartAtOnce => {
+                for sentinel in &site.sentinels {
+                    let patient = ["SENTINEL", "SET", "mutt", "down-after-milliseconds", "60000"];
+                    assert_eq!(sentinel.command(&patient), "OK");
+                }
+                site.first.kill();
+                site.first.restart();
+                site.first.tells(&["INFO", "replication"], "state=online").await;
+                return;
             }
         }
         site.follows().await;
@@ -243,6 +264,27 @@ async fn a_master_that_is_cut_off_acknowledges_nothing_that_is_lost() {
     nothing_lost(&outcome);
 }
 
+/// A master without its data would be followed by its replica into emptiness: such a server is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_is_started_again_at_once_still_has_what_was_confirmed() {
+    nothing_lost(&scenario(Durability::Replica(1), Fault::RestartAtOnce, 4).await);
+    let forgetful = Node::start(&[]);
+    let options = RedisOptions {
+        durability: Durability::Replica(1),
+        ..crate::redis_server::options(&forgetful.url())
+    };
+    let queue = RedisQueue::open(options, Clock::default());
+    let mut why = String::new();
+    until("the refusal", || {
+        if let EngineState::Away { code, why: words, .. } = queue.state() {
+            why = format!("{code} {words}");
+        }
+        why.contains("CONFIG SET appendonly yes")
+    })
+    .await;
+    assert!(why.contains("MUTT-S032"), "{why}");
+}
+
 /// The long form: rounds of every fault with each durability, from a seed; prints what each loses.
 /// `MUTT_SOAK_ROUNDS` (default 5) and `MUTT_SOAK_SEED` (default 1) choose.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -257,7 +299,8 @@ async fn soak_failovers() {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut fast = (0, 0);
     for round in 0..rounds {
-        for fault in [Fault::Kill, Fault::KillInFullSync, Fault::Partition] {
+        let all = [Fault::Kill, Fault::KillInFullSync, Fault::Partition, Fault::RestartAtOnce];
+        for fault in all {
             println!("round {round}, {fault:?}, replica = 1");
             nothing_lost(&scenario(Durability::Replica(1), fault, random.u64(..)).await);
             let outcome = scenario(Durability::Fast, fault, random.u64(..)).await;
@@ -265,6 +308,6 @@ async fn soak_failovers() {
             fast = (fast.0 + outcome.acknowledged, fast.1 + outcome.lost);
         }
     }
-    println!("replica = 1: nothing lost in {} failovers", 3 * rounds);
+    println!("replica = 1: nothing lost in {} failovers", 4 * rounds);
     println!("fast: {} of {} acknowledged batches lost", fast.1, fast.0);
 }
