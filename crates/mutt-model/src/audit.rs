@@ -12,6 +12,9 @@ use crate::verdict::Environment;
 /// The decision of an event that no backend could store as it is: audited from its raw bytes alone.
 pub const UNSTORABLE: &str = "unstorable";
 
+/// The decision of an event that was set aside: judging it failed again and again.
+pub const UNJUDGED: &str = "unjudged";
+
 /// What judging said, as it stands in the audit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Judgement {
@@ -21,7 +24,7 @@ pub struct Judgement {
     pub handled: bool,
     /// Which.
     pub rule_id: Option<i64>,
-    /// Its decision (or [`UNSTORABLE`]).
+    /// Its decision (or [`UNSTORABLE`], [`UNJUDGED`]).
     pub decision: Option<Handling>,
     /// Production or development.
     pub environment: Environment,

@@ -164,6 +164,12 @@ pub enum ParseStatus {
 }
 
 impl ParseStatus {
+    /// The status of this name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Ok, Self::Partial, Self::Failed].into_iter().find(|status| status.name() == text)
+    }
+
     /// The status with this number, as stored.
     #[must_use]
     pub const fn from_number(number: u8) -> Option<Self> {

@@ -1,7 +1,7 @@
 //! Named fail points: the crash tests end the process at an exact step. Unarmed, one relaxed load.
 //!
-//! Armed by the program from the environment `MUTT_FAILPOINT` (`name` or `name:3` for the third
-//! time), for tests only.
+//! Armed by the program from the environment `MUTT_FAILPOINT` (`name`, `name:3` for the third time, or
+//! `name=words` where the point is met with a text that has these words), for tests only.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -18,6 +18,10 @@ pub const NAMES: &[&str] = &[
     "queue.trim.before_unlink",
     "queue.recover.before_truncate",
     "queue.recover.after_truncate",
+    "redis.append.before_send",
+    "redis.append.after_answer",
+    "redis.ack.before_send",
+    "redis.ack.after_answer",
     "spill.append.before_store",
     "spill.append.after_store",
     "spill.drain.after_claim",
@@ -31,22 +35,43 @@ pub const NAMES: &[&str] = &[
     "store.archive.after_rename",
     "store.archive.before_remove",
     "store.archive.after_remove",
+    "alerter.judge",
     "alerter.after_judge",
     "alerter.before_ack",
     "forwarder.before_attempt",
     "forwarder.after_attempt",
     "forwarder.after_record",
+    "import.rules.after_change",
+    "import.settings.after_change",
+    "import.audit.before_commit",
+    "import.audit.after_commit",
+    "import.queue.after_stage",
+    "import.queue.after_append",
+    "import.queue.after_done",
 ];
 
 static ARMED: AtomicBool = AtomicBool::new(false);
-static POINT: OnceLock<(String, AtomicU32)> = OnceLock::new();
+static POINT: OnceLock<Point> = OnceLock::new();
 
-/// Arms one fail point: `name` or `name:N`. Only the first call counts.
+#[derive(Debug)]
+struct Point {
+    name: String,
+    /// Times until it is due.
+    left: AtomicU32,
+    /// It is due wherever it is met with these words.
+    words: Option<String>,
+}
+
+/// Arms one fail point: `name`, `name:N` or `name=words`. Only the first call counts.
 ///
 /// # Errors
 ///
 /// When the name is not in [`NAMES`] or N is no number from 1.
 pub fn arm(spec: &str) -> Result<(), String> {
+    let (spec, words) = match spec.split_once('=') {
+        Some((spec, words)) => (spec, Some(words.to_owned())),
+        None => (spec, None),
+    };
     let (name, times) = spec.split_once(':').unwrap_or((spec, "1"));
     if !NAMES.contains(&name) {
         return Err(format!("no fail point `{name}`; known: {}", NAMES.join(", ")));
@@ -55,7 +80,8 @@ pub fn arm(spec: &str) -> Result<(), String> {
     if times == 0 {
         return Err("a fail point counts from 1".to_owned());
     }
-    let _ = POINT.set((name.to_owned(), AtomicU32::new(times)));
+    let left = AtomicU32::new(times);
+    let _ = POINT.set(Point { name: name.to_owned(), left, words });
     ARMED.store(true, Ordering::Release);
     Ok(())
 }
@@ -70,7 +96,20 @@ pub fn due(name: &str) -> bool {
     debug_assert!(NAMES.contains(&name), "undeclared fail point {name}");
     POINT
         .get()
-        .is_some_and(|(armed, left)| armed == name && left.fetch_sub(1, Ordering::AcqRel) == 1)
+        .is_some_and(|point| point.name == name && point.left.fetch_sub(1, Ordering::AcqRel) == 1)
+}
+
+/// Ends the process when the step `name` is armed with words that stand in this text: something that
+/// kills whoever works on it, again and again.
+pub fn hit_on(name: &str, text: &str) {
+    if !ARMED.load(Ordering::Relaxed) {
+        return;
+    }
+    debug_assert!(NAMES.contains(&name), "undeclared fail point {name}");
+    let Some(Point { name: armed, words: Some(words), .. }) = POINT.get() else { return };
+    if armed == name && text.contains(words.as_str()) {
+        std::process::abort();
+    }
 }
 
 /// Ends the process as `kill -9` would when the step `name` is due.

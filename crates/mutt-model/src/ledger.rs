@@ -11,8 +11,12 @@ pub struct EventLedger {
     pub received: u64,
     /// Committed to the audit.
     pub audited: u64,
-    /// In the event queue.
+    /// In the event queue, and in spills.
     pub pending: u64,
+    /// How many of the pending ones lie in the spill of which place (`host:directory`); absent while
+    /// nothing is spilled.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub spilled: BTreeMap<String, u64>,
     /// Repeats recognised by their key.
     pub duplicates: u64,
     /// Refused or dropped before the append, by reason.

@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod oid;
 pub mod rule;
 pub mod secret;
+pub mod source;
 pub mod time;
 pub mod verdict;
 

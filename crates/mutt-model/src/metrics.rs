@@ -52,19 +52,27 @@ macro_rules! metrics {
 }
 
 metrics! {
-    INGEST_REQUESTS = "mutt_ingest_requests_total", Kind::Counter, ["status" = "success|fail", "reason" = "auth|secret|json|validation|queue_full|not_durable|too_large|\"\""], "ingestor",
-        "HTTP ingest requests by outcome", "kept; reasons redis, rate_limit and unknown are gone, not_durable, too_large and secret are new";
+    SETTINGS_VERSION = "mutt_settings_version", Kind::Gauge, [], "every",
+        "Version of the settings that are in force in this process; 0 before it has read them", "";
+    INGEST_REQUESTS = "mutt_ingest_requests_total", Kind::Counter, ["status" = "success|fail", "reason" = "not_allowed|auth|secret|json|encoding|rate_limit|validation|queue_full|not_durable|too_large|\"\""], "ingestor",
+        "HTTP ingest requests by outcome", "kept; reasons redis and unknown are gone, not_allowed, not_durable, too_large, secret and encoding are new; rate_limit is a key's own rate";
+    INGEST_BY_KEY = "mutt_ingest_key_events_total", Kind::Counter, ["key" = "an ingest key's name", "outcome" = "accepted|held_back"], "ingestor",
+        "Events over HTTP by ingest key: made durable, or answered 429 because the key sends more than its rate", "";
     INGEST_QUEUE_DEPTH = "mutt_ingest_queue_depth", Kind::Gauge, [], "ingestor",
         "Events waiting in the event queue", "kept; now exact at every scrape";
     INGEST_LATENCY = "mutt_ingest_latency_seconds", Kind::Histogram(SECONDS), [], "ingestor",
         "Seconds from a request's last byte to its durable answer", "kept";
     INGEST_RECEIVED = "mutt_ingest_received_total", Kind::Counter, ["listener" = "a listener's name"], "ingestor",
         "Events made durable, by listener", "";
+    INGEST_ARRIVED = "mutt_ingest_arrived_total", Kind::Counter, ["listener" = "a listener's name"], "ingestor",
+        "Frames counted where they are read: datagrams, messages of streams, records of HTTP requests. At rest this is stored, dropped and given back", "";
+    INGEST_GIVEN_BACK = "mutt_ingest_given_back_total", Kind::Counter, ["listener" = "a listener's name"], "ingestor",
+        "Frames that their sender still has or that hold no event: records of HTTP requests that were not answered 200, first steps of SNMPv3", "";
     INGEST_BYTES = "mutt_ingest_bytes_total", Kind::Counter, ["listener" = "a listener's name"], "ingestor",
         "Bytes of frames read, by listener", "";
     INGEST_PARSE = "mutt_ingest_parse_total", Kind::Counter, ["listener" = "a listener's name", "status" = "ok|partial|failed"], "ingestor",
         "Events by how much of them was understood", "";
-    INGEST_DROPPED = "mutt_ingest_dropped_total", Kind::Counter, ["listener" = "a listener's name", "reason" = "queue_full|not_durable|community|oversize|connections|empty|\"\""], "ingestor",
+    INGEST_DROPPED = "mutt_ingest_dropped_total", Kind::Counter, ["listener" = "a listener's name", "reason" = "queue_full|not_durable|community|oversize|framing|incomplete|connections|empty|not_allowed|source_limit|usm_malformed|usm_security_model|usm_unknown_engine|usm_unknown_user|usm_unsupported_level|usm_wrong_digest|usm_not_in_time_window|usm_decryption_error|\"\""], "ingestor",
         "Frames dropped before the append, by reason", "";
     INGEST_KERNEL_DROPS = "mutt_ingest_kernel_drops_total", Kind::Counter, ["listener" = "a listener's name", "socket" = "address and port"], "ingestor",
         "Datagrams that the kernel dropped at this socket", "";
@@ -73,7 +81,27 @@ metrics! {
     INGEST_CONNECTIONS = "mutt_ingest_connections", Kind::Gauge, ["listener" = "a listener's name"], "ingestor",
         "Open connections", "";
     INGEST_REFUSED = "mutt_ingest_connections_refused_total", Kind::Counter, ["listener" = "a listener's name"], "ingestor",
-        "Connections closed because the listener had as many as it may", "";
+        "Connections closed because the listener, or their source, had as many as it may", "";
+    INGEST_CLOSED = "mutt_ingest_connections_closed_total", Kind::Counter, ["listener" = "a listener's name", "reason" = "idle|slow|broken|tls|proxy|relp|snmp"], "ingestor",
+        "Connections that ended otherwise than by their sender's will: silent too long, a message too slow, broken on the way, no TLS, no PROXY header, no RELP, no SNMP", "";
+    INGEST_CUT = "mutt_ingest_cut_total", Kind::Counter, ["listener" = "a listener's name"], "ingestor",
+        "Messages kept in part: above ingestor.syslog.max_message, or broken off", "";
+    INGEST_RCVQUEUE = "mutt_ingest_receive_queue_bytes", Kind::Gauge, ["listener" = "a listener's name", "socket" = "address and port"], "ingestor",
+        "Bytes that wait in the socket's receive buffer, with the kernel's overhead", "";
+    INGEST_USM = "mutt_ingest_usm_total", Kind::Counter, ["listener" = "a listener's name", "result" = "usm_discovery|usm_time_sync|late|usm_malformed|usm_security_model|usm_unknown_engine|usm_unknown_user|usm_unsupported_level|usm_wrong_digest|usm_not_in_time_window|usm_decryption_error"], "ingestor",
+        "SNMPv3 messages that were not taken by the reason, the first steps of informs (usm_discovery, usm_time_sync: nothing is lost), and traps taken although late", "";
+    INGEST_USM_ENGINES = "mutt_ingest_usm_engines", Kind::Gauge, [], "ingestor",
+        "SNMP engines whose clocks and keys are remembered", "";
+    INGEST_USM_PENDING = "mutt_ingest_usm_pending", Kind::Gauge, [], "ingestor",
+        "SNMPv3 senders (address, engine, user) that were refused since the users were last changed", "";
+    INGEST_NOT_ALLOWED = "mutt_ingest_connections_not_allowed_total", Kind::Counter, ["listener" = "a listener's name"], "ingestor",
+        "Connections refused because no allow-list names the peer", "";
+    INGEST_HELD_BACK = "mutt_ingest_held_back_seconds_total", Kind::Counter, ["listener" = "a listener's name"], "ingestor",
+        "Seconds in which streams of sources over their limit were not read", "";
+    INGEST_SOURCES = "mutt_ingest_sources", Kind::Gauge, [], "ingestor",
+        "Sources that this Ingestor remembers", "";
+    INGEST_UNTRACKED = "mutt_ingest_sources_untracked_total", Kind::Counter, [], "ingestor",
+        "Events of sources that found no place among those remembered; they were taken all the same", "";
     QUEUE_BYTES = "mutt_queue_bytes", Kind::Gauge, [], "ingestor",
         "Bytes that the event queue occupies", "";
     QUEUE_OLDEST = "mutt_queue_oldest_seconds", Kind::Gauge, [], "ingestor",
@@ -94,8 +122,8 @@ metrics! {
         "Events ever spilled to local disk; outlives restarts", "";
     QUEUE_DRAINED = "mutt_queue_drained_events_total", Kind::Counter, [], "ingestor",
         "Events ever moved from the spill to the event queue's server; outlives restarts", "";
-    ALERTER_EVENTS = "mutt_alerter_events_processed_total", Kind::Counter, ["status" = "handled|unhandled|duplicate|unstorable|lost|error"], "alerter",
-        "Events judged and committed; error counts failed commits by their events", "kept; poison is gone (nothing is given up), duplicate, unstorable and lost are new";
+    ALERTER_EVENTS = "mutt_alerter_events_processed_total", Kind::Counter, ["status" = "handled|unhandled|duplicate|unstorable|unjudged|lost|error"], "alerter",
+        "Events judged and committed; error counts failed commits by their events", "kept; poison is gone (nothing is given up), duplicate, unstorable, unjudged and lost are new";
     ALERTER_FORWARDED = "mutt_alerter_alerts_forwarded_total", Kind::Counter, [], "alerter",
         "Deliveries made for sinks", "kept";
     ALERTER_META = "mutt_alerter_unhandled_meta_alerts_total", Kind::Counter, [], "alerter",
@@ -150,8 +178,8 @@ metrics! {
         "Dead deliveries by reason", "kept; the names of the lists are gone";
     REMEDIATION_SUCCESS = "mutt_remediation_replay_success_total", Kind::Counter, [], "remediation",
         "Expired deliveries made pending again", "kept";
-    REMEDIATION_FAIL = "mutt_remediation_replay_fail_total", Kind::Counter, ["reason" = "store"], "remediation",
-        "Rounds that failed", "kept";
+    REMEDIATION_FAIL = "mutt_remediation_replay_fail_total", Kind::Counter, ["reason" = "store|archive"], "remediation",
+        "Rounds that failed", "kept; reason archive is new: audit rows could not be archived, the rest was done";
     REMEDIATION_POISON = "mutt_remediation_poison_messages_total", Kind::Counter, [], "remediation",
         "Deliveries found refused for good", "kept";
     REMEDIATION_HEALTH = "mutt_remediation_moog_health", Kind::Gauge, ["sink" = "a sink's name"], "remediation",
@@ -172,6 +200,12 @@ metrics! {
         "Legal holds that stand", "";
     REMEDIATION_STORE_BYTES = "mutt_store_bytes", Kind::Gauge, [], "remediation",
         "Bytes that the store occupies", "";
+    SOURCES = "mutt_sources", Kind::Gauge, ["state" = "all|quiet|pending|muted|unparsed"], "remediation",
+        "Sources in the registry, by state", "";
+    SOURCE_ALERTS = "mutt_source_alerts_total", Kind::Counter, ["kind" = "source|relay|deaf"], "remediation",
+        "Alerts raised because a source or a relay went quiet, or because MUTT itself does not hear", "";
+    SOURCES_FORGOTTEN = "mutt_sources_forgotten_total", Kind::Counter, [], "remediation",
+        "Sources that went by retention or cap", "";
     SECRET_CHANGES = "mutt_secret_changes_total", Kind::Counter, ["key" = "the configuration key"], "every",
         "Secrets that changed while they were in use and were taken over", "";
     SECRETS_MISSING = "mutt_secrets_missing", Kind::Gauge, [], "every",

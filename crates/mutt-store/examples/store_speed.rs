@@ -144,7 +144,7 @@ fn work(ids: &mut IdSource, n: &mut u64, alerting: u64, policy: &Arc<CommitPolic
             verdicts.push(Some(verdict(&event, *n, alerting)));
         }
         let batch: Batch = builder.finish();
-        batches.push(JudgedBatch { batch: Arc::new(batch), verdicts });
+        batches.push(JudgedBatch { batch: Arc::new(batch), verdicts, first: false });
     }
     CommitWork { shard: 0, generation: 1, ruleset: 1, batches, policy: Arc::clone(policy), now }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
-use mutt_model::{Id, Timestamp, failpoint};
+use mutt_model::{Id, Timestamp, codes, failpoint};
 use ring::digest;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -26,6 +26,8 @@ const FORMAT: u32 = 1;
 /// A longer line is no row of ours: an event is at most 256 KiB in the queue.
 const LINE_MAX: u64 = 16 << 20;
 const SUFFIX: &str = ".mutt.gz";
+/// Of what is not finished.
+const PART: &str = ".part";
 
 /// One audit row, as it stands in its table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,8 +87,14 @@ struct Trailer {
     sha256: String,
 }
 
+/// It could not be written: a person must mend the folder.
 fn failed(path: &Path, why: impl std::fmt::Display) -> StoreError {
-    StoreError::Transient { doing: "archive", why: format!("{}: {why}", path.display()) }
+    let code = Box::new(codes::ARCHIVE_UNWRITABLE);
+    StoreError::Hindered { code, doing: "archive", why: format!("{}: {why}", path.display()) }
+}
+
+fn unread(path: &Path, why: impl std::fmt::Display) -> StoreError {
+    StoreError::Transient { doing: "read an archive", why: format!("{}: {why}", path.display()) }
 }
 
 fn not_whole(path: &Path, why: impl std::fmt::Display) -> StoreError {
@@ -111,11 +119,20 @@ pub(crate) struct Writing {
 }
 
 impl Writing {
-    /// Begins an archive in `dir`. What an earlier run left unfinished there is removed.
-    pub(crate) fn begin(dir: &Path, header: Header) -> Result<Self, StoreError> {
+    /// Begins an archive in `dir`. What an earlier run left unfinished of it is removed, whoever that
+    /// was: it writes nothing more, or has lost the right to. Under its owner's name no other writer's
+    /// file is taken for it when that one still runs.
+    pub(crate) fn begin(dir: &Path, owner: &str, header: Header) -> Result<Self, StoreError> {
         fs::create_dir_all(dir).map_err(|e| failed(dir, e))?;
-        let part = dir.join(format!(".{}.part", stem(&header)));
-        let _ = fs::remove_file(&part);
+        let begun = format!(".{}.", stem(&header));
+        for entry in fs::read_dir(dir).map_err(|e| failed(dir, e))?.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(&begun) && name.ends_with(PART) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        let part = dir.join(format!("{begun}{owner}{PART}"));
         // What devices said is nobody else's.
         let file = OpenOptions::new()
             .write(true)
@@ -155,7 +172,7 @@ impl Writing {
         let file = buffered.into_inner().map_err(|e| failed(&part, e))?;
         file.sync_all().map_err(|e| failed(&part, e))?;
         failpoint::hit("store.archive.before_verify");
-        let read = read(&part, |_| Ok(()))?;
+        let read = read(&part, |_| Ok(())).map_err(|e| failed(&part, e))?;
         if (&read.table, read.rows, &read.sha256) != (&header.table, rows, &trailer.sha256) {
             return Err(failed(&part, "what was read back is not what was written"));
         }
@@ -200,11 +217,18 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn start(dir: PathBuf, header: Header) -> Result<Self, StoreError> {
+    /// Ready when the file is begun: before that no row need be read.
+    pub(crate) async fn start(
+        dir: PathBuf,
+        owner: String,
+        header: Header,
+    ) -> Result<Self, StoreError> {
         let (to, mut from) = mpsc::channel(2);
+        let (begun, ready) = oneshot::channel();
         let (reply, done) = oneshot::channel();
         let work = move || -> Result<Archive, StoreError> {
-            let mut writing = Writing::begin(&dir, header)?;
+            let mut writing = Writing::begin(&dir, &owner, header)?;
+            let _ = begun.send(());
             while let Some(message) = from.blocking_recv() {
                 match message {
                     ToKeeper::Rows(rows) => rows.iter().try_for_each(|row| writing.push(row))?,
@@ -220,7 +244,19 @@ impl Keeper {
                 let _ = reply.send(work());
             })
             .map_err(|e| StoreError::Transient { doing: "archive", why: e.to_string() })?;
-        Ok(Self { to, done })
+        let mut keeper = Self { to, done };
+        if ready.await.is_err() {
+            return Err(keeper.why().await);
+        }
+        Ok(keeper)
+    }
+
+    /// Why it ended before it was told to.
+    async fn why(&mut self) -> StoreError {
+        match (&mut self.done).await {
+            Ok(Err(error)) => error,
+            _ => gone(),
+        }
     }
 
     /// Adds rows; waits while the file is slower than they come.
@@ -228,10 +264,7 @@ impl Keeper {
         if self.to.send(ToKeeper::Rows(rows)).await.is_ok() {
             return Ok(());
         }
-        match (&mut self.done).await {
-            Ok(Err(error)) => Err(error),
-            _ => Err(gone()),
-        }
+        Err(self.why().await)
     }
 
     pub(crate) async fn finish(self) -> Result<Archive, StoreError> {
@@ -291,14 +324,13 @@ pub(crate) fn read(
     mut with: impl FnMut(Row) -> Result<(), StoreError>,
 ) -> Result<Archive, StoreError> {
     let file = File::open(path).map_err(|e| {
-        let text = format!("{}: {e}", path.display());
         if e.kind() == std::io::ErrorKind::NotFound {
-            StoreError::NotFound(text)
+            StoreError::NotFound(format!("{}: {e}", path.display()))
         } else {
-            StoreError::Transient { doing: "read an archive", why: text }
+            unread(path, e)
         }
     })?;
-    let bytes = file.metadata().map_err(|e| failed(path, e))?.len();
+    let bytes = file.metadata().map_err(|e| unread(path, e))?.len();
     let mut lines = Lines { from: BufReader::new(MultiGzDecoder::new(BufReader::new(file))) };
     let broken = |e: std::io::Error| not_whole(path, e);
     let first = lines.next().map_err(broken)?.unwrap_or_default();
@@ -376,10 +408,14 @@ mod tests {
         }
     }
 
-    fn write(dir: &Path, rows: &[Row]) -> Archive {
+    fn begin(dir: &Path, owner: &str) -> Writing {
         let day = Timestamp::from_secs(1_764_028_800);
         let header = Header::new(true, day, Timestamp(day.0 + 86_400_000_000), Timestamp(5));
-        let mut writing = Writing::begin(dir, header).unwrap();
+        Writing::begin(dir, owner, header).unwrap()
+    }
+
+    fn write(dir: &Path, rows: &[Row]) -> Archive {
+        let mut writing = begin(dir, "one");
         rows.iter().for_each(|row| writing.push(row).unwrap());
         writing.finish().unwrap()
     }
@@ -400,6 +436,25 @@ mod tests {
         assert_eq!(write(dir.path(), &rows), first, "the same rows make no second archive");
         assert_eq!(write(dir.path(), &rows[..1]).name, "audit_handled-20251125-2.mutt.gz");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing else is left there");
+    }
+
+    #[test]
+    fn one_that_was_overtaken_gives_up_and_harms_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut late = begin(dir.path(), "one");
+        late.push(&row(1)).unwrap();
+        let mut next = begin(dir.path(), "two");
+        next.push(&row(1)).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "what was left is removed");
+        let refused = late.finish();
+        assert!(matches!(refused, Err(StoreError::Hindered { .. })), "{refused:?}");
+        let mut late = begin(dir.path(), "one");
+        assert!(next.finish().is_err(), "it is overtaken now");
+        late.push(&row(1)).unwrap();
+        begin(dir.path(), "two").discard();
+        assert!(late.finish().is_err());
+        assert_eq!(write(dir.path(), &[row(1)]).rows, 1);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "and nothing else is left");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mutt_model::secret::{LiveSecrets, Secret};
+use mutt_model::secret::LiveSecrets;
 use mutt_model::{Clock, IdSource};
 
 use crate::signal::Signals;
@@ -23,9 +23,11 @@ mod commit;
 mod copy;
 mod counts;
 mod deliveries;
+mod ends;
 mod errors;
 mod lanes;
 mod locks;
+mod mibs;
 mod migrate;
 mod open;
 mod partitions;
@@ -39,11 +41,14 @@ mod schema;
 mod search;
 mod settings;
 mod signal;
+mod sources;
 mod tail;
 mod take;
 mod target;
 mod tls;
+mod together;
 mod transaction;
+mod turn;
 mod types;
 mod upkeep;
 pub mod v2;
@@ -53,6 +58,7 @@ pub use migrate::{Migrated, SchemaState, migrate, status};
 pub(crate) use pool::Conn;
 use pool::Pool;
 pub use target::TlsMode;
+pub use types::identifier;
 pub use verify::{AuditFault, AuditFinding, AuditVerify};
 
 /// The slot of what belongs to no shard: changes by hand, by age, by Forwarders, by retention.
@@ -84,8 +90,8 @@ pub struct PgOptions {
     pub ca: Option<PathBuf>,
     /// The client's certificate (PEM).
     pub cert: Option<PathBuf>,
-    /// Its key (PEM).
-    pub key: Option<Secret>,
+    /// Its key (PEM), which may change while it is used: each connection looks anew.
+    pub key: Option<LiveSecrets>,
     /// Connections at most, beside the one that listens and the owner's two.
     pub pool_size: usize,
     /// For each connection that is made.
@@ -103,6 +109,12 @@ pub struct PgOptions {
 }
 
 impl PgOptions {
+    /// The services' role: the URL's user.
+    #[must_use]
+    pub fn user(&self) -> Option<String> {
+        target::Target::new(self, None).ok().map(|target| target.user().to_owned())
+    }
+
     /// With this URL and the defaults.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {

@@ -92,6 +92,10 @@ pub struct ShardLease {
     pub generation: u64,
 }
 
+/// A claim gives out no further batch when those before it have this many bytes, so that large events
+/// make neither one huge answer nor one huge commit. Its first batch is always given out.
+pub const CLAIM_BYTES: usize = 4 << 20;
+
 /// Where a claimed batch stands in its shard; opaque to callers, ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub u64, pub u64);
@@ -130,8 +134,19 @@ pub struct QueueStats {
     pub syncs: u64,
     /// Damaged files set aside and kept, with what was wrong.
     pub set_aside: Vec<String>,
+    /// Of the dropped and the lost ones, what spills have told: by spill.
+    pub settled: BTreeMap<String, Losses>,
     /// The part of it that waits on local disk for a queue on a server; none where nothing can spill.
     pub spill: Option<SpillStats>,
+}
+
+/// What a spill never handed on, cumulative since it was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Events dropped before the append, by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// Events that were appended to the spill and can no longer be read.
+    pub lost: u64,
 }
 
 /// What waits in a spill. Its events are in the pending and appended numbers of [`QueueStats`] too.
@@ -143,6 +158,8 @@ pub struct SpillStats {
     pub spilling_since: Option<Timestamp>,
     /// Why: what the server, or the way to it, said last.
     pub why: Option<String>,
+    /// When the oldest event in it was received.
+    pub oldest_received_at: Option<Timestamp>,
     /// Events in it.
     pub pending_events: u64,
     /// Batches of these.
@@ -202,7 +219,8 @@ pub trait EventQueue: Send + Sync + std::fmt::Debug {
         ttl: Duration,
     ) -> Result<Option<ShardLease>, QueueError>;
 
-    /// The next batches after those already claimed under this lease, in order, at most `batches`.
+    /// The next batches after those already claimed under this lease, in order, at most `batches`, and
+    /// fewer when they reach [`CLAIM_BYTES`].
     /// Waits up to `wait` for the first one. A new generation starts at the first unacknowledged.
     ///
     /// # Errors
@@ -233,6 +251,16 @@ pub trait EventQueue: Send + Sync + std::fmt::Debug {
 
     /// Adds to the kept drop counters.
     fn count_dropped(&self, reason: &str, events: u64);
+
+    /// Takes what a spill before it never handed on into its own numbers, as soon as it can and each
+    /// event once, however often it is told. For a queue on a server, whose numbers everybody sees.
+    fn settle(&self, _spill: &str, _losses: Losses) {}
+
+    /// Whether a batch that is claimed with `deliveries_before` 0 was surely never claimed before: then
+    /// one whose receipt stands already is a second entry, whose first one was not recognised.
+    fn counts_deliveries(&self) -> bool {
+        false
+    }
 
     /// Whether the engine answers; an engine of this process always does.
     fn state(&self) -> EngineState {

@@ -54,15 +54,15 @@ impl Durability {
     }
 }
 
-/// The files of TLS, each in PEM.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What TLS is made with, each in PEM; looked at anew by each connection.
+#[derive(Clone, Debug, Default)]
 pub struct RedisTls {
     /// Who may have signed the server's certificate; the host's own list where there is none.
     pub ca: Option<PathBuf>,
     /// The client's certificate.
     pub cert: Option<PathBuf>,
-    /// The key of the client's certificate.
-    pub key: Option<PathBuf>,
+    /// The key of the client's certificate: a secret that may change while it is used.
+    pub key: Option<LiveSecrets>,
 }
 
 /// How an event queue on Redis is set up.
@@ -74,8 +74,11 @@ pub struct RedisOptions {
     pub user: Option<String>,
     /// The password in force, then the next one; asked anew by each connection.
     pub passwords: LiveSecrets,
-    /// Likewise of the Sentinels; those of Redis where there are none.
-    pub sentinel_passwords: LiveSecrets,
+    /// The user of the Sentinels; their default user where there is none.
+    pub sentinel_user: Option<String>,
+    /// The passwords of the Sentinels. Where neither these nor a user are named, Sentinels are shown
+    /// the login of Redis.
+    pub sentinel_passwords: Option<LiveSecrets>,
     /// The longest that a caller waits for a connection, and one step of making it takes.
     pub timeout: Duration,
     /// Files of TLS.

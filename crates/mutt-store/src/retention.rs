@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mutt_model::Timestamp;
+use mutt_model::{Timestamp, codes};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use crate::store::{Actor, StoreError};
+use crate::store::{Actor, Change, StoreError};
 
 /// How long what is kept. The default removes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +63,22 @@ pub struct Upkeep {
     pub archived_bytes: u64,
     /// Another Remediation had the upkeep lease: nothing was done.
     pub elsewhere: bool,
+    /// Why an archive could not be written: the folder and the system's words. What it was to hold
+    /// stays; the rest of the round was done, and the round does not count as a whole one.
+    pub archive_error: Option<String>,
+}
+
+impl Upkeep {
+    /// Keeps the error of an archive until the round's end; any other ends the round at once.
+    pub(crate) fn go_on_after(&mut self, error: StoreError) -> Result<(), StoreError> {
+        match error {
+            StoreError::Hindered { code, why, .. } if *code == codes::ARCHIVE_UNWRITABLE => {
+                self.archive_error = Some(why);
+                Ok(())
+            }
+            other => Err(other),
+        }
+    }
 }
 
 /// Audit rows of these hosts and times outlive retention until the hold is released.
@@ -94,6 +111,25 @@ pub struct Hold {
     pub at: Timestamp,
     /// The archive whose restored rows it keeps.
     pub archive: Option<String>,
+}
+
+impl Hold {
+    /// The change log's entry of what became of it: `hold` or `release`.
+    pub(crate) fn change(&self, action: &str, actor: &Actor, now: Timestamp) -> Change {
+        let shown = Some(json!(self));
+        let (old, new) = if action == "release" { (shown, None) } else { (None, shown) };
+        Change {
+            id: 0,
+            at: now,
+            who: actor.name.clone(),
+            object: "hold".to_owned(),
+            object_id: self.id.to_string(),
+            action: action.to_owned(),
+            old,
+            new,
+            reason: actor.reason.clone(),
+        }
+    }
 }
 
 /// A whole archive of audit rows.

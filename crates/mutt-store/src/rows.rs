@@ -5,6 +5,19 @@ use mutt_model::rule::Handling;
 use mutt_model::verdict::{Environment, Verdict};
 use mutt_model::{Event, Id, ParseStatus};
 
+/// What becomes of an event in the commit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// As it is.
+    Plain,
+    /// Its id stands in the audit already.
+    Duplicate,
+    /// From its raw bytes alone.
+    Unstorable,
+    /// Not even that.
+    Lost,
+}
+
 /// A judgement by reference, so that writing copies nothing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct JudgedAs<'a> {

@@ -4,7 +4,7 @@ use mutt_model::Timestamp;
 use mutt_model::rule::{Rule, RuleSet};
 use serde_json::Value;
 
-use crate::store::{Actor, Change, RuleChange, StoreError};
+use crate::store::{Actor, Change, Expected, RuleChange, StoreError, tag};
 
 /// An entry for the change log, as a change to rules makes it.
 pub(crate) struct Entry {
@@ -37,13 +37,70 @@ fn no_rule(id: i64) -> StoreError {
     StoreError::NotFound(format!("no rule has the id {id}"))
 }
 
+fn no_dev_host(host: &str) -> StoreError {
+    StoreError::NotFound(format!("{host} is no development host"))
+}
+
+fn no_team(host: &str) -> StoreError {
+    StoreError::NotFound(format!("{host} has no team"))
+}
+
+/// The object that a change names, in words, and its tag as it stands.
+fn standing(set: &RuleSet, change: &RuleChange) -> Result<Option<(String, String)>, StoreError> {
+    let found = match change {
+        RuleChange::UpdateRule(rule) => rule_tag(set, rule.id)?,
+        RuleChange::DeleteRule(id) => rule_tag(set, *id)?,
+        RuleChange::RemoveDevHost(host) | RuleChange::RenameDevHost { from: host, .. } => {
+            let host = host.to_lowercase();
+            let stands = set.dev_hosts.get(&host).ok_or_else(|| no_dev_host(&host))?;
+            (format!("the development host {host}"), tag(stands))
+        }
+        RuleChange::SetTeam { host, create: false, .. } | RuleChange::RemoveTeam(host) => {
+            let host = host.to_lowercase();
+            let team = set.teams.get(&host).ok_or_else(|| no_team(&host))?;
+            (format!("the team of {host}"), tag(&(&host, team)))
+        }
+        RuleChange::CreateRule(_)
+        | RuleChange::AddDevHost(_)
+        | RuleChange::SetTeam { create: true, .. }
+        | RuleChange::First(_) => return Ok(None),
+    };
+    Ok(Some(found))
+}
+
+fn rule_tag(set: &RuleSet, id: i64) -> Result<(String, String), StoreError> {
+    let rule = set.rules.iter().find(|rule| rule.id == id).ok_or_else(|| no_rule(id))?;
+    Ok((format!("rule {id}"), tag(rule)))
+}
+
+/// Refuses a change whose maker looked at something that stands no more.
+fn check(set: &RuleSet, change: &RuleChange, expected: &Expected) -> Result<(), StoreError> {
+    match expected {
+        Expected::Version(version) if *version != set.version => Err(StoreError::Stale(format!(
+            "the rule set in force is version {}, not {version}: look again, then change",
+            set.version
+        ))),
+        Expected::Version(_) => Ok(()),
+        Expected::Object(expected) => match standing(set, change)? {
+            Some((what, stands)) if stands != *expected => Err(StoreError::Stale(format!(
+                "{what} is \"{stands}\" now, not \"{expected}\": look again, then change"
+            ))),
+            _ => Ok(()),
+        },
+    }
+}
+
 /// Makes the change in the set, `newest` is the last rule id that was given; `None` where nothing is to be done.
 pub(crate) fn edit(
     set: &mut RuleSet,
     newest: &mut i64,
     change: RuleChange,
+    expected: Option<&Expected>,
     id: &mut Option<i64>,
 ) -> Result<Option<Entry>, StoreError> {
+    if let Some(expected) = expected {
+        check(set, &change, expected)?;
+    }
     let entry = |object, object_id: &dyn ToString, action, old, new| {
         let object_id = object_id.to_string();
         Ok(Some(Entry { object, object_id, action, old, new }))
@@ -80,9 +137,24 @@ pub(crate) fn edit(
         RuleChange::RemoveDevHost(host) => {
             let host = host.to_lowercase();
             if !set.dev_hosts.remove(&host) {
-                return Err(StoreError::NotFound(format!("{host} is no development host")));
+                return Err(no_dev_host(&host));
             }
             entry("dev_host", &host, "delete", Some(Value::String(host.clone())), None)
+        }
+        RuleChange::RenameDevHost { from, to } => {
+            let (from, to) = (from.to_lowercase(), to.to_lowercase());
+            if !set.dev_hosts.contains(&from) {
+                return Err(no_dev_host(&from));
+            }
+            if from == to {
+                return Ok(None);
+            }
+            if !set.dev_hosts.insert(to.clone()) {
+                return Err(StoreError::Conflict(format!("{to} is a development host already")));
+            }
+            set.dev_hosts.remove(&from);
+            let (old, new) = (Value::String(from.clone()), Value::String(to));
+            entry("dev_host", &from, "update", Some(old), Some(new))
         }
         RuleChange::SetTeam { host, team, create } => {
             let host = host.to_lowercase();
@@ -96,7 +168,7 @@ pub(crate) fn edit(
         RuleChange::RemoveTeam(host) => {
             let host = host.to_lowercase();
             let Some(old) = set.teams.remove(&host) else {
-                return Err(StoreError::NotFound(format!("{host} has no team")));
+                return Err(no_team(&host));
             };
             entry("team", &host, "delete", Some(Value::String(old)), None)
         }

@@ -16,7 +16,8 @@
 //! - **A spill that a killed process left is drained first**; appends are spilled behind it meanwhile.
 //!
 //! Spilled events are received and pending, once: they move from the spill's numbers to the primary's.
-//! A batch whose append had no answer may stand in both until the drain has repeated it.
+//! A batch whose append had no answer may stand in both until the drain has repeated it. What was dropped
+//! here, and what was lost with a damaged file, is told to the primary, so that the whole site sees it.
 
 mod drain;
 mod group;
@@ -127,6 +128,7 @@ impl SpillQueue {
             status: Mutex::new(status),
         });
         let (jobs, waiting) = mpsc::channel(JOBS_MAX);
+        shared.settle();
         let lane = Lane::new(Arc::clone(&shared), waiting);
         #[expect(
             clippy::disallowed_methods,
@@ -145,6 +147,11 @@ impl Drop for SpillQueue {
 }
 
 impl Shared {
+    /// Tells the primary what will never get there.
+    fn settle(&self) {
+        self.primary.settle(&self.spill.identity(), self.spill.losses());
+    }
+
     fn is_spilling(&self) -> bool {
         lock(&self.status).spilling_since.is_some()
     }
@@ -156,6 +163,7 @@ impl Shared {
             place: self.place.clone(),
             spilling_since: status.spilling_since,
             why: status.why.clone(),
+            oldest_received_at: stats.oldest_received_at,
             pending_events: stats.pending_events,
             pending_batches: stats.pending_batches,
             bytes: stats.bytes,
@@ -250,11 +258,16 @@ impl EventQueue for SpillQueue {
         self.shared.primary.rewind(lease).await
     }
 
+    fn counts_deliveries(&self) -> bool {
+        self.shared.primary.counts_deliveries()
+    }
+
     /// Kept on local disk while the primary is not there to keep it.
     fn count_dropped(&self, reason: &str, events: u64) {
         let shared = &self.shared;
         if shared.is_spilling() || !shared.primary.state().is_ready() {
             shared.spill.count_dropped(reason, events);
+            shared.settle();
         } else {
             shared.primary.count_dropped(reason, events);
         }
@@ -274,9 +287,13 @@ impl EventQueue for SpillQueue {
     fn stats(&self) -> QueueStats {
         let (primary, spill) = (self.shared.primary.stats(), self.shared.spill.stats());
         let mut dropped = primary.dropped;
+        let settled = primary.settled.get(&self.shared.spill.identity()).cloned();
+        let settled = settled.unwrap_or_default();
         for (reason, events) in &spill.dropped {
-            *dropped.entry(reason.clone()).or_default() += events;
+            let told = settled.dropped.get(reason).copied().unwrap_or(0);
+            *dropped.entry(reason.clone()).or_default() += events.saturating_sub(told);
         }
+        let lost_here = spill.lost_events.saturating_sub(settled.lost);
         let mut set_aside = primary.set_aside;
         set_aside.extend(spill.set_aside.iter().cloned());
         let oldest = [primary.oldest_received_at, spill.oldest_received_at];
@@ -284,10 +301,11 @@ impl EventQueue for SpillQueue {
             pending_events: primary.pending_events + spill.pending_events,
             pending_batches: primary.pending_batches + spill.pending_batches,
             bytes: primary.bytes + spill.bytes,
-            // What was drained is counted by the primary; what was lost here never gets there.
-            appended_events: primary.appended_events + spill.pending_events + spill.lost_events,
+            // What was drained is counted by the primary; what was lost here is, once it was told.
+            appended_events: primary.appended_events + spill.pending_events + lost_here,
             acknowledged_events: primary.acknowledged_events,
-            lost_events: primary.lost_events + spill.lost_events,
+            lost_events: primary.lost_events + lost_here,
+            settled: primary.settled,
             dropped,
             oldest_received_at: oldest.into_iter().flatten().min(),
             syncs: primary.syncs + spill.syncs,

@@ -1,6 +1,6 @@
 //! The store, second durable hand-over: what it promises to every backend and every caller, by use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +9,8 @@ use mutt_model::alert::{Alert, SinkRoute, Transition};
 use mutt_model::audit::AuditedEvent;
 use mutt_model::delivery::{Delivery, DeliveryState, Finished, Lane};
 use mutt_model::ledger::{DeliveryLedger, Ledger};
-use mutt_model::rule::{Rule, RuleSet};
 use mutt_model::verdict::{AlertChange, Verdict};
-use mutt_model::{Batch, Id, Timestamp};
+use mutt_model::{Batch, Id, ParseStatus, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::queue::QueueStats;
@@ -19,14 +18,28 @@ pub use crate::retention::{RetentionPolicy, RetentionStore, Upkeep};
 use crate::signal::Signals;
 use crate::state::EngineState;
 
+pub(crate) mod mibs;
+mod rules;
 mod settings;
+mod sources;
+mod upkeep;
 
+pub use mibs::{
+    MIB_BYTES_MAX, MIB_NAME_MAX, MIB_OTHER_ENDINGS, MIBS_BYTES_MAX, MIBS_MAX, Mib, MibStore,
+    NewMib, other_ending,
+};
+pub use rules::{Expected, RuleChange, RuleStore, tag};
 pub use settings::{
-    Dependency, PROCESS_REPORT_PERIOD, PROCESS_TTL, PROCESSES_MAX, Process, ProcessReport,
-    Recorded, SETTINGS_BYTES_MAX, SETTINGS_VERSIONS_KEPT, SPILL_REMEMBERED, SettingEdit, Settings,
-    SettingsChange, SettingsStore, SettingsVersion, diff,
+    Dependency, ListenerReport, PROCESS_REPORT_PERIOD, PROCESS_TTL, PROCESSES_MAX, Process,
+    ProcessReport, ProcessSpill, Recorded, SETTINGS_BYTES_MAX, SETTINGS_VERSIONS_KEPT,
+    SPILL_REMEMBERED, SettingEdit, Settings, SettingsChange, SettingsStore, SettingsVersion,
+    SocketReport, diff,
 };
 pub(crate) use settings::{no_version, plan};
+pub use sources::{
+    REPORT_SOURCES_MAX, SourceAct, SourceCounts, SourceQuery, SourceState, SourceStore, SourceWatch,
+};
+pub use upkeep::UpkeepStore;
 
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +47,16 @@ pub enum StoreError {
     /// Try again: locked, away, out of space.
     #[error("the store cannot {doing} now: {why}")]
     Transient {
+        /// What was tried.
+        doing: &'static str,
+        /// The engine's own words.
+        why: String,
+    },
+    /// Try again when a person has mended what the code tells: read-only, full, no connection left.
+    #[error("the store cannot {doing} now: {why}")]
+    Hindered {
+        /// What `muttctl explain` tells about.
+        code: Box<mutt_model::codes::Code>,
         /// What was tried.
         doing: &'static str,
         /// The engine's own words.
@@ -51,6 +74,9 @@ pub enum StoreError {
     /// The object's state does not allow it.
     #[error("{0}")]
     Conflict(String),
+    /// What the caller expects to stand does not stand any more; nothing was changed.
+    #[error("{0}")]
+    Stale(String),
     /// Schema newer than this program, file not ours, or it cannot be opened.
     #[error("{0}")]
     Open(OpenError),
@@ -79,7 +105,16 @@ impl StoreError {
     /// Whether the same call may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Transient { .. })
+        matches!(self, Self::Transient { .. } | Self::Hindered { .. })
+    }
+
+    /// What a person must mend, where that is known.
+    #[must_use]
+    pub fn hindrance(&self) -> Option<mutt_model::codes::Code> {
+        match self {
+            Self::Hindered { code, .. } => Some(**code),
+            _ => None,
+        }
     }
 }
 
@@ -102,6 +137,9 @@ pub struct JudgedBatch {
     pub batch: Arc<Batch>,
     /// One entry for each event of the batch.
     pub verdicts: Vec<Option<Verdict>>,
+    /// It was surely never given out before. Whose receipt stands all the same was appended twice: its
+    /// events are duplicates.
+    pub first: bool,
 }
 
 /// What counting across events needs to know.
@@ -146,7 +184,7 @@ pub struct Committed {
     pub audited: u64,
     /// Of these, handled.
     pub handled: u64,
-    /// Repeats dropped by their key.
+    /// Repeats dropped by their key, or by the receipt of their batch where it was appended twice.
     pub duplicates: u64,
     /// Events that could not be read from the batch.
     pub lost: u64,
@@ -160,6 +198,16 @@ pub struct Committed {
     pub transitions: Vec<(Alert, Transition)>,
     /// Meta-alerts raised.
     pub meta_alerts: u64,
+}
+
+impl Committed {
+    /// Counts a batch whose receipt stood already.
+    pub(crate) fn skip(&mut self, judged: &JudgedBatch) {
+        self.skipped_batches += 1;
+        if judged.first {
+            self.duplicates += u64::from(judged.batch.len());
+        }
+    }
 }
 
 /// The Alerter's side.
@@ -208,6 +256,15 @@ pub struct LaneReport {
     pub breaker: String,
 }
 
+/// How many deliveries a Forwarder can use now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Take {
+    /// At most so many; 0: none is asked for.
+    pub limit: usize,
+    /// The limiter holds back: waiting repeats of a key become one.
+    pub coalesce: bool,
+}
+
 /// The Moog Forwarder's side.
 #[async_trait]
 pub trait DeliveryStore: Send + Sync {
@@ -227,12 +284,31 @@ pub trait DeliveryStore: Send + Sync {
         fresh: bool,
     ) -> Result<Option<SinkLease>, StoreError>;
 
-    /// Leases deliveries that may be tried now: pending, due, and the first unfinished one of their
-    /// key, in order of `seq`, at most `limit`. In a held lane nothing but, once a probe was asked
-    /// for, its first delivery (while nothing can leave, repeats of an alert wait as one; they are
-    /// counted as made and suppressed). `coalesce`: while the limiter holds back, waiting repeats of a key
-    /// become one. A clear whose problem is dead, and (with `coalesce`) a pair that never left, are
+    /// Records attempts and what follows, and leases deliveries that may be tried now, in one
+    /// transaction: what ended lets the next of its key go at once.
+    ///
+    /// A hold holds the lane and makes its waiting deliveries held; an accepted delivery in a lane held
+    /// by fault releases it.
+    ///
+    /// Leased is what is pending, due, and the first unfinished one of its key, in order of `seq`, at
+    /// most `take.limit`. In a held lane nothing but, once a probe was asked for, its first delivery
+    /// (while nothing can leave, repeats of an alert wait as one; they are counted as made and
+    /// suppressed). A clear whose problem is dead, and (with `take.coalesce`) a pair that never left, are
     /// suppressed here.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::LeaseLost`], [`StoreError::Transient`].
+    async fn turn(
+        &self,
+        lease: &SinkLease,
+        finished: Vec<Finished>,
+        report: LaneReport,
+        take: Take,
+        now: Timestamp,
+    ) -> Result<Vec<Delivery>, StoreError>;
+
+    /// A [`turn`](Self::turn) that only leases.
     ///
     /// # Errors
     ///
@@ -243,17 +319,11 @@ pub trait DeliveryStore: Send + Sync {
         limit: usize,
         coalesce: bool,
         now: Timestamp,
-    ) -> Result<Vec<Delivery>, StoreError>;
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.turn(lease, Vec::new(), LaneReport::default(), Take { limit, coalesce }, now).await
+    }
 
-    /// When the next pending delivery of this sink is due, if any waits.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Transient`].
-    async fn next_due(&self, sink: &str) -> Result<Option<Timestamp>, StoreError>;
-
-    /// Records attempts and what follows, in one transaction. A hold holds the lane and makes its
-    /// waiting deliveries held; an accepted delivery in a lane held by fault releases it.
+    /// A [`turn`](Self::turn) that only records.
     ///
     /// # Errors
     ///
@@ -263,7 +333,16 @@ pub trait DeliveryStore: Send + Sync {
         lease: &SinkLease,
         finished: Vec<Finished>,
         report: LaneReport,
-    ) -> Result<(), StoreError>;
+    ) -> Result<(), StoreError> {
+        self.turn(lease, finished, report, Take::default(), Timestamp(0)).await.map(drop)
+    }
+
+    /// When the next pending delivery of this sink is due, if any waits.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Transient`].
+    async fn next_due(&self, sink: &str) -> Result<Option<Timestamp>, StoreError>;
 
     /// Gives leased deliveries back untried (shutdown, breaker opened in between).
     ///
@@ -353,67 +432,6 @@ pub struct Replayed {
     pub passed_over: u64,
 }
 
-// ---- rules ------------------------------------------------------------------------------------
-
-/// A change to rules, development hosts or teams.
-#[derive(Clone, Debug, PartialEq)]
-pub enum RuleChange {
-    /// A new rule; its id is given by the store.
-    CreateRule(Box<Rule>),
-    /// Replaces the rule with this id.
-    UpdateRule(Box<Rule>),
-    /// Removes it; events judged by it keep naming it.
-    DeleteRule(i64),
-    /// Adds a development host (lower-cased).
-    AddDevHost(String),
-    /// Removes it.
-    RemoveDevHost(String),
-    /// Sets the team of a device.
-    SetTeam {
-        /// The device (lower-cased).
-        host: String,
-        /// The team.
-        team: String,
-        /// Only if it has none yet.
-        create: bool,
-    },
-    /// Removes the device's team.
-    RemoveTeam(String),
-    /// The first rule set, into a store whose version is 0 only; else nothing happens.
-    First(Vec<Rule>),
-}
-
-/// The rules' side.
-#[async_trait]
-pub trait RuleStore: Send + Sync {
-    /// The version in force, cheap to ask often.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Transient`].
-    async fn rule_set_version(&self) -> Result<i64, StoreError>;
-
-    /// The rule set in force, or the one of an earlier version that is still kept.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::NotFound`], [`StoreError::Transient`].
-    async fn rule_set(&self, version: Option<i64>) -> Result<RuleSet, StoreError>;
-
-    /// Makes one change with its entry in the change log; returns the new set. The caller has
-    /// validated it.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::NotFound`], [`StoreError::Conflict`], [`StoreError::Transient`].
-    async fn change_rules(
-        &self,
-        change: RuleChange,
-        actor: &Actor,
-        now: Timestamp,
-    ) -> Result<(RuleSet, Option<i64>), StoreError>;
-}
-
 // ---- reading ----------------------------------------------------------------------------------
 
 /// A search of the audit. All conditions must hold.
@@ -435,6 +453,8 @@ pub struct EventQuery {
     pub since: Option<Timestamp>,
     /// `received_at` before.
     pub until: Option<Timestamp>,
+    /// How much of it was understood.
+    pub parse: Option<ParseStatus>,
 }
 
 /// One page, newest first.
@@ -546,6 +566,13 @@ pub trait ReadStore: Send + Sync {
     ///
     /// [`StoreError::Transient`].
     async fn event(&self, id: Id) -> Result<Option<AuditedEvent>, StoreError>;
+
+    /// Which of these events stand in the audit, asked at once; each with the moment of its receipt.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Transient`].
+    async fn standing(&self, events: &[(Timestamp, Id)]) -> Result<HashSet<Id>, StoreError>;
 
     /// Rows committed after `seq`, oldest first, for the live stream; with `seq` `None` only the
     /// place to start from. Returns the rows and the new place.
@@ -681,59 +708,7 @@ pub struct DeliveryQuery {
     pub event: Option<Id>,
 }
 
-// ---- upkeep -----------------------------------------------------------------------------------
-
-/// Remediation's side, and what keeps the store itself.
-#[async_trait]
-pub trait UpkeepStore: Send + Sync {
-    /// Clears open alerts whose `clear_after` has passed, with their deliveries; at most `limit`.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Transient`].
-    async fn clear_aged(
-        &self,
-        sinks: &[SinkRoute],
-        limit: usize,
-        now: Timestamp,
-    ) -> Result<u64, StoreError>;
-
-    /// Removes what the policy says, in small transactions; archives audit rows before, where it says
-    /// so. Keeps what a hold covers, and rule-set versions that audit rows name.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Transient`]; what was done until then stays done.
-    async fn retain(&self, policy: &RetentionPolicy, now: Timestamp) -> Result<Upkeep, StoreError>;
-
-    /// A consistent copy of the whole store into a new file, while running.
-    /// `progress` is called with (pages done, pages in all).
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Transient`], [`StoreError::Conflict`] when the target exists.
-    async fn backup(
-        &self,
-        target: &std::path::Path,
-        progress: Box<dyn Fn(u64, u64) + Send>,
-    ) -> Result<(), StoreError>;
-
-    /// Puts a backup in the place of the whole store, while running, in one transaction; commits wait
-    /// meanwhile, but not while it is verified. What was counted of events and the generations of the
-    /// shards are carried over.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Data`] when the backup is not whole, [`StoreError::Open`] when it is newer,
-    /// [`StoreError::Conflict`], [`StoreError::Transient`]; the store is unchanged in each case.
-    async fn restore(&self, backup: &std::path::Path) -> Result<(), StoreError>;
-
-    /// Bytes on disk.
-    fn bytes(&self) -> u64;
-
-    /// Finishes what was begun and releases files.
-    async fn close(&self);
-}
+// ---- the whole -------------------------------------------------------------------------------
 
 /// What a store tells without being asked.
 pub trait SignalStore: Send + Sync {
@@ -752,9 +727,11 @@ pub trait Store:
     + DeliveryStore
     + RuleStore
     + SettingsStore
+    + MibStore
     + ReadStore
     + UpkeepStore
     + RetentionStore
+    + SourceStore
     + SignalStore
     + std::fmt::Debug
 {
@@ -765,9 +742,11 @@ impl<T> Store for T where
         + DeliveryStore
         + RuleStore
         + SettingsStore
+        + MibStore
         + ReadStore
         + UpkeepStore
         + RetentionStore
+        + SourceStore
         + SignalStore
         + std::fmt::Debug
 {

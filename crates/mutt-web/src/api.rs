@@ -5,9 +5,11 @@ pub(crate) mod config;
 pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod hosts;
+pub(crate) mod mibs;
 pub(crate) mod retention;
 pub(crate) mod rules;
 pub(crate) mod sinks;
+pub(crate) mod sources;
 pub(crate) mod status;
 pub(crate) mod v1;
 
@@ -24,6 +26,15 @@ pub(crate) type Shown = Answer<Json<Value>>;
 pub(crate) fn list<T>(page: Page<T>, show: impl Fn(&T) -> Value) -> Json<Value> {
     let items: Vec<Value> = page.items.iter().map(show).collect();
     Json(json!({"items": items, "next_cursor": page.next_cursor}))
+}
+
+/// A page of a search that looks at so many rows at most: when it met that, it says so, and goes on with
+/// the cursor.
+pub(crate) fn searched<T>(page: Page<T>, show: impl Fn(&T) -> Value) -> Json<Value> {
+    let complete = page.complete;
+    let mut answer = list(page, show);
+    answer["complete"] = complete.into();
+    answer
 }
 
 /// A list that is always given whole.

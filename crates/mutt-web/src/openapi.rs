@@ -20,7 +20,8 @@ pub fn document(version: &str) -> Value {
             "title": "MUTT REST API", "version": version,
             "description": "Lists are newest first and answer items and next_cursor. Refusals are \
                 RFC 9457 problem details with an error code. Each role may do what the ones before \
-                it may: viewer, operator, admin.",
+                it may: viewer, operator, admin. A write to rules, development hosts, teams and \
+                settings may carry If-Match (412) or expected_version (409).",
         },
         "servers": [{"url": "/"}],
         "security": [{"bearer": []}, {"apiKey": []}, {"session": []}],
@@ -92,13 +93,27 @@ fn parameters(route: &Route) -> Vec<Value> {
     let in_query = route.params.iter().map(|(name, kind, words)| {
         json!({"name": name, "in": "query", "description": words, "schema": {"type": kind}})
     });
-    in_path.chain(in_query).collect()
+    let if_match = conditional(route).then(|| {
+        json!({"name": "If-Match", "in": "header", "schema": {"type": "string"},
+            "description": "The ETag of what was looked at; 412 when that stands no more."})
+    });
+    in_path.chain(in_query).chain(if_match).collect()
+}
+
+/// Whether a write may be bound to what its maker looked at.
+fn conditional(route: &Route) -> bool {
+    let kinds = ["rules", "dev-hosts", "teams", "config"];
+    matches!(route.method, "PUT" | "PATCH" | "DELETE")
+        && route.path.starts_with("/api/v2/")
+        && kinds.contains(&tag(route.path))
 }
 
 fn responses(route: &Route) -> Value {
     let json_body = |schema: Value| json!({"application/json": {"schema": schema}});
     let (status, words, content) = match route.reply {
-        Reply::Object(schema) => ("200", "The object.", json_body(reference(schema))),
+        Reply::Object(schema) | Reply::Set(schema) => {
+            ("200", "The object.", json_body(reference(schema)))
+        }
         Reply::Created(schema) => ("201", "The new object.", json_body(reference(schema))),
         Reply::List(schema) => {
             let mut list = json!({
@@ -108,7 +123,7 @@ fn responses(route: &Route) -> Value {
                     "next_cursor": {"type": ["string", "null"]},
                 },
             });
-            if schema == "Event" {
+            if matches!(schema, "Event" | "Alert" | "Delivery") {
                 list["properties"]["complete"] = json!({
                     "type": "boolean",
                     "description": "False when the scan budget was met: go on with the cursor.",
@@ -125,13 +140,18 @@ fn responses(route: &Route) -> Value {
     if !content.is_null() {
         success["content"] = content;
     }
-    json!({
+    let mut answers = json!({
         status: success,
         "default": {
             "description": "A refusal, with its error code.",
             "content": {"application/problem+json": {"schema": reference("Problem")}},
         },
-    })
+    });
+    if matches!(route.reply, Reply::Set(_)) {
+        answers["201"] = answers["200"].clone();
+        answers["201"]["description"] = "The object, which was not set before.".into();
+    }
+    answers
 }
 
 #[cfg(test)]

@@ -6,10 +6,16 @@ pub(crate) mod changes;
 pub(crate) mod deliveries;
 pub(crate) mod events;
 mod filters;
+pub(crate) mod hosts;
 pub(crate) mod lanes;
+pub(crate) mod mibs;
 pub(crate) mod overview;
+pub(crate) mod processes;
+pub(crate) mod retention;
 pub(crate) mod rules;
 pub(crate) mod session;
+pub(crate) mod settings;
+pub(crate) mod sources;
 
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -28,15 +34,26 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("delivery.html", include_str!("../templates/delivery.html")),
     ("event.html", include_str!("../templates/event.html")),
     ("events.html", include_str!("../templates/events.html")),
+    ("host.html", include_str!("../templates/host.html")),
+    ("hosts.html", include_str!("../templates/hosts.html")),
     ("lanes.html", include_str!("../templates/lanes.html")),
     ("live.html", include_str!("../templates/live.html")),
     ("overview.html", include_str!("../templates/overview.html")),
     ("parts.html", include_str!("../templates/parts.html")),
     ("problem.html", include_str!("../templates/problem.html")),
+    ("processes.html", include_str!("../templates/processes.html")),
+    ("mibs.html", include_str!("../templates/mibs.html")),
+    ("retention.html", include_str!("../templates/retention.html")),
     ("rule.html", include_str!("../templates/rule.html")),
     ("rule_test.html", include_str!("../templates/rule_test.html")),
     ("rules.html", include_str!("../templates/rules.html")),
+    ("setting.html", include_str!("../templates/setting.html")),
+    ("settings.html", include_str!("../templates/settings.html")),
+    ("settings_history.html", include_str!("../templates/settings_history.html")),
+    ("settings_version.html", include_str!("../templates/settings_version.html")),
     ("sign_in.html", include_str!("../templates/sign_in.html")),
+    ("source.html", include_str!("../templates/source.html")),
+    ("sources.html", include_str!("../templates/sources.html")),
 ];
 
 /// The templates, ready.
@@ -168,6 +185,26 @@ fn done_words(params: &Params) -> Option<&'static str> {
         "held" => "The lane is held: nothing leaves through this sink.",
         "released" => "The lane is released.",
         "replayed" => "The delivery waits to be sent again.",
+        "set" => "The setting is in force in every process within a second.",
+        "unset" => "The setting is gone: what file and environment say is in force.",
+        "rolled_back" => "The settings of the earlier version stand again, as a new version.",
+        "dev_host_added" => "The development host is added; the new rule set is in force.",
+        "dev_host_renamed" => {
+            "The development host has its new name; the new rule set is in force."
+        }
+        "dev_host_removed" => "The host is a production host from now on.",
+        "team_set" => "The team is set; the new rule set is in force.",
+        "team_removed" => "The device has no team of its own any more.",
+        "hold_placed" => "The hold stands: its rows outlive retention.",
+        "hold_released" => "The hold is released; its rows go when their time is over.",
+        "mib_uploaded" => {
+            "The MIB is kept; its names are in force in every Ingestor within seconds."
+        }
+        "mib_deleted" => "The MIB is deleted; its names are gone within seconds.",
+        "archive_restored" => "The archive's rows are in the audit again, behind a hold.",
+        "source_muted" => "The source is muted: nobody is told of its silence.",
+        "source_unmuted" => "The source is watched again.",
+        "source_forgotten" => "The source is forgotten, until it is heard again.",
         _ => return None,
     })
 }

@@ -8,7 +8,7 @@ use axum::Form;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, Uri};
+use axum::http::{StatusCode, Uri, header};
 use mutt_model::{Id, Timestamp, codes};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -107,7 +107,7 @@ impl Params {
 
 /// RFC 3339; a `+` that a sloppy client left unescaped (and that became a space) is understood; a
 /// form's `2026-01-31T10:00` is taken as UTC.
-fn read_time(text: &str) -> Option<Timestamp> {
+pub(crate) fn read_time(text: &str) -> Option<Timestamp> {
     let plain = text.trim().replace(' ', "+");
     Timestamp::parse_rfc3339(&plain)
         .or_else(|| Timestamp::parse_rfc3339(&text.trim().replacen(' ', "T", 1)))
@@ -137,6 +137,17 @@ impl JsonBody {
         }
     }
 
+    /// Takes `expected_version` out of an object: a write of one who looked at this version.
+    pub(crate) fn take_expected_version(&mut self) -> Result<Option<i64>, Problem> {
+        match self.0.as_object_mut().and_then(|map| map.shift_remove("expected_version")) {
+            None | Some(Value::Null) => Ok(None),
+            Some(version) => version
+                .as_i64()
+                .map(Some)
+                .ok_or_else(|| Problem::bad("`expected_version` is a number")),
+        }
+    }
+
     /// The body as a type that denies unknown fields.
     pub(crate) fn into<T: DeserializeOwned>(self) -> Result<T, Problem> {
         let value = if self.0.is_null() { Value::Object(serde_json::Map::new()) } else { self.0 };
@@ -148,6 +159,41 @@ impl JsonBody {
 pub(crate) fn read_value<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_json::from_str(&value.to_string())
         .map_err(|err| Problem::bad(with_suggestion(&err.to_string())))
+}
+
+/// The tag of `If-Match`: the write is meant for what had this tag. `*` is met by whatever exists, and
+/// every write that takes this header is one of something that exists.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct IfMatch(pub(crate) Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut given = parts.headers.get_all(header::IF_MATCH).iter();
+        let (Some(value), None) = (given.next(), given.next()) else {
+            return match parts.headers.contains_key(header::IF_MATCH) {
+                true => Err(Problem::bad("one If-Match is understood")),
+                false => Ok(Self(None)),
+            };
+        };
+        let text = value.to_str().unwrap_or_default().trim();
+        if text == "*" {
+            return Ok(Self(None));
+        }
+        // A proxy that compresses marks tags as weak; of ours there is one for each content anyway.
+        let tag = text.strip_prefix("W/").unwrap_or(text);
+        let tag = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+        match tag.filter(|tag| !tag.is_empty() && !tag.contains(['"', ','])) {
+            Some(tag) => Ok(Self(Some(tag.to_owned()))),
+            None => Err(Problem::bad("If-Match holds one tag as ETag gave it, in quotes, or *")),
+        }
+    }
+}
+
+/// `ETag: "..."`
+pub(crate) fn etag(tag: &str) -> [(header::HeaderName, String); 1] {
+    [(header::ETAG, format!("\"{tag}\""))]
 }
 
 async fn bytes_of<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {

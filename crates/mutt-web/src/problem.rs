@@ -39,6 +39,11 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, &codes::API_CONFLICT, detail)
     }
 
+    /// What the client looked at stands no more.
+    pub(crate) fn stale(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, &codes::API_CONFLICT, detail)
+    }
+
     pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, &codes::API_FORBIDDEN, detail)
     }
@@ -75,9 +80,13 @@ impl From<StoreError> for Problem {
             StoreError::Data(why) => Self::bad(why),
             StoreError::NotFound(why) => Self::not_found(why),
             StoreError::Conflict(why) => Self::conflict(why),
+            StoreError::Stale(why) => Self::stale(why),
             // The engine's own words stay in the log: they may name files, hosts and users. The edge
             // writes them, where the correlation id is known.
-            err @ (StoreError::Transient { .. } | StoreError::LeaseLost | StoreError::Open(_)) => {
+            err @ (StoreError::Transient { .. }
+            | StoreError::Hindered { .. }
+            | StoreError::LeaseLost
+            | StoreError::Open(_)) => {
                 let mut problem =
                     Self::unavailable("The store cannot answer now; the log has the details.");
                 problem.cause = Some(err.to_string());

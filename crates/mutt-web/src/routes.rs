@@ -10,6 +10,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 
+use crate::api::mibs::UPLOAD_MAX;
 use crate::params::{BODY_MAX, Params};
 use crate::problem::Problem;
 use crate::state::{Role, WebState};
@@ -47,6 +48,8 @@ pub(crate) enum Reply {
     Object(&'static str),
     /// A new object of this schema, status 201.
     Created(&'static str),
+    /// As an object, with status 201 where there was none.
+    Set(&'static str),
     /// `{"items":[schema],"next_cursor":...}`.
     List(&'static str),
     /// Status 204.
@@ -118,7 +121,10 @@ pub fn router(state: WebState) -> Router {
     let mut router = Router::new();
     for route in table::API.iter().chain(table::PAGES) {
         let guarded = Guard { state: state.clone(), access: route.access, params: route.params };
-        let handler = (route.handler)().layer(from_fn_with_state(guarded, guard));
+        let mut handler = (route.handler)().layer(from_fn_with_state(guarded, guard));
+        if matches!(route.path, "/api/v2/mibs" | "/mibs") {
+            handler = handler.layer(DefaultBodyLimit::max(UPLOAD_MAX));
+        }
         router = router.route(route.path, handler);
     }
     router

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use mutt_model::alert::SinkRoute;
 use mutt_model::{Clock, Secret, Timestamp};
 use mutt_store::queue::QueueStats;
-use mutt_store::store::{Actor, Settings, Store};
+use mutt_store::store::{Actor, ProcessReport, Settings, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::auth::{Auth, Mark};
@@ -115,6 +115,10 @@ pub trait Program: Send + Sync + std::fmt::Debug {
     fn tokens(&self) -> Arc<[Token]>;
     /// The event queue's numbers.
     fn queue(&self) -> QueueStats;
+    /// Whether this process filed the report: its spill is in [`Program::queue`] already.
+    fn is_own(&self, _report: &ProcessReport) -> bool {
+        false
+    }
     /// The effective configuration, secrets redacted.
     fn config(&self) -> serde_json::Value;
     /// Every key of the configuration with these settings over it; `None`: those in force.
@@ -131,6 +135,18 @@ pub trait Program: Send + Sync + std::fmt::Debug {
         value: Option<&str>,
         settings: &Settings,
     ) -> Result<Role, HookError>;
+    /// The live keys that the earlier system knew by other names: its name and the key.
+    fn earlier_keys(&self) -> Vec<(String, &'static str)>;
+    /// What a key of the earlier system and its value are here; `None` for a name that it did not know.
+    fn earlier_setting(&self, name: &str, value: &str) -> Option<(&'static str, String)>;
+    /// The text of a MIB file, whatever it is written in, and the modules that begin in it.
+    fn read_mib(&self, octets: &[u8]) -> (String, Vec<String>) {
+        (String::from_utf8_lossy(octets).into_owned(), Vec::new())
+    }
+    /// How the MIB files of this process fared; `None` without an Ingestor in it.
+    fn mibs(&self) -> Option<serde_json::Value> {
+        None
+    }
     /// The configured sinks.
     fn sinks(&self) -> Vec<SinkRoute>;
     /// `alerter.default_team`

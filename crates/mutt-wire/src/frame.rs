@@ -1,5 +1,8 @@
 //! The frame: bytes as they arrived, with where they came from and when.
 
+use std::borrow::Cow;
+
+use mutt_model::event::peer_host;
 use mutt_model::{Event, Id, Source, Timestamp};
 
 /// One frame as a listener hands it to a decoder. The Ingestor has already given it its id and time,
@@ -21,8 +24,30 @@ pub struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// An event that knows no more than the frame does.
     #[must_use]
+    #[inline]
     pub fn event(self, source: Source) -> Event<'a> {
-        Event::from_raw(self.id, self.received_at, source, self.listener, self.peer, self.raw)
+        let Self { id, received_at, listener, peer, raw } = self;
+        let mut event = Event::from_raw(id, received_at, source, listener, "", raw);
+        event.peer = Cow::Borrowed(peer);
+        event.host = Cow::Borrowed(host_of(peer));
+        event
+    }
+}
+
+/// What `peer_host` gives. An IPv4 address and its port, which most peers are, need no search for
+/// the colons and brackets of other forms.
+fn host_of(peer: &str) -> &str {
+    let bytes = peer.as_bytes();
+    let dotted = matches!(
+        bytes,
+        [b'0'..=b'9', b'.', ..]
+            | [b'0'..=b'9', b'0'..=b'9', b'.', ..]
+            | [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'.', ..]
+    );
+    let port = bytes.iter().rev().take(5).take_while(|b| b.is_ascii_digit()).count();
+    match bytes.len().checked_sub(port + 1) {
+        Some(end) if dotted && port > 0 && bytes[end] == b':' => &peer[..end],
+        _ => peer_host(peer),
     }
 }
 

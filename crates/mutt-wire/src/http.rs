@@ -1,16 +1,31 @@
-//! An HTTP body to records, and a record to an event. A body is refused only when it is no JSON; a
-//! record is never refused: what it lacks or gets wrong is noted on its event.
+//! An HTTP body to records, and a record to an event. A body is refused only when it is no JSON (or no
+//! protobuf, where its sender says that it is); a record is never refused: what it lacks or gets wrong
+//! is noted on its event.
 
+mod hec;
+mod loki;
+mod members;
+mod otlp;
+mod payload;
 mod record;
-mod scan;
+pub(crate) mod scan;
+mod shape;
+pub mod snappy;
 #[cfg(test)]
 mod tests;
 
+pub use self::hec::Query;
+pub use self::payload::Defaults;
 pub use self::record::{Decoded, FIELD_DEPTH_MAX, decode};
-use self::scan::{Fault, Scanner};
+use self::scan::Fault;
+pub use self::shape::{Record, Shape, read};
+use crate::{Frame, syslog};
 
 /// Records that one body may hold.
 pub const RECORDS_MAX: usize = 20_000;
+/// Octets to which the labels or attributes that records share may be spread: each record's event
+/// carries them.
+pub const SPREAD_MAX: usize = 64 * 1024 * 1024;
 
 /// Why a body is refused as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +41,15 @@ pub enum BodyError {
         /// What is wrong there.
         why: &'static str,
     },
+    /// It is no `ExportLogsServiceRequest`.
+    NotOtlp {
+        /// What is wrong.
+        why: &'static str,
+    },
     /// It holds more than [`RECORDS_MAX`] records.
     TooManyRecords,
+    /// What its records share would be spread to more than [`SPREAD_MAX`].
+    TooWide,
 }
 
 impl std::fmt::Display for BodyError {
@@ -36,84 +58,41 @@ impl std::fmt::Display for BodyError {
             Self::NotJson { line, column, why, .. } => {
                 write!(f, "the body is no JSON: line {line}, column {column}: {why}")
             }
+            Self::NotOtlp { why } => write!(f, "the body is no ExportLogsServiceRequest: {why}"),
             Self::TooManyRecords => write!(f, "the body holds more than {RECORDS_MAX} records"),
+            Self::TooWide => write!(
+                f,
+                "the labels or attributes that records share, written to each of them, exceed {SPREAD_MAX} octets; send smaller batches"
+            ),
         }
     }
 }
 
 impl std::error::Error for BodyError {}
 
-/// The records of a body, each the bytes as they came, in order: one value, values each on its own
-/// line (newline-delimited JSON), or arrays of values. The content type plays no part.
+/// The records of a body of JSON, each the bytes as they came, in order; see [`Shape::Json`].
 ///
 /// # Errors
 ///
 /// When the body is no JSON (one fault anywhere refuses all of it) or holds too many records.
 pub fn records(body: &[u8]) -> Result<Vec<&[u8]>, BodyError> {
-    let body_start = if body.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    let text = body.get(body_start..).unwrap_or_default();
-    let mut scanner = Scanner::new(text);
-    let mut found = Vec::new();
-    let outcome = collect(&mut scanner, &mut found);
-    match outcome {
-        Ok(true) => Ok(found),
-        Ok(false) => Err(BodyError::TooManyRecords),
-        Err(fault) => Err(not_json(body, body_start + fault.at, fault.why)),
-    }
+    Ok(read(Shape::Json, body)?.iter().map(Record::raw).collect())
 }
 
-fn collect<'a>(scanner: &mut Scanner<'a>, found: &mut Vec<&'a [u8]>) -> Result<bool, Fault> {
-    scanner.skip_space();
-    loop {
-        let fits = if scanner.peek() == Some(b'[') {
-            collect_array(scanner, found)?
-        } else {
-            add(scanner.value()?.raw, found)
-        };
-        if !fits {
-            return Ok(false);
-        }
-        let newline = scanner.skip_space();
-        if scanner.peek().is_none() {
-            return Ok(true);
-        }
-        if !newline {
-            return scanner.fault("the next record must stand on a line of its own");
-        }
-    }
+/// Decodes one record of [`read`]; the frame's raw bytes are the record's.
+#[must_use]
+pub fn decode_record<'a>(
+    frame: Frame<'a>,
+    record: &Record<'a>,
+    defaults: &Defaults,
+    options: &syslog::Options,
+) -> Decoded<'a> {
+    record.decode(Frame { raw: record.raw(), ..frame }, defaults, options)
 }
 
-fn collect_array<'a>(scanner: &mut Scanner<'a>, found: &mut Vec<&'a [u8]>) -> Result<bool, Fault> {
-    scanner.take(b'[');
-    scanner.skip_space();
-    if scanner.take(b']') {
-        return Ok(true);
-    }
-    loop {
-        if !add(scanner.value()?.raw, found) {
-            return Ok(false);
-        }
-        scanner.skip_space();
-        if scanner.take(b']') {
-            return Ok(true);
-        }
-        if !scanner.take(b',') {
-            return scanner.fault("a comma or the closing bracket must stand here");
-        }
-    }
-}
-
-fn add<'a>(raw: &'a [u8], found: &mut Vec<&'a [u8]>) -> bool {
-    let fits = found.len() < RECORDS_MAX;
-    if fits {
-        found.push(raw);
-    }
-    fits
-}
-
-fn not_json(body: &[u8], at: usize, why: &'static str) -> BodyError {
-    let before = &body[..at.min(body.len())];
+fn not_json(body: &[u8], fault: Fault) -> BodyError {
+    let before = &body[..fault.at.min(body.len())];
     let line = memchr::memchr_iter(b'\n', before).count() + 1;
-    let column = at - memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1) + 1;
-    BodyError::NotJson { at, line, column, why }
+    let column = fault.at - memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1) + 1;
+    BodyError::NotJson { at: fault.at, line, column, why: fault.why }
 }

@@ -3,6 +3,8 @@
 
 pub mod frame;
 pub mod http;
+pub mod proxy;
+pub mod relp;
 pub mod snmp;
 pub mod syslog;
 pub mod text;

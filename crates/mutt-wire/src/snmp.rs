@@ -1,13 +1,19 @@
-//! An SNMP datagram to an event: v1 traps (translated as RFC 3584 section 3.1 wants), v2c traps and
-//! informs; v3 is recognised. Total: whatever arrives becomes an event, flagged as it deserves.
+//! An SNMP datagram to an event: v1 traps (translated as RFC 3584 section 3.1 wants), v2c and v3 traps
+//! and informs. Total: whatever arrives becomes an event, flagged as it deserves, or for v3 a refusal
+//! that says why.
 
 pub mod ber;
 pub mod encode;
+mod hint;
+mod instance;
 mod message;
-mod names;
+pub mod names;
+pub mod stream;
 mod subject;
 #[cfg(test)]
 mod tests;
+pub mod usm;
+mod v3;
 mod varbind;
 
 use std::borrow::Cow;
@@ -19,15 +25,20 @@ use mutt_model::{Event, ParseStatus, Secret, Source};
 use serde_json::{Value, json};
 
 use self::ber::{Element, Reader};
-use self::message::{INFORM, Message, TRAP_V1, TRAP_V2, V3};
+use self::message::{INFORM, Message, Notification, TRAP_V1, TRAP_V2};
+use self::names::Names;
 use self::varbind::{Varbind, Varbinds};
 use crate::Frame;
 
+pub use self::v3::{Authentic, decode_v3, is_v3};
 pub use self::varbind::VARBINDS_MAX;
 pub(crate) use self::varbind::read_json as varbinds_from_json;
 
 /// What the community octets in raw bytes are overwritten with.
 const MASK: u8 = b'*';
+
+/// How the note of an event begins whose OIDs are in no MIB that is loaded.
+pub const MIB_MISSING: &str = "mib missing";
 
 /// The community of a v1 or v2c message: a secret, for the allow-list and for the key by which a
 /// repeated inform is recognised. It cannot print itself.
@@ -103,9 +114,9 @@ impl std::fmt::Debug for Decoded<'_> {
     }
 }
 
-/// Decodes one datagram.
+/// Decodes one datagram, its OIDs named by the names in force.
 #[must_use]
-pub fn decode(frame: Frame<'_>) -> Decoded<'_> {
+pub fn decode<'a>(frame: Frame<'a>, names: &Names) -> Decoded<'a> {
     let mut decoded =
         Decoded { event: frame.event(Source::Snmp), community: None, inform: None, pdu: &[] };
     let mut secrets = Vec::new();
@@ -118,9 +129,12 @@ pub fn decode(frame: Frame<'_>) -> Decoded<'_> {
             }
             decoded.community = Some(Community(community.content));
             decoded.pdu = pdu.whole;
-            decoded.inform = decode_pdu(event, version, &community, &pdu, &mut secrets);
+            let inform = decode_pdu(event, names, version, &pdu, &mut secrets);
+            decoded.inform = inform.map(|Notification { request_id, list, .. }| {
+                InformReply(encode::response(version, community.content, request_id, list))
+            });
         }
-        Ok(Message::V3(v3)) => show_v3(event, &v3),
+        Ok(Message::V3(message)) => v3::show(event, &message),
         Ok(Message::Other(version)) => {
             event.parse.format = Cow::Borrowed("snmp");
             event.note(ParseStatus::Failed, &format!("there is no SNMP version {version}"));
@@ -132,11 +146,16 @@ pub fn decode(frame: Frame<'_>) -> Decoded<'_> {
     }
     secrets.extend(message::community_range(frame.raw));
     mask(event, &secrets);
+    say_why(event);
+    decoded
+}
+
+/// A datagram that gave no message says why.
+fn say_why(event: &mut Event<'_>) {
     if event.message.is_empty() {
         let why = event.parse.notes.lines().next().unwrap_or("nothing in it").to_owned();
         event.message = Cow::Owned(format!("SNMP datagram not understood: {why}"));
     }
-    decoded
 }
 
 fn mask(event: &mut Event<'_>, secrets: &[Range<usize>]) {
@@ -147,15 +166,17 @@ fn mask(event: &mut Event<'_>, secrets: &[Range<usize>]) {
     }
 }
 
-fn decode_pdu(
+/// Reads a PDU into the event; gives an inform that is owed a response.
+fn decode_pdu<'p>(
     event: &mut Event<'_>,
+    names: &Names,
     version: i64,
-    community: &Element<'_>,
-    pdu: &Element<'_>,
+    pdu: &Element<'p>,
     secrets: &mut Vec<Range<usize>>,
-) -> Option<InformReply> {
+) -> Option<Notification<'p>> {
     match (pdu.tag, version) {
         (TRAP_V1, 1) => event.note(ParseStatus::Partial, "a v1 trap in a v2c message"),
+        (TRAP_V1, 3) => event.note(ParseStatus::Partial, "a v1 trap in a v3 message"),
         (TRAP_V2 | INFORM, 0) => {
             event.note(ParseStatus::Partial, "a v2c notification in a v1 message")
         }
@@ -164,18 +185,15 @@ fn decode_pdu(
     match pdu.tag {
         TRAP_V1 => {
             match message::read_trap_v1(pdu) {
-                Ok(trap) => take_trap_v1(event, &trap, secrets),
+                Ok(trap) => take_trap_v1(event, names, &trap, secrets),
                 Err(fault) => event.note(ParseStatus::Failed, &fault.to_string()),
             }
             None
         }
         TRAP_V2 | INFORM => match message::read_notification(pdu) {
             Ok(notification) => {
-                take_notification(event, notification.varbinds, secrets);
-                (pdu.tag == INFORM).then(|| {
-                    let (id, list) = (notification.request_id, notification.list);
-                    InformReply(encode::response(version, community.content, id, list))
-                })
+                take_notification(event, names, notification.varbinds, secrets);
+                (pdu.tag == INFORM).then_some(notification)
             }
             Err(fault) => {
                 event.note(ParseStatus::Failed, &fault.to_string());
@@ -202,6 +220,7 @@ fn decode_pdu(
 /// left out, and the community goes into no varbind.
 fn take_trap_v1(
     event: &mut Event<'_>,
+    names: &Names,
     trap: &message::TrapV1<'_>,
     secrets: &mut Vec<Range<usize>>,
 ) {
@@ -220,12 +239,12 @@ fn take_trap_v1(
         _ => {}
     }
     let mut bound = match &trap.varbinds {
-        Ok(list) => varbind::read_all(*list),
+        Ok(list) => varbind::read_all(names, *list),
         Err(fault) => Varbinds { notes: vec![fault.to_string()], ..Varbinds::default() },
     };
-    let text = |oid: &str, kind, text: String| Varbind::made(oid, kind, Value::String(text));
+    let text = |oid: &str, kind, text: String| Varbind::made(names, oid, kind, Value::String(text));
     let mut items = vec![
-        Varbind::made(names::SYS_UP_TIME, "TimeTicks", json!(trap.uptime)),
+        Varbind::made(names, names::SYS_UP_TIME, "TimeTicks", json!(trap.uptime)),
         text(names::SNMP_TRAP_OID, "OBJECT IDENTIFIER", trap_oid.clone()),
     ];
     items.append(&mut bound.items);
@@ -236,10 +255,10 @@ fn take_trap_v1(
     let enterprise = trap.enterprise.clone();
     add_if_absent(&mut items, text(names::SNMP_TRAP_ENTERPRISE, "OBJECT IDENTIFIER", enterprise));
     bound.items = items;
-    fill(event, Some(trap_oid), bound, secrets);
+    fill(event, names, Some(trap_oid), bound, secrets);
 }
 
-fn add_if_absent(items: &mut Vec<Varbind>, made: Varbind) {
+fn add_if_absent<'n>(items: &mut Vec<Varbind<'n>>, made: Varbind<'n>) {
     if !items.iter().any(|item| item.oid == made.oid) {
         items.push(made);
     }
@@ -256,8 +275,13 @@ fn set_host(event: &mut Event<'_>, agent: [u8; 4]) {
     event.relay = (!peer.is_empty()).then_some(Cow::Owned(peer));
 }
 
-fn take_notification(event: &mut Event<'_>, list: Reader<'_>, secrets: &mut Vec<Range<usize>>) {
-    let bound = varbind::read_all(list);
+fn take_notification(
+    event: &mut Event<'_>,
+    names: &Names,
+    list: Reader<'_>,
+    secrets: &mut Vec<Range<usize>>,
+) {
+    let bound = varbind::read_all(names, list);
     let trap_oid = bound.items.iter().find(|item| item.oid == names::SNMP_TRAP_OID);
     let trap_oid = trap_oid
         .filter(|item| item.kind.as_deref() == Some("OBJECT IDENTIFIER"))
@@ -267,14 +291,15 @@ fn take_notification(event: &mut Event<'_>, list: Reader<'_>, secrets: &mut Vec<
     if trap_oid.is_none() {
         event.note(ParseStatus::Partial, "no snmpTrapOID.0");
     }
-    fill(event, trap_oid, bound, secrets);
+    fill(event, names, trap_oid, bound, secrets);
 }
 
 /// What is the same for every version once there is a list of varbinds.
 fn fill(
     event: &mut Event<'_>,
+    names: &Names,
     trap_oid: Option<String>,
-    bound: Varbinds,
+    bound: Varbinds<'_>,
     secrets: &mut Vec<Range<usize>>,
 ) {
     let Varbinds { items, notes, secrets: found } = bound;
@@ -282,37 +307,49 @@ fn fill(
         event.note(ParseStatus::Partial, note);
     }
     secrets.extend(found);
-    event.message = Cow::Owned(describe(event, trap_oid, &items));
+    event.message = Cow::Owned(describe(event, names, trap_oid, &items));
 }
 
 /// Names a notification and says what it means; gives the text that is its message. A severity that
 /// the event has already stays.
 pub(crate) fn describe(
     event: &mut Event<'_>,
+    names: &Names,
     trap_oid: Option<String>,
-    items: &[Varbind],
+    items: &[Varbind<'_>],
 ) -> String {
-    let trap = trap_oid.as_deref().and_then(names::find_trap);
+    let trap = trap_oid.as_deref().and_then(|trap_oid| names.find_trap(trap_oid));
     let mut text = match (trap, &trap_oid) {
-        (Some(trap), _) => trap.name.to_owned(),
+        (Some(trap), _) => trap.name().to_owned(),
         (None, Some(trap_oid)) => trap_oid.clone(),
         (None, None) => "notification".to_owned(),
     };
     for item in items.iter().filter(|item| !is_envelope(item)) {
         item.write_pair(&mut text);
     }
-    event.resource = trap.and_then(|trap| subject::resource(trap.subject, items)).map(Cow::Owned);
-    event.severity = event.severity.or(trap.and_then(|trap| trap.severity));
-    event.trap_name = trap.map(|trap| Cow::Borrowed(trap.name));
+    event.resource = trap.and_then(|trap| subject::resource(trap.subject(), items)).map(Cow::Owned);
+    event.severity = event.severity.or(trap.and_then(|trap| trap.severity()));
+    event.trap_name = trap.map(|trap| Cow::Owned(trap.name().to_owned()));
+    note_missing(event, trap_oid.as_deref().filter(|_| trap.is_none()), items);
     event.trap_oid = trap_oid.map(Cow::Owned);
-    // Strings, numbers and nulls always become JSON.
-    event.varbinds = serde_json::to_string(items).ok().map(Cow::Owned);
+    event.varbinds = Some(Cow::Owned(varbind::to_json(items)));
     text
+}
+
+/// What has no name is kept in numbers, and said, so that it can be mended: it is no fault of the
+/// device's and lowers no status.
+fn note_missing(event: &mut Event<'_>, trap_oid: Option<&str>, items: &[Varbind<'_>]) {
+    let mut missing = items.iter().filter(|item| item.name.is_none());
+    let first = trap_oid.or_else(|| missing.next().map(|item| item.oid.as_str()));
+    let Some(first) = first else { return };
+    let more = missing.count();
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    event.note(ParseStatus::Ok, &format!("{MIB_MISSING}: {first}{more}"));
 }
 
 /// Varbinds that belong to the envelope say nothing to people and differ between v1 and v2c: they
 /// stand in `varbinds`, not in the message.
-fn is_envelope(item: &Varbind) -> bool {
+fn is_envelope(item: &Varbind<'_>) -> bool {
     matches!(
         item.base_name(),
         Some(
@@ -323,26 +360,4 @@ fn is_envelope(item: &Varbind) -> bool {
                 | "snmpTrapEnterprise"
         )
     )
-}
-
-fn show_v3(event: &mut Event<'_>, v3: &V3<'_>) {
-    event.parse.format = Cow::Borrowed("snmp-v3");
-    event.note(ParseStatus::Failed, "SNMPv3 is not configured");
-    let level = match v3.flags & 3 {
-        0 => "noAuthNoPriv",
-        1 => "authNoPriv",
-        3 => "authPriv",
-        _ => "privacy without authentication",
-    };
-    let user = String::from_utf8_lossy(v3.user).replace('\0', "\u{fffd}");
-    let fields = json!({
-        "snmp_message_id": v3.message_id,
-        "snmp_security_model": v3.security_model,
-        "snmp_security_level": level,
-        "snmp_engine_id": varbind::hex(v3.engine_id),
-        "snmp_engine_boots": v3.boots,
-        "snmp_engine_time": v3.time,
-        "snmp_user": user,
-    });
-    event.fields = Some(Cow::Owned(fields.to_string()));
 }

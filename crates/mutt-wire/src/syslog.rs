@@ -8,19 +8,31 @@ use mutt_model::{Event, ParseStatus, Severity, Source, event};
 use crate::frame::Frame;
 use crate::text;
 
-mod fortinet;
+mod devices;
+pub mod dialects;
+mod fields;
 pub mod framing;
+mod ftd;
+mod hpe;
 mod legacy;
 mod mnemonic;
-mod paloalto;
+mod netscaler;
+mod netscreen;
+mod nokia;
+pub mod notes;
 mod resource;
 mod rfc5424;
+mod sources;
 mod stamp;
 mod structured;
 mod tag;
+mod ubiquiti;
+mod vmware;
 mod zone;
 
+pub use dialects::format;
 pub use resource::canonical_interface;
+pub use sources::{SourcePattern, ZoneRule};
 pub use zone::{FUTURE_SKEW_SECONDS, Zone};
 
 /// What the operator decides about reading syslog.
@@ -28,34 +40,18 @@ pub use zone::{FUTURE_SKEW_SECONDS, Zone};
 pub struct Options {
     /// The zone of stamps that carry none; UTC by default.
     pub zone: Zone,
+    /// Sources whose clocks run in another zone; the first that matches.
+    pub zones: Vec<ZoneRule>,
 }
 
-/// The names of `parse.format`.
-pub mod format {
-    /// RFC 5424, no dialect recognised in it.
-    pub const RFC5424: &str = "rfc5424";
-    /// RFC 3164, no dialect recognised in it.
-    pub const RFC3164: &str = "rfc3164";
-    /// Cisco IOS and IOS-XE.
-    pub const CISCO_IOS: &str = "cisco-ios";
-    /// Cisco IOS-XR.
-    pub const CISCO_IOSXR: &str = "cisco-iosxr";
-    /// Cisco NX-OS.
-    pub const CISCO_NXOS: &str = "cisco-nxos";
-    /// Cisco ASA, FTD and their forebears.
-    pub const CISCO_ASA: &str = "cisco-asa";
-    /// Juniper Junos, plain or structured.
-    pub const JUNIPER: &str = "juniper";
-    /// Arista EOS.
-    pub const ARISTA_EOS: &str = "arista-eos";
-    /// Huawei VRP and HPE Comware.
-    pub const HUAWEI: &str = "huawei";
-    /// Fortinet key=value.
-    pub const FORTINET: &str = "fortinet";
-    /// Palo Alto CSV.
-    pub const PALOALTO: &str = "paloalto";
-    /// No header was recognised.
-    pub const UNKNOWN: &str = "unknown";
+impl Options {
+    /// The zone for what this event's device wrote; its host must be known.
+    fn zone_for(&self, event: &Event<'_>) -> zone::Assumed<'_> {
+        match sources::rule_for(&self.zones, event) {
+            Some(zone) => zone::Assumed { zone, by_rule: true },
+            None => zone::Assumed { zone: &self.zone, by_rule: false },
+        }
+    }
 }
 
 /// Makes the event of one syslog frame.
@@ -69,32 +65,40 @@ pub fn decode<'a>(frame: Frame<'a>, options: &Options) -> Event<'a> {
             read(text, &mut event, options);
             event
         }
-        (Cow::Owned(text), repair) => {
-            let mut event = Frame { raw: &[], ..frame }.event(Source::Syslog);
-            read(&text, &mut event, options);
-            if let Some(note) = repair.note() {
-                event.note(ParseStatus::Partial, note);
-            }
-            let mut owned: Event<'a> = event.into_owned();
-            owned.raw = Cow::Borrowed(frame.raw);
-            owned
-        }
+        (Cow::Owned(text), repair) => decode_repaired(frame, &text, repair, options),
     }
 }
 
+#[cold]
+fn decode_repaired<'a>(
+    frame: Frame<'a>,
+    text: &str,
+    repair: text::Repair,
+    options: &Options,
+) -> Event<'a> {
+    let mut event = Frame { raw: &[], ..frame }.event(Source::Syslog);
+    read(text, &mut event, options);
+    if let Some(note) = repair.note() {
+        notes::add(&mut event, ParseStatus::Partial, note);
+    }
+    let mut owned: Event<'a> = event.into_owned();
+    owned.raw = Cow::Borrowed(frame.raw);
+    owned
+}
+
 fn read<'a>(text: &'a str, event: &mut Event<'a>, options: &Options) {
-    if text.trim_ascii().is_empty() {
+    if text.trim_ascii_start().is_empty() {
         event.parse.format = Cow::Borrowed(format::UNKNOWN);
-        event.note(ParseStatus::Failed, "empty");
+        notes::add(event, ParseStatus::Failed, notes::EMPTY);
         return;
     }
     let (text, counted) = without_count(text);
     if counted {
-        event.note(ParseStatus::Partial, "octet count in front");
+        notes::add(event, ParseStatus::Partial, notes::COUNTED);
     }
     let rest = priority(text, event);
     if rfc5424::begins(rest) {
-        rfc5424::read(rest, event, options);
+        rfc5424::read(rest, None, event, options);
     } else {
         legacy::read(rest, event, options);
     }
@@ -118,26 +122,43 @@ fn without_count(text: &str) -> (&str, bool) {
 /// Reads `<PRI>`; gives what stands behind it. A number above 191 is no priority: noted, and the
 /// header behind it is read all the same.
 fn priority<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
-    let text = text.trim_start_matches(['\u{feff}', ' ']);
+    let text = match text.as_bytes()[0] {
+        b'<' => text,
+        _ => text.trim_start_matches(['\u{feff}', ' ']),
+    };
+    if !text.starts_with('<') {
+        notes::add(event, ParseStatus::Partial, notes::NO_PRIORITY);
+        return text;
+    }
+    let Some((value, behind)) = written_priority(text) else {
+        notes::add(event, ParseStatus::Partial, notes::BAD_PRIORITY);
+        return text;
+    };
+    match value {
+        Some(value) => take_priority(event, value),
+        None => notes::add(event, ParseStatus::Partial, notes::BAD_PRIORITY),
+    }
+    behind
+}
+
+/// `<189>` and what stands behind it; the value is `None` when it is out of range.
+fn written_priority(text: &str) -> Option<(Option<u8>, &str)> {
     let bytes = text.as_bytes();
     if bytes.first() != Some(&b'<') {
-        event.note(ParseStatus::Partial, "no priority");
-        return text;
+        return None;
     }
     let digits = bytes[1..].iter().take(5).take_while(|b| b.is_ascii_digit()).count();
     if digits == 0 || bytes.get(1 + digits) != Some(&b'>') {
-        event.note(ParseStatus::Partial, "malformed priority");
-        return text;
+        return None;
     }
     let value = bytes[1..=digits].iter().fold(0u32, |n, b| n * 10 + u32::from(b - b'0'));
-    match u8::try_from(value) {
-        Ok(value) if value <= 191 && digits <= 3 => {
-            event.facility = Some(value >> 3);
-            event.severity = Severity::new(value & 7);
-        }
-        _ => event.note(ParseStatus::Partial, "malformed priority"),
-    }
-    &text[digits + 2..]
+    let value = u8::try_from(value).ok().filter(|value| *value <= 191 && digits <= 3);
+    Some((value, &text[digits + 2..]))
+}
+
+fn take_priority(event: &mut Event<'_>, value: u8) {
+    event.facility = Some(value >> 3);
+    event.severity = Severity::new(value & 7);
 }
 
 /// Puts in the host that the frame names. The event begins with the peer as its host; where the
@@ -151,16 +172,50 @@ fn set_host<'a>(event: &mut Event<'a>, host: &'a str, relay: Option<&'a str>) {
     };
 }
 
-/// Reads what the message itself tells, whatever its header was: a vendor's mnemonic, the resource.
-/// `dialect` is what the header told; the answer is the format.
+/// Reads what the message itself tells, whatever its header was: a vendor's mnemonic, the shape of its
+/// text, the resource. `dialect` is what the header told; the answer is the format.
 pub(crate) fn read_message<'a>(
     event: &mut Event<'a>,
     message: &'a str,
     dialect: &'static str,
 ) -> &'static str {
     event.message = Cow::Borrowed(message);
+    if dialect == format::RFC5424 && !message.starts_with('%') {
+        // Nothing of a vendor in the header, and no mnemonic.
+        if let Some(format) = devices::read(event, message) {
+            return format;
+        }
+        let device = event.app.as_deref().is_some_and(mnemonic::is_device_process);
+        if device && event.resource.is_none() {
+            event.resource = resource::find(message, dialect);
+        }
+        return dialect;
+    }
     let found = mnemonic::read(message, event.app.as_deref(), dialect);
-    let format = found.format;
+    if found.mnemonic.is_none()
+        && let Some(format) = devices::read(event, message)
+    {
+        return format;
+    }
+    if found.format == format::CISCO_ASA && found.mnemonic.is_some_and(ftd::has_pairs) {
+        event.fields = ftd::fields(&message[found.text_at..]);
+    }
+    take_found(event, message, &found)
+}
+
+/// Reads of a message that came without header no more than mnemonic, severity and resource: the rest
+/// of the event is what its sender says.
+pub(crate) fn read_words<'a>(event: &mut Event<'a>, message: &'a str) {
+    event.message = Cow::Borrowed(message);
+    let found = mnemonic::read(message, event.app.as_deref(), format::RFC3164);
+    take_found(event, message, &found);
+}
+
+fn take_found<'a>(
+    event: &mut Event<'a>,
+    message: &'a str,
+    found: &mnemonic::Found<'a>,
+) -> &'static str {
     if let Some(name) = found.mnemonic {
         event.mnemonic = Some(Cow::Borrowed(name));
     }
@@ -168,9 +223,9 @@ pub(crate) fn read_message<'a>(
         event.severity = found.severity;
     }
     if found.look_for_resource && event.resource.is_none() {
-        event.resource = resource::find(&message[found.text_at..], format);
+        event.resource = resource::find(&message[found.text_at..], found.format);
     }
-    format
+    found.format
 }
 
 /// The number of a facility or severity never leaves its range; kept near the reader of `<PRI>`.

@@ -61,6 +61,182 @@ fn is_latin1(bytes: &[u8]) -> bool {
         .all(|chunk| chunk.valid().is_ascii() && chunk.invalid().iter().all(|&b| b >= 0xa0))
 }
 
+/// The text behind the spaces at its front.
+#[inline]
+pub(crate) fn behind_spaces(text: &str) -> &str {
+    let mut bytes = text.as_bytes();
+    while let [b' ', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    &text[text.len() - bytes.len()..]
+}
+
+/// Kinds of ASCII bytes, one bit each, so that a word is looked through once for what it is made of.
+pub(crate) mod kind {
+    pub(crate) const UPPER: u16 = 1;
+    pub(crate) const LOWER: u16 = 1 << 1;
+    pub(crate) const DIGIT: u16 = 1 << 2;
+    /// What is above ASCII.
+    pub(crate) const HIGH: u16 = 1 << 3;
+    pub(crate) const UNDERSCORE: u16 = 1 << 4;
+    pub(crate) const HYPHEN: u16 = 1 << 5;
+    pub(crate) const SLASH: u16 = 1 << 6;
+    pub(crate) const DOT: u16 = 1 << 7;
+    pub(crate) const BRACKET: u16 = 1 << 8;
+    pub(crate) const AT: u16 = 1 << 9;
+    pub(crate) const COLON: u16 = 1 << 10;
+    /// `+` and `#`
+    pub(crate) const MARK: u16 = 1 << 11;
+    /// Round brackets and the backslash.
+    pub(crate) const ROUND: u16 = 1 << 12;
+    pub(crate) const LETTER: u16 = UPPER | LOWER;
+
+    pub(super) const OF: [u16; 256] = {
+        let mut kinds = [0; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            kinds[byte] = match byte as u8 {
+                b'A'..=b'Z' => UPPER,
+                b'a'..=b'z' => LOWER,
+                b'0'..=b'9' => DIGIT,
+                0x80..=0xff => HIGH,
+                b'_' => UNDERSCORE,
+                b'-' => HYPHEN,
+                b'/' => SLASH,
+                b'.' => DOT,
+                b'[' | b']' => BRACKET,
+                b'@' => AT,
+                b':' => COLON,
+                b'+' | b'#' => MARK,
+                b'(' | b')' | b'\\' => ROUND,
+                _ => 0,
+            };
+            byte += 1;
+        }
+        kinds
+    };
+}
+
+/// How many bytes at the front are of these kinds, and which of the kinds were seen.
+#[inline]
+pub(crate) fn run(bytes: &[u8], kinds: u16) -> (usize, u16) {
+    let mut seen = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        let of = kind::OF[usize::from(*byte)] & kinds;
+        if of == 0 {
+            return (at, seen);
+        }
+        seen |= of;
+    }
+    (bytes.len(), seen)
+}
+
+/// Which kinds a word is made of; `None` when a byte of it is of none of these.
+#[inline]
+pub(crate) fn made_of(word: &str, kinds: u16) -> Option<u16> {
+    let (len, seen) = run(word.as_bytes(), kinds);
+    (len == word.len()).then_some(seen)
+}
+
+/// Where a byte first stands. For words of a few letters this is quicker than a search that first
+/// sets out its vectors.
+#[inline]
+pub(crate) fn near(byte: u8, bytes: &[u8]) -> Option<usize> {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let pattern = LOW * u64::from(byte);
+    let mut rest = bytes;
+    while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
+        let differs = u64::from_le_bytes(*chunk) ^ pattern;
+        // The lowest bit that stands is the first byte that is zero.
+        let zero = differs.wrapping_sub(LOW) & !differs & HIGH;
+        if zero != 0 {
+            return Some(bytes.len() - rest.len() + (zero.trailing_zeros() / 8) as usize);
+        }
+        rest = behind;
+    }
+    let found = rest.iter().position(|b| *b == byte)?;
+    Some(bytes.len() - rest.len() + found)
+}
+
+/// The longest word of a list.
+const LONGEST: usize = 31;
+
+/// Words that are known: a word is compared only with those of its length, and with none of them when
+/// its first letter is none of theirs. Nearly every word that is asked for is not in the list.
+pub(crate) struct Words<const N: usize> {
+    words: [&'static str; N],
+    /// The places of the words, by length.
+    sorted: [u8; N],
+    /// For each length where its words begin in `sorted`.
+    begins: [u8; LONGEST + 2],
+    /// For each length the first letters, as bits of their five low bits.
+    first: [u32; LONGEST + 1],
+}
+
+impl<const N: usize> Words<N> {
+    pub(crate) const fn new(words: [&'static str; N]) -> Self {
+        assert!(N < 256);
+        let (mut sorted, mut begins) = ([0; N], [0; LONGEST + 2]);
+        let mut first = [0; LONGEST + 1];
+        let (mut len, mut count) = (0, 0);
+        while len <= LONGEST {
+            begins[len] = count as u8;
+            let mut at = 0;
+            while at < N {
+                let word = words[at].as_bytes();
+                if word.len() == len {
+                    first[len] |= 1 << (word[0] & 31);
+                    sorted[count] = at as u8;
+                    count += 1;
+                }
+                at += 1;
+            }
+            len += 1;
+        }
+        begins[len] = count as u8;
+        assert!(count == N, "a word is longer than the longest");
+        Self { words, sorted, begins, first }
+    }
+
+    /// False for nearly every word that is not in the list.
+    #[inline]
+    pub(crate) fn may_hold(&self, word: &str) -> bool {
+        match (self.first.get(word.len()), word.as_bytes()) {
+            (Some(bits), [first, ..]) => bits >> (first & 31) & 1 != 0,
+            _ => false,
+        }
+    }
+
+    fn of_length(&self, len: usize) -> &[u8] {
+        &self.sorted[usize::from(self.begins[len])..usize::from(self.begins[len + 1])]
+    }
+
+    /// Where the word stands in the list.
+    #[inline]
+    pub(crate) fn position(&self, word: &str) -> Option<usize> {
+        if !self.may_hold(word) {
+            return None;
+        }
+        let mut places = self.of_length(word.len()).iter().map(|at| usize::from(*at));
+        places.find(|at| self.words[*at] == word)
+    }
+
+    #[inline]
+    pub(crate) fn contains(&self, word: &str) -> bool {
+        self.position(word).is_some()
+    }
+
+    #[inline]
+    pub(crate) fn contains_ignore_case(&self, word: &str) -> bool {
+        self.may_hold(word)
+            && self
+                .of_length(word.len())
+                .iter()
+                .any(|at| self.words[usize::from(*at)].eq_ignore_ascii_case(word))
+    }
+}
+
 /// Appends `text` as a JSON string, quotes included.
 pub fn push_json_str(out: &mut String, text: &str) {
     out.push('"');
@@ -70,19 +246,21 @@ pub fn push_json_str(out: &mut String, text: &str) {
 
 /// Appends `text` escaped for the inside of a JSON string.
 pub fn push_json_part(out: &mut String, text: &str) {
-    let mut from = 0;
-    for (at, byte) in text.bytes().enumerate() {
+    let bytes = text.as_bytes();
+    let (mut from, mut at) = (0, 0);
+    while let Some(next) = escape_from(bytes, at) {
+        at = next + 1;
+        let byte = bytes[next];
         let escape = match byte {
             b'"' => "\\\"",
             b'\\' => "\\\\",
             b'\n' => "\\n",
             b'\r' => "\\r",
             b'\t' => "\\t",
-            0..=0x1f => "",
-            _ => continue,
+            _ => "",
         };
-        out.push_str(&text[from..at]);
-        from = at + 1;
+        out.push_str(&text[from..next]);
+        from = at;
         if escape.is_empty() {
             const HEX: [char; 16] =
                 ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
@@ -96,9 +274,67 @@ pub fn push_json_part(out: &mut String, text: &str) {
     out.push_str(&text[from..]);
 }
 
+/// Where the next byte stands that JSON escapes.
+fn escape_from(bytes: &[u8], from: usize) -> Option<usize> {
+    let rest = bytes.get(from..)?;
+    let escaped = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    let found = || rest.iter().position(|b| escaped(*b)).map(|at| from + at);
+    let (chunks, _) = rest.as_chunks::<8>();
+    match rest.last_chunk::<8>() {
+        // The last eight overlap those before them.
+        Some(last) if !chunks.iter().chain([last]).any(holds_escape) => None,
+        _ => found(),
+    }
+}
+
+/// True when JSON escapes one of the bytes.
+#[inline]
+fn holds_escape(bytes: &[u8; 8]) -> bool {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let word = u64::from_le_bytes(*bytes);
+    let below = |word: u64, least: u64| word.wrapping_sub(LOW * least) & !word;
+    let quote = below(word ^ (LOW * u64::from(b'"')), 1);
+    let backslash = below(word ^ (LOW * u64::from(b'\\')), 1);
+    (below(word, 0x20) | quote | backslash) & HIGH != 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_found() {
+        for len in 0..80 {
+            for at in 0..=len {
+                let mut text = "a".repeat(len).into_bytes();
+                text.insert(at, b' ');
+                text.push(b' ');
+                assert_eq!(near(b' ', &text), Some(at), "{len}");
+                assert_eq!(near(b'x', &text), None);
+                text[at] = b'"';
+                assert_eq!(escape_from(&text, 0), Some(at), "{len}");
+                assert_eq!(escape_from(&text, at + 1), None);
+            }
+        }
+        assert_eq!(behind_spaces("  a "), "a ");
+        assert_eq!(behind_spaces("  "), "");
+    }
+
+    #[test]
+    fn words_are_known() {
+        static WORDS: Words<3> = Words::new(["named", "/kernel", "RT_FLOW"]);
+        let check = |word: &str, expected: Option<usize>| {
+            assert_eq!(WORDS.position(word), expected, "{word}");
+        };
+        check("named", Some(0));
+        check("RT_FLOW", Some(2));
+        check("rt_flow", None);
+        check("/kernel", Some(1));
+        check("", None);
+        check(&"n".repeat(300), None);
+        assert!(WORDS.contains_ignore_case("rt_flow") && !WORDS.contains("nimed"));
+    }
 
     #[test]
     fn bytes_become_text() {

@@ -12,6 +12,7 @@ mod explain;
 mod failure;
 mod generate;
 mod import_v2;
+mod mib;
 mod objects;
 mod output;
 mod queue;
@@ -20,6 +21,7 @@ mod rules;
 mod send;
 mod serve;
 mod settings;
+mod sources;
 mod tail;
 
 use std::ffi::OsString;
@@ -71,6 +73,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
         Command::Import(args) => import_v2::run(&args),
+        Command::Mib(args) => mib::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Completions(args) => generate::completions(args.shell),

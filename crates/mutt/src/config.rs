@@ -11,12 +11,16 @@ pub mod keys;
 pub mod live;
 mod read;
 mod safety;
+pub mod snmp;
+mod sources;
 mod suggest;
+mod syslog;
 #[cfg(test)]
 mod tests;
 pub mod tree;
 pub mod v2;
 mod vault;
+pub mod zones;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -33,9 +37,13 @@ pub use diff::diff;
 pub use engine::{QueueUrl, StoreUrl};
 pub use env::{EnvSource, ProcessEnv};
 pub use error::{ConfigError, Origin};
+pub use snmp::SnmpConfig;
+pub use sources::{LimitConfig, QuietConfig};
 pub use suggest::nearest;
+pub use syslog::{ProxyProtocol, SourceZone, StreamListener, SyslogConfig};
 pub use vault::VaultConfig;
 
+use crate::net::network::Network;
 use crate::secrets::SecretRef;
 
 /// The embedded event queue's folder in `data_dir`.
@@ -90,6 +98,8 @@ pub struct QueueConfig {
     pub durability: QueueDurability,
     /// Replicas that must have it.
     pub replicas: u64,
+    /// How Sentinels are logged in to.
+    pub sentinel: SentinelConfig,
     /// `fsync` alone with Sentinel or Cluster is meant.
     pub accept_failover_loss: bool,
     /// Shards of a new queue.
@@ -109,6 +119,15 @@ pub struct QueueConfig {
     /// Free disk space that is left to others.
     #[serde(serialize_with = "size_text")]
     pub min_free: u64,
+}
+
+/// `[queue.sentinel]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SentinelConfig {
+    /// ACL user of the Sentinels.
+    pub user: Option<String>,
+    /// Current, next.
+    pub password: Vec<SecretRef>,
 }
 
 /// `[queue.spill]`
@@ -249,10 +268,13 @@ pub struct RetentionConfig {
     /// The change log.
     #[serde(with = "amount::duration_text")]
     pub changes: Duration,
+    /// Sources that are not heard any more.
+    #[serde(with = "amount::duration_text")]
+    pub sources: Duration,
 }
 
 /// `[ingestor]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct IngestorConfig {
     /// HTTP ingest with health and metrics; `None` when `listen = "off"`.
     pub http: Option<HttpListener>,
@@ -260,17 +282,27 @@ pub struct IngestorConfig {
     pub syslog: SyslogConfig,
     /// SNMP traps and informs.
     pub snmp: SnmpConfig,
+    /// Who may send; empty: everybody.
+    pub allow: Vec<Network>,
+    /// How much each source may send.
+    pub limits: Vec<LimitConfig>,
+    /// Sources that are remembered.
+    pub max_sources: u64,
     /// How long an HTTP idempotency key is kept.
     #[serde(with = "amount::duration_text")]
     pub dedup_window_http: Duration,
     /// How long an inform is recognised.
     #[serde(with = "amount::duration_text")]
     pub dedup_window_informs: Duration,
+    /// Whether an Ingestor alone reports to the store and follows the settings there.
+    pub report: bool,
 }
 
 /// `[ingestor.http]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HttpListener {
+    /// Who may send, in the place of `ingestor.allow`.
+    pub allow: Vec<Network>,
     /// Address; port 0 lets the kernel choose.
     pub listen: SocketAddr,
     /// TLS of our own.
@@ -303,44 +335,17 @@ pub struct TlsConfig {
 }
 
 /// `[[ingestor.http.keys]]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct IngestKey {
     /// Who it belongs to, for logs and metrics.
     pub name: String,
     /// Current, next.
     pub key: Vec<SecretRef>,
-}
-
-/// `[ingestor.syslog]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SyslogConfig {
-    /// UDP listeners.
-    pub udp: Vec<SocketAddr>,
-    /// TCP listeners.
-    pub tcp: Vec<SocketAddr>,
-    /// Longest message; longer ones are cut and flagged.
-    #[serde(serialize_with = "size_text")]
-    pub max_message: u64,
-    /// Most TCP connections of one listener.
-    pub max_connections: usize,
-    /// A silent TCP connection is closed after this.
-    #[serde(with = "amount::duration_text")]
-    pub idle_timeout: Duration,
-    /// `SO_RCVBUF` of each UDP socket.
-    #[serde(serialize_with = "size_text")]
-    pub receive_buffer: u64,
-}
-
-/// `[ingestor.snmp]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SnmpConfig {
-    /// UDP listeners.
-    pub udp: Vec<SocketAddr>,
-    /// Known communities; none: any, on loopback only.
-    pub communities: Vec<SecretRef>,
-    /// `SO_RCVBUF` of each socket.
-    #[serde(serialize_with = "size_text")]
-    pub receive_buffer: u64,
+    /// Events per second; none: no limit.
+    #[serde(serialize_with = "rate_text")]
+    pub rate: Option<f64>,
+    /// Events at once; none: ten seconds of the rate.
+    pub burst: Option<u64>,
 }
 
 /// `[alerter]`
@@ -380,6 +385,8 @@ pub struct RemediationConfig {
     pub interval: Duration,
     /// Expired deliveries made pending again in one round, for each sink.
     pub redrive_batch: u64,
+    /// Which silence is told.
+    pub quiet: QuietConfig,
 }
 
 /// `[sinks.NAME]`
@@ -677,9 +684,17 @@ impl Config {
                 all.extend(key.key.iter().map(|r| (ingest_key_slot(&key.name), r)));
             }
         }
+        let syslog = &self.ingestor.syslog;
+        for (name, doors) in [("tls", &syslog.tls), ("relp", &syslog.relp)] {
+            for (at, door) in doors.iter().enumerate() {
+                let key = door.tls.as_ref().map(|tls| &tls.key);
+                all.extend(key.map(|key| (format!("ingestor.syslog.{name}[{at}].key"), key)));
+            }
+        }
         for community in &self.ingestor.snmp.communities {
             all.push(("ingestor.snmp.communities".to_owned(), community));
         }
+        all.extend(self.ingestor.snmp.users.iter().flat_map(snmp::SnmpUser::secret_refs));
         for (name, sink) in &self.sinks {
             match &sink.auth {
                 Some(SinkAuth::Bearer(secret)) => {
@@ -713,7 +728,7 @@ impl Config {
         all.into_iter().map(|(key, reference)| (key.to_owned(), reference)).collect()
     }
 
-    /// The secrets on this host that cannot be resolved now, as errors; Vault is not asked.
+    /// The secrets on this host that cannot be resolved or used now, as errors; Vault is not asked.
     #[must_use]
     pub fn unresolved(&self, env: &dyn EnvSource) -> Vec<ConfigError> {
         self.vault_refs()
@@ -721,8 +736,11 @@ impl Config {
             .chain(self.secret_refs())
             .filter(|(_, secret)| !secret.is_vault())
             .filter_map(|(key, secret)| {
-                let why = secret.resolve_in(env).err()?;
-                Some(ConfigError::secret(&key, &why.to_string()))
+                let why = match secret.resolve_in(env) {
+                    Ok(value) => snmp::unfit(&key, &value)?,
+                    Err(why) => why.to_string(),
+                };
+                Some(ConfigError::secret(&key, &why))
             })
             .collect()
     }

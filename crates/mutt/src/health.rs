@@ -110,7 +110,26 @@ pub struct HealthBoard {
     engines: Engines,
     keyring: Keyring,
     services: Mutex<BTreeMap<Service, (bool, String, Timestamp)>>,
-    lacks: Mutex<BTreeMap<(Service, &'static str), Lack>>,
+    lacks: Mutex<Own>,
+    notes: Mutex<Own>,
+}
+
+/// What services told of themselves.
+type Own = BTreeMap<(Service, &'static str), Lack>;
+
+/// Since when is kept while it lasts.
+fn keep(own: &Mutex<Own>, service: Service, mut lack: Lack) {
+    let Ok(mut own) = own.lock() else { return };
+    if let Some(known) = own.get(&(service, lack.dependency)) {
+        lack.since = known.since;
+    }
+    own.insert((service, lack.dependency), lack);
+}
+
+fn of(own: &Mutex<Own>, service: Service) -> Vec<Lack> {
+    let own = own.lock().ok();
+    let own = own.iter().flat_map(|own| own.iter());
+    own.filter(|((of, _), _)| *of == service).map(|(_, lack)| lack.clone()).collect()
 }
 
 /// The spill takes the events meanwhile: that is worth telling.
@@ -125,6 +144,8 @@ fn spilling(spill: &SpillStats) -> Option<Lack> {
 pub const QUEUE: &str = "event queue";
 /// The name of the second.
 pub const STORE: &str = "store";
+/// Where audit rows go before retention removes them.
+pub const ARCHIVE: &str = "archive";
 /// Where a secret is waited for.
 pub const VAULT: &str = "vault";
 /// Secrets that cannot be read again, wherever they lie.
@@ -134,7 +155,14 @@ impl HealthBoard {
     /// A board without services, over these engines.
     #[must_use]
     pub fn new(clock: Clock, engines: Engines, keyring: Keyring) -> Self {
-        Self { clock, engines, keyring, services: Mutex::default(), lacks: Mutex::default() }
+        Self {
+            clock,
+            engines,
+            keyring,
+            services: Mutex::default(),
+            lacks: Mutex::default(),
+            notes: Mutex::default(),
+        }
     }
 
     /// Notes how a service is; `since` moves only when that differs from before.
@@ -147,19 +175,28 @@ impl HealthBoard {
     }
 
     /// Notes that a service lacks something; since when is kept while it lasts.
-    pub fn lack(&self, service: Service, mut lack: Lack) {
-        let Ok(mut lacks) = self.lacks.lock() else { return };
-        if let Some(known) = lacks.get(&(service, lack.dependency)) {
-            lack.since = known.since;
-        }
-        lacks.insert((service, lack.dependency), lack);
+    pub fn lack(&self, service: Service, lack: Lack) {
+        keep(&self.lacks, service, lack);
+    }
+
+    /// Notes that a service lacks something that does not stop it.
+    pub fn note(&self, service: Service, lack: Lack) {
+        keep(&self.notes, service, lack);
     }
 
     /// It has it now.
     pub fn has(&self, service: Service, dependency: &'static str) {
-        if let Ok(mut lacks) = self.lacks.lock() {
-            lacks.remove(&(service, dependency));
+        for own in [&self.lacks, &self.notes] {
+            if let Ok(mut own) = own.lock() {
+                own.remove(&(service, dependency));
+            }
         }
+    }
+
+    /// What services of this process noted that does not stop them.
+    #[must_use]
+    pub fn noted(&self) -> Vec<Lack> {
+        Service::ALL.into_iter().flat_map(|service| of(&self.notes, service)).collect()
     }
 
     /// The engines that are away, asked now.
@@ -172,8 +209,14 @@ impl HealthBoard {
     /// What a service misses, and what is away and does not stop it.
     fn lacks_of(&self, service: Service) -> (Vec<Lack>, Vec<Lack>) {
         let engines = &self.engines;
-        let queue = lack(QUEUE, &engines.primary);
-        let store = lack(STORE, &engines.store);
+        // An engine whose secret is waited for is not away for another reason: it was not asked.
+        // The owner's password is for another connection.
+        let others = |key: &str| key.starts_with("store.owner.");
+        let asked = |keys: &str| {
+            self.keyring.missing(|key| key.starts_with(keys) && !others(key)).is_none()
+        };
+        let queue = lack(QUEUE, &engines.primary).filter(|_| asked("queue."));
+        let store = lack(STORE, &engines.store).filter(|_| asked("store."));
         let (mut missing, mut notes) = (Vec::new(), Vec::new());
         match service {
             Service::Ingestor => {
@@ -188,10 +231,8 @@ impl HealthBoard {
                 notes.extend(queue);
             }
         }
-        if let Ok(lacks) = self.lacks.lock() {
-            let own = lacks.iter().filter(|((of, _), _)| *of == service);
-            missing.extend(own.map(|(_, lack)| lack.clone()));
-        }
+        missing.extend(of(&self.lacks, service));
+        notes.extend(of(&self.notes, service));
         match self.keyring.missing(|key| service.needs_secret(key)) {
             Some(lacking) => {
                 let dependency = if lacking.in_vault { VAULT } else { SECRETS };
@@ -425,6 +466,15 @@ mod tests {
         assert!(board.get(Service::Remediation).unwrap().ready);
         board.has(Service::Alerter, "rule set");
         assert!(board.get(Service::Alerter).unwrap().ready);
+        let lack = Lack::new(ARCHIVE, &Clock::System, codes::ARCHIVE_UNWRITABLE, "full");
+        board.note(Service::Remediation, Lack { since: SINCE, ..lack.clone() });
+        board.note(Service::Remediation, lack);
+        let condition = board.get(Service::Remediation).unwrap();
+        assert!(condition.ready, "it does not stop it");
+        assert_eq!(condition.state, "running, without the archive");
+        assert_eq!((board.noted().len(), board.noted()[0].since), (1, SINCE));
+        board.has(Service::Remediation, ARCHIVE);
+        assert!(board.noted().is_empty());
     }
 
     #[tokio::test]

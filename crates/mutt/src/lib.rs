@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod config;
 pub mod health;
+pub mod mibs;
 pub mod net;
 pub mod postgres;
 pub mod reference;

@@ -19,7 +19,7 @@ pub struct Refused {
 ///
 /// # Errors
 ///
-/// When the store is not PostgreSQL, or the client's key cannot be had.
+/// When the store is not PostgreSQL.
 pub fn options(
     config: &Config,
     application: &str,
@@ -35,11 +35,6 @@ pub fn options(
         .user
         .as_ref()
         .map(|user| PgRole { user: user.clone(), passwords: keyring.live("store.owner.password") });
-    let key = store.tls.files.key.as_ref().map(|place| keyring.get(place)).transpose();
-    let key = key.map_err(|error| Refused {
-        code: &codes::CONFIG_SECRET,
-        why: format!("store.tls.key: {error}"),
-    })?;
     let tls = store.tls.mode.map(|mode| match mode {
         StoreTlsMode::Off => TlsMode::Disable,
         StoreTlsMode::Require => TlsMode::Require,
@@ -53,7 +48,7 @@ pub fn options(
         tls,
         ca: files.ca.clone(),
         cert: files.cert.clone(),
-        key,
+        key: files.key.as_ref().map(|_| keyring.live("store.tls.key")),
         pool_size: store.pool,
         connect_timeout: store.connect_timeout,
         statement_timeout: store.statement_timeout,

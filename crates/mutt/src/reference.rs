@@ -3,6 +3,7 @@
 
 mod cli;
 mod config;
+mod dialects;
 mod errors;
 mod metrics;
 mod units;
@@ -20,15 +21,21 @@ pub struct Page {
     pub text: String,
 }
 
-/// Every generated document. `examples` is the folder with what the tests captured for each code,
+/// Every generated document, none longer than what a search answers from. `examples` is the folder with what the tests captured for each code,
 /// `date` the day for the header.
 #[must_use]
 pub fn pages(examples: &Path, date: &str) -> Vec<Page> {
     vec![
         Page { file: "CONFIG.md", text: config::page(date) },
+        Page { file: "CONFIG_INTAKE.md", text: config::intake_page(date) },
+        Page { file: "CONFIG_ENGINES.md", text: config::engines_page(date) },
         Page { file: "METRICS.md", text: metrics::page(date) },
         Page { file: "ERRORS.md", text: errors::page(examples, date) },
+        Page { file: "ERRORS_INTAKE.md", text: errors::intake_page(examples, date) },
+        Page { file: "ERRORS_STORAGE.md", text: errors::storage_page(examples, date) },
+        Page { file: "DIALECTS.md", text: dialects::page(date) },
         Page { file: "CLI.md", text: cli::page(date) },
+        Page { file: "CLI_HOST.md", text: cli::host_page(date) },
     ]
 }
 

@@ -22,6 +22,12 @@ use crate::config::{EnvSource, ProcessEnv};
 /// A secret's file is at most this long.
 pub const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
 
+/// Where the packages keep the files of secrets, and how the units name them among their credentials.
+const PACKAGED_SECRETS: (&str, &str) = ("/etc/mutt/secrets", "secrets_");
+
+/// The folder that systemd names to a unit with credentials.
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
 /// Where a secret lies. Never the secret itself, so it may be shown.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -67,14 +73,19 @@ impl SecretRef {
     /// The file that holds it, where it is one.
     #[must_use]
     pub fn path(&self) -> Option<PathBuf> {
-        match self {
-            Self::File(path) => Some(path.clone()),
-            Self::Credential(name) => {
-                let dir = ProcessEnv.var("CREDENTIALS_DIRECTORY").unwrap_or_default();
-                Some(Path::new(&dir).join(name))
-            }
-            Self::Env(_) | Self::Vault(_) => None,
-        }
+        self.path_in(&ProcessEnv).ok()
+    }
+
+    /// Whether only a unit can have it: a credential that this process, outside a unit, cannot look
+    /// for or may not read.
+    #[must_use]
+    pub fn is_the_units(&self, env: &dyn EnvSource) -> bool {
+        let Self::Credential(name) = self else { return false };
+        let refused = |path: &Path| {
+            let opened = std::fs::File::open(path);
+            opened.is_err_and(|why| why.kind() == std::io::ErrorKind::PermissionDenied)
+        };
+        env.var(CREDENTIALS_DIRECTORY).is_none() && packaged(name).is_none_or(|path| refused(&path))
     }
 
     /// The value, with a given environment.
@@ -106,13 +117,15 @@ impl SecretRef {
         match self {
             Self::File(path) => Ok(path.clone()),
             Self::Credential(name) => {
-                let dir = env.var("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+                if let Some(dir) = env.var(CREDENTIALS_DIRECTORY) {
+                    return Ok(Path::new(&dir).join(name));
+                }
+                packaged(name).ok_or_else(|| {
                     let why = format!(
                         "no systemd credentials here (credential {name}): add LoadCredential={name}:PATH to the unit"
                     );
                     SecretError::local(why, true)
-                })?;
-                Ok(Path::new(&dir).join(name))
+                })
             }
             Self::Env(_) | Self::Vault(_) => {
                 Err(SecretError::local(format!("{self} is no file"), false))
@@ -136,6 +149,14 @@ impl std::fmt::Display for SecretRef {
             Self::Vault(place) => write!(f, "vault {place}"),
         }
     }
+}
+
+/// The file that the packaged units hand over as this credential. Commands that are run by hand have no
+/// credentials and read it there.
+fn packaged(name: &str) -> Option<PathBuf> {
+    let (folder, prefix) = PACKAGED_SECRETS;
+    let file = name.strip_prefix(prefix).filter(|file| !file.is_empty() && !file.contains('/'))?;
+    Some(Path::new(folder).join(file))
 }
 
 fn read(path: &Path) -> Result<Secret, SecretError> {
@@ -175,5 +196,21 @@ mod tests {
         check(SecretRef::Env("NONE".into()), Err("NONE is not set"));
         check(SecretRef::Env("EMPTY".into()), Err("is empty"));
         check(SecretRef::File("/nowhere/key".into()), Err("/nowhere/key"));
+    }
+
+    #[test]
+    fn outside_a_unit_a_packaged_credential_is_the_file_that_the_unit_would_hand_over() {
+        let outside: Vec<(&str, &str)> = Vec::new();
+        let packaged = SecretRef::Credential("secrets_no-such-key".into());
+        let why = packaged.resolve_in(&outside).unwrap_err();
+        assert!(why.to_string().contains("/etc/mutt/secrets/no-such-key"), "{why}");
+        assert!(!packaged.is_the_units(&outside), "it was looked for and is not there");
+        for name in ["vault_secret_id", "secrets_", "secrets_../mutt.toml"] {
+            let other = SecretRef::Credential(name.into());
+            let why = other.resolve_in(&outside).unwrap_err();
+            assert!(why.to_string().contains("no systemd credentials here"), "{why}");
+            assert!(other.is_the_units(&outside) && other.path_in(&outside).is_err());
+            assert!(!other.is_the_units(&vec![("CREDENTIALS_DIRECTORY", "/nowhere")]));
+        }
     }
 }

@@ -8,6 +8,8 @@ mod listeners;
 mod reload;
 mod report;
 mod settings;
+mod snmp;
+mod sources;
 mod stages;
 mod summary;
 mod waiting;
@@ -149,14 +151,14 @@ async fn serve(read: Read, options: ServeOptions) -> Result<(), ServeError> {
     Ok(())
 }
 
-/// Reads the secrets. One on this host that these services need must be there; one in Vault is waited
+/// Reads the secrets of these services. One on this host that these services need must be there; one in Vault is waited
 /// for while they run, and so is what a sink needs.
 async fn open_keyring(
     config: &Config,
     services: &[Service],
     clock: &Clock,
 ) -> Result<Keyring, ServeError> {
-    let keyring = Keyring::new(config, Box::new(ProcessEnv), clock.clone());
+    let keyring = Keyring::of(services, config, Box::new(ProcessEnv), clock.clone());
     keyring.look_at_vault().await;
     let needed = |key: &str| services.iter().any(|service| service.needs_secret(key));
     let lacking = keyring.unresolved().into_iter().find(|(key, error)| {

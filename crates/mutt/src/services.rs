@@ -11,6 +11,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::config::Config;
+
 /// A wait is told of again after this time.
 pub const TELL_PERIOD: Duration = Duration::from_secs(60);
 
@@ -66,11 +68,30 @@ impl Service {
         match key.split('.').next().unwrap_or_default() {
             "ingestor" => self == Self::Ingestor,
             "queue" => matches!(self, Self::Ingestor | Self::Alerter),
+            // Removes partitions, and makes one for an archive that is restored.
+            "store" if key.starts_with("store.owner.") => {
+                matches!(self, Self::Remediation | Self::WebUi)
+            }
             "store" => self != Self::Ingestor,
             "sinks" => self == Self::MoogForwarder,
             "web_ui" => self == Self::WebUi,
             _ => false,
         }
+    }
+
+    /// Whether it works with the secret of this configuration key: what it needs, and what it uses where
+    /// it is there. A process reads no other, so that its Vault policy need not allow more.
+    #[must_use]
+    pub fn reads_secret(self, key: &str, config: &Config) -> bool {
+        let is_owners = key.starts_with("store.owner.");
+        self.needs_secret(key)
+            || match key.split('.').next().unwrap_or_default() {
+                // The depth of the event queue, and the test of a sink.
+                "queue" | "sinks" => self == Self::WebUi,
+                // Its report, for which it never waits.
+                "store" => self == Self::Ingestor && config.ingestor.report && !is_owners,
+                _ => false,
+            }
     }
 
     /// The name in `--only`, metrics and documents.

@@ -31,4 +31,9 @@ super::codes! { ALERTER:
         causes ["a failing disk", "a disk that was taken away or is read-only"],
         check ["muttctl queue status", "muttctl doctor"],
         fix ["Mend the disk; the Alerter goes on by itself."];
+    ALERTER_UNJUDGED = "MUTT-A007", "An event could not be judged and was set aside",
+        means "Judging this event failed again and again, or ended the process. The event stands in the audit with the decision unjudged; no rule was applied to it, and an alert tells of it. The events around it were judged.",
+        causes ["a defect in judging: please report it with the event's raw bytes and the rules"],
+        check ["muttctl alerts list --q unjudged"],
+        fix ["Look at the event: does somebody have to act on it? Then report it."];
 }

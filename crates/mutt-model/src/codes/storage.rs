@@ -33,7 +33,7 @@ super::codes! { STORAGE:
         fix ["Choose a target with space, or another backup file."];
     STORE_AWAY = "MUTT-S020", "PostgreSQL does not answer",
         means "The store cannot be reached. Events are accepted into the event queue and judged when it is back.",
-        causes ["the server is stopped or restarting", "network or firewall", "too many connections", "TLS that one side does not accept"],
+        causes ["the server is stopped or restarting", "network or firewall", "TLS that one side does not accept"],
         check ["muttctl db status"],
         fix ["Start the server or mend what the message names; MUTT reconnects by itself."];
     STORE_AUTH = "MUTT-S021", "PostgreSQL refuses the credentials",
@@ -66,6 +66,21 @@ super::codes! { STORAGE:
         causes ["somebody with the owner's or a superuser's rights changed the tables", "a damaged disk", "a partial restore"],
         check ["muttctl audit verify --json"],
         fix ["Keep the report, find out who had access, and restore from a backup what is needed."];
+    STORE_CONNECTIONS = "MUTT-S027", "PostgreSQL has no connection left",
+        means "max_connections, or the limit of the role or of the database, is used up. What needs a connection waits; events stay in the event queue.",
+        causes ["max_connections below the sum of store.pool of all processes", "CONNECTION LIMIT of the role", "another program that keeps connections"],
+        check ["muttctl db status"],
+        fix ["Raise max_connections (ALTER SYSTEM, then restart the server) or the role's limit, or lower store.pool; MUTT goes on by itself."];
+    STORE_FULL = "MUTT-S040", "The disk of PostgreSQL is full",
+        means "The server refuses to write because its disk is full. Events stay in the event queue; reading still works. A server that can no longer write its WAL ends itself, which is told as MUTT-S020.",
+        causes ["retention keeps more than the disk holds", "WAL that a standby or an archive does not take"],
+        check ["muttctl db status", "muttctl doctor"],
+        fix ["Give the disk space, or shorten store.retention; MUTT goes on by itself."];
+    STORE_TLS = "MUTT-S041", "TLS to PostgreSQL fails",
+        means "PostgreSQL answers, and the two do not agree on TLS: its certificate is not believed, ours is not, or one of the files cannot be used. MUTT waits and tries again; events stay in the event queue.",
+        causes ["store.tls.ca is not the authority of the server's certificate", "the server's certificate is for another name, or has expired", "the server wants a client certificate or does not believe ours", "the server has no TLS (ssl = off)", "store.tls.cert and store.tls.key do not belong together"],
+        check ["muttctl db status", "openssl s_client -starttls postgres -connect HOST:5432 -CAfile CA.pem"],
+        fix ["Mend the file that the message names; the next try uses it, and nothing needs a restart."];
     QUEUE_SPILLING = "MUTT-S050", "Events are spilled to local disk",
         means "The event queue's server is away or does not answer. The Ingestor goes on accepting: events are durable in its spill, in order, and move to the server by themselves when it is back. Until the spill is empty all events pass through it.",
         causes ["Redis is stopped, restarting or failing over", "the network between this host and Redis", "Redis refuses writes (disk full, too few replicas)"],

@@ -5,7 +5,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA mutt TO {app};
 GRANT INSERT ON audit_handled, audit_unhandled, receipts, changes TO {app};
 GRANT INSERT, UPDATE, DELETE ON totals, shards, dedup, unhandled, rates, alerts, timeline, deliveries,
   attempts, delivery_counts, key_delivered, lanes, rule_sets, rule_set_use, settings,
-  processes TO {app};
+  processes, sources, mibs TO {app};
 GRANT INSERT, UPDATE ON holds, archives, leases TO {app};
 GRANT UPDATE ON rule_state, seq_base TO {app};
 GRANT EXECUTE ON FUNCTION mutt_held(text, bigint) TO {app};

@@ -6,9 +6,10 @@ use mutt_model::Timestamp;
 use mutt_model::alert::{Alert, AlertState};
 use mutt_model::delivery::NoticeKind;
 
-use super::Conn;
+use super::together::together;
 use super::types::Uid;
-use crate::book::{NewNotice, Touched};
+use super::{Conn, locks};
+use crate::book::{NewNotice, TimelineRow, Touched};
 use crate::store::{Committed, StoreError};
 
 /// States of a delivery's row: waits for its turn (pending, or held where its lane is).
@@ -19,6 +20,10 @@ fn kind_number(kind: NoticeKind) -> i16 {
     i16::try_from(crate::deliveries::kind_number(kind)).unwrap_or(0)
 }
 
+const OPEN: &str = "SELECT key, body FROM alerts WHERE key = ANY($1) AND NOT cleared";
+const BLOCKED: &str = "SELECT sink FROM lanes
+    WHERE sink = ANY($1) AND (held_by IS NOT NULL OR breaker <> 'closed')";
+
 /// The open alerts of these keys. The caller holds the locks of the keys.
 pub(crate) async fn load_open(
     conn: &Conn,
@@ -28,8 +33,7 @@ pub(crate) async fn load_open(
     if keys.is_empty() {
         return Ok(open);
     }
-    let sql = "SELECT key, body FROM alerts WHERE key = ANY($1) AND NOT cleared";
-    for row in conn.all(sql, &[&keys]).await? {
+    for row in conn.all(OPEN, &[&keys]).await? {
         open.insert(row.get(0), serde_json::from_str(row.get(1))?);
     }
     Ok(open)
@@ -40,9 +44,27 @@ pub(crate) async fn blocked(conn: &Conn, sinks: &[&str]) -> Result<HashSet<Strin
     if sinks.is_empty() {
         return Ok(HashSet::new());
     }
-    let sql = "SELECT sink FROM lanes
-        WHERE sink = ANY($1) AND (held_by IS NOT NULL OR breaker <> 'closed')";
-    Ok(conn.all(sql, &[&sinks]).await?.iter().map(|row| row.get(0)).collect())
+    Ok(conn.all(BLOCKED, &[&sinks]).await?.iter().map(|row| row.get(0)).collect())
+}
+
+/// Locks these keys and gives their open alerts, and the sinks of [`blocked`]: sent as one, in order.
+pub(crate) async fn lock_and_load(
+    conn: &Conn,
+    keys: &[&str],
+    sinks: &[&str],
+) -> Result<(HashMap<String, Alert>, HashSet<String>), StoreError> {
+    if keys.is_empty() {
+        return Ok(<_>::default());
+    }
+    conn.ready(&[locks::SHARED, locks::EACH, locks::ALL, OPEN, BLOCKED]).await?;
+    let (locked, open, blocked) = futures_util::future::join3(
+        locks::keys(conn, keys.iter().copied()),
+        load_open(conn, keys),
+        blocked(conn, sinks),
+    )
+    .await;
+    locked?;
+    Ok((open?, blocked?))
 }
 
 /// Writes alerts by id.
@@ -88,17 +110,22 @@ pub(crate) async fn write(
     now: Timestamp,
     out: &mut Committed,
 ) -> Result<(), StoreError> {
-    save(conn, &touched.ended).await?;
-    save(conn, touched.open.values()).await?;
-    timeline(conn, &touched).await?;
-    let notices = join(conn, touched.notices, blocked).await?;
-    deliveries(conn, slot, &notices, now, out).await?;
-    out.transitions.extend(touched.transitions);
+    let Touched { ended, open, timeline: lines, notices, transitions } = touched;
+    let alerts = async {
+        // One key has one open alert: the ended one goes first.
+        save(conn, &ended).await?;
+        save(conn, open.values()).await
+    };
+    let told = async {
+        let notices = join(conn, notices, blocked).await?;
+        deliveries(conn, slot, &notices, now, out).await
+    };
+    together(vec![Box::pin(alerts), Box::pin(timeline(conn, &lines)), Box::pin(told)]).await?;
+    out.transitions.extend(transitions);
     Ok(())
 }
 
-async fn timeline(conn: &Conn, touched: &Touched<'_>) -> Result<(), StoreError> {
-    let rows = &touched.timeline;
+async fn timeline(conn: &Conn, rows: &[TimelineRow]) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }

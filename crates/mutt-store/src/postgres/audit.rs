@@ -1,7 +1,7 @@
 //! Rows of the audit as they are read: by place, by id. An id carries its moment, so that a look-up
 //! touches the partitions of that moment only.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use mutt_model::audit::{AuditedEvent, Judgement};
 use mutt_model::batch::decode_body;
@@ -97,6 +97,31 @@ pub(super) async fn by_ids(
         found.insert(row.get::<_, Uid>(2).0, from_row(&row)?);
     }
     Ok(found)
+}
+
+/// Which of these events stand, each looked for in the partition of its moment.
+pub(super) async fn standing(
+    conn: &Conn,
+    events: &[(Timestamp, Id)],
+) -> Result<HashSet<Id>, StoreError> {
+    let at: Vec<i64> = events.iter().map(|(at, _)| at.0).collect();
+    let uids: Vec<Uid> = events.iter().map(|(_, id)| Uid(*id)).collect();
+    let (Some(from), Some(to)) = (at.iter().min(), at.iter().max()) else {
+        return Ok(HashSet::new());
+    };
+    let part = |handled: bool| {
+        let table = super::copy::table(handled);
+        format!(
+            "SELECT a.id FROM unnest($1::bigint[], $2::uuid[]) AS w (at, id)
+             JOIN {table} a ON a.received_at = w.at AND a.id = w.id
+             WHERE a.received_at >= $3 AND a.received_at <= $4"
+        )
+    };
+    let sql = format!("{} UNION ALL {}", part(true), part(false));
+    let params: [(&(dyn ToSql + Sync), Type); 4] =
+        [(&at, Type::INT8_ARRAY), (&uids, Type::UUID_ARRAY), (from, Type::INT8), (to, Type::INT8)];
+    let rows = query(conn, &sql, &params).await?;
+    Ok(rows.iter().map(|row| row.get::<_, Uid>(0).0).collect())
 }
 
 /// The audited event with this id.

@@ -13,29 +13,17 @@ use mutt_model::{Event, Timestamp};
 use super::copy::{AuditRow, Rows};
 use super::counts::signed;
 use super::receipts::{Chain, Marks};
+use super::together::together;
 use super::types::Uid;
 use super::{Conn, NO_SHARD, PostgresStore, alerts, counts, locks, signal};
 use crate::book::Book;
 use crate::counting::{Rates, Window, lower, meta_alert, shape};
-use crate::rows::{JudgedAs, bare};
+use crate::rows::{Fate, JudgedAs, bare};
 use crate::store::{CommitPolicy, CommitStore, CommitWork, Committed, IMPORT_SHARD, StoreError};
 
 /// Rows of one transaction that `seq` has room for.
 const ROWS_MAX: usize = 1 << 20;
 const DAY: i64 = 86_400_000_000;
-
-/// What becomes of an event in the commit.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    /// As it is.
-    Plain,
-    /// Its id stands in the audit already.
-    Duplicate,
-    /// From its raw bytes alone.
-    Unstorable,
-    /// Not even that.
-    Lost,
-}
 
 struct Item<'b> {
     event: Event<'b>,
@@ -116,7 +104,7 @@ impl CommitStore for PostgresStore {
         conn.commit().await?;
         if !out.deliveries.is_empty() {
             self.signals.deliveries.ring();
-            let _ = conn.batch(signal::NOTIFY_DELIVERIES).await;
+            signal::tell_deliveries(&conn).await;
         }
         Ok(out)
     }
@@ -173,9 +161,16 @@ impl PostgresStore {
         careful: bool,
     ) -> Result<Committed, StoreError> {
         let slot = i32::from(work.shard);
-        conn.begin().await?;
-        let (mut chain, seq) = fence(conn, slot, work.generation).await?;
-        let standing = receipts(conn, slot, work).await?;
+        conn.ready(&[FENCE, RECEIPTS]).await?;
+        let (begun, fenced, standing) = futures_util::future::join3(
+            conn.begin(),
+            fence(conn, slot, work.generation),
+            receipts(conn, slot, work),
+        )
+        .await;
+        begun?;
+        let (mut chain, seq) = fenced?;
+        let standing = standing?;
         let mut commit =
             Commit { store: self, conn, work, slot, seq: seq << 20, sums: Sums::default() };
         commit.sums.marks = vec![Marks::default(); work.batches.len()];
@@ -202,42 +197,46 @@ impl PostgresStore {
                 chain.add(judged.batch.id(), marks, seq << 20);
             }
         }
-        chain.save(conn, slot, work.now).await?;
-        note_rule_set(conn, work.ruleset, slot, newest).await?;
-        if work.shard != IMPORT_SHARD {
-            counts::add(conn, slot, &out, rates, work.now).await?;
-        }
+        let counted = async {
+            if work.shard == IMPORT_SHARD {
+                return Ok(());
+            }
+            counts::add(conn, slot, &out, rates, work.now).await
+        };
+        together(vec![
+            Box::pin(chain.save(conn, slot, work.now)),
+            Box::pin(note_rule_set(conn, work.ruleset, slot, newest)),
+            Box::pin(counted),
+        ])
+        .await?;
         failpoint::hit("store.commit.before_commit");
         conn.commit().await?;
         if !out.deliveries.is_empty() {
-            let _ = conn.batch(signal::NOTIFY_DELIVERIES).await;
+            signal::tell_deliveries(conn).await;
         }
         Ok(out)
     }
 }
 
+const FENCE: &str = "INSERT INTO shards AS s (shard, generation, receipts, digest)
+     VALUES ($1, $2, 0, '')
+     ON CONFLICT (shard) DO UPDATE SET generation = excluded.generation
+        WHERE s.generation <= excluded.generation
+     RETURNING receipts, digest, (SELECT base FROM seq_base) + txid_current()";
+const RECEIPTS: &str = "SELECT batch_id FROM receipts WHERE shard = $1 AND batch_id = ANY($2)";
+
 /// Locks the shard, refuses an owner that was overtaken, takes note of a newer one. Gives the end of
 /// the shard's chain and the transaction's place in the order of commits.
 async fn fence(conn: &Conn, slot: i32, generation: u64) -> Result<(Chain, i64), StoreError> {
-    let row = conn
-        .opt(
-            "INSERT INTO shards AS s (shard, generation, receipts, digest) VALUES ($1, $2, 0, '')
-             ON CONFLICT (shard) DO UPDATE SET generation = excluded.generation
-                WHERE s.generation <= excluded.generation
-             RETURNING receipts, digest, (SELECT base FROM seq_base) + txid_current()",
-            &[&slot, &signed(generation)],
-        )
-        .await?
-        .ok_or(StoreError::LeaseLost)?;
+    let row = conn.opt(FENCE, &[&slot, &signed(generation)]).await?.ok_or(StoreError::LeaseLost)?;
     Ok((Chain::after(row.get(0), row.get(1)), row.get(2)))
 }
 
 /// For each batch of the work whether its receipt stands.
 async fn receipts(conn: &Conn, slot: i32, work: &CommitWork) -> Result<Vec<bool>, StoreError> {
     let ids: Vec<Uid> = work.batches.iter().map(|judged| Uid(judged.batch.id())).collect();
-    let sql = "SELECT batch_id FROM receipts WHERE shard = $1 AND batch_id = ANY($2)";
     let mut known: BTreeSet<Uid> =
-        conn.all(sql, &[&slot, &ids]).await?.iter().map(|row| row.get(0)).collect();
+        conn.all(RECEIPTS, &[&slot, &ids]).await?.iter().map(|row| row.get(0)).collect();
     // A batch that comes twice in one work is written once.
     Ok(ids.into_iter().map(|id| !known.insert(id)).collect())
 }
@@ -248,17 +247,23 @@ async fn note_rule_set(
     slot: i32,
     newest: [Option<Timestamp>; 2],
 ) -> Result<(), StoreError> {
-    for (handled, at) in [false, true].into_iter().zip(newest) {
+    let (mut handled, mut ends) = (Vec::with_capacity(2), Vec::with_capacity(2));
+    for (which, at) in [false, true].into_iter().zip(newest) {
         if let Some(at) = at {
-            let end = (at.0.div_euclid(DAY) + 1).saturating_mul(DAY);
-            conn.run(
-                "INSERT INTO rule_set_use AS u VALUES ($1, $2, $3, $4)
-                 ON CONFLICT (version, handled, slot) DO UPDATE SET newest = excluded.newest
-                 WHERE u.newest < excluded.newest",
-                &[&ruleset, &handled, &slot, &end],
-            )
-            .await?;
+            handled.push(which);
+            ends.push((at.0.div_euclid(DAY) + 1).saturating_mul(DAY));
         }
+    }
+    if !ends.is_empty() {
+        conn.run(
+            "INSERT INTO rule_set_use AS u
+             SELECT $1::bigint, handled, $2::int, newest
+             FROM unnest($3::boolean[], $4::bigint[]) AS n (handled, newest)
+             ON CONFLICT (version, handled, slot) DO UPDATE SET newest = excluded.newest
+             WHERE u.newest < excluded.newest",
+            &[&ruleset, &slot, &handled, &ends],
+        )
+        .await?;
     }
     Ok(())
 }
@@ -269,7 +274,7 @@ impl<'a> Commit<'a> {
         let mut items = Vec::new();
         for (batch, judged) in self.work.batches.iter().enumerate() {
             if standing[batch] {
-                self.sums.out.skipped_batches += 1;
+                self.sums.out.skip(judged);
                 continue;
             }
             let mut events = judged.batch.iter();
@@ -339,15 +344,9 @@ impl<'a> Commit<'a> {
         let changes = windows.changes(&self.work.policy, items, &repeats);
         let keys: BTreeSet<&str> = changes.values().map(|change| change.key.as_str()).collect();
         let keys: Vec<&str> = keys.into_iter().collect();
-        locks::keys(self.conn, keys.iter().copied()).await?;
-        let mut open = alerts::load_open(self.conn, &keys).await?;
         let policy = &self.work.policy;
         let sinks: Vec<&str> = policy.sinks.iter().map(|s| s.name.as_str()).collect();
-        let blocked = if keys.is_empty() {
-            std::collections::HashSet::new()
-        } else {
-            alerts::blocked(self.conn, &sinks).await?
-        };
+        let (mut open, blocked) = alerts::lock_and_load(self.conn, &keys, &sinks).await?;
         let size: usize = items.iter().map(|item| item.body.len() + 160).sum();
         let mut rows = [Rows::with_capacity(size / 2), Rows::with_capacity(size / 2)];
         let touched = {
@@ -370,14 +369,15 @@ impl<'a> Commit<'a> {
             }
             book.close()
         };
-        for (handled, rows) in [false, true].into_iter().zip(rows) {
-            if !rows.is_empty() {
-                rows.send(self.conn, handled).await?;
-            }
-        }
-        alerts::write(self.conn, self.slot, touched, &blocked, self.work.now, &mut self.sums.out)
-            .await?;
-        windows.write(self.conn).await
+        let [unhandled, handled] = rows;
+        let (conn, now) = (self.conn, self.work.now);
+        together(vec![
+            Box::pin(unhandled.send(conn, false)),
+            Box::pin(handled.send(conn, true)),
+            Box::pin(alerts::write(conn, self.slot, touched, &blocked, now, &mut self.sums.out)),
+            Box::pin(windows.write(conn)),
+        ])
+        .await
     }
 }
 

@@ -53,19 +53,19 @@ impl Rows {
         &self.0[begin..]
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.len() <= HEADER.len()
-    }
-
-    /// Sends them; the table's rows grow by so many.
-    pub(super) async fn send(mut self, conn: &Conn, handled: bool) -> Result<u64, StoreError> {
+    /// Sends them, if there are any.
+    pub(super) async fn send(mut self, conn: &Conn, handled: bool) -> Result<(), StoreError> {
+        if self.0.len() <= HEADER.len() {
+            return Ok(());
+        }
         self.0.put_i16(TRAILER);
         let sql = format!("COPY {} ({COLUMNS}) FROM STDIN (FORMAT binary)", table(handled));
         let statement = conn.prepared(&sql).await?;
         let sink = conn.client()?.copy_in(&statement).await.map_err(|e| conn.failed(e))?;
         let mut sink = std::pin::pin!(sink);
         sink.send(self.0.freeze()).await.map_err(|e| conn.failed(e))?;
-        sink.as_mut().finish().await.map_err(|e| conn.failed(e))
+        sink.as_mut().finish().await.map_err(|e| conn.failed(e))?;
+        Ok(())
     }
 }
 

@@ -1,26 +1,25 @@
-//! Deliveries on PostgreSQL: rows by the set, attempts and what follows from them.
+//! Deliveries on PostgreSQL: rows by the set, and what is asked of them.
 //!
 //! Whoever changes deliveries of a key holds its lock ([`super::locks`]); whoever also changes the lane
 //! locks its row first.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use mutt_model::audit::event_json;
-use mutt_model::delivery::{
-    Attempt, Delivery, DeliveryState, Finished, HeldBy, Lane, Next, Notice,
-};
+use mutt_model::delivery::{Attempt, Delivery, DeliveryState, Finished, HeldBy, Lane, Notice};
 use mutt_model::{Id, Timestamp};
 use tokio_postgres::Row;
 
 use super::lanes::{self, Report};
 use super::transaction::transaction;
 use super::types::Uid;
-use super::{Conn, NO_SHARD, PostgresStore, audit, counts, locks, replay, signal, take};
-use crate::deliveries::{Brief, DEAD, DELIVERED, LEASED, SUPPRESSED, WAITING, kind};
+use super::{Conn, NO_SHARD, PostgresStore, audit, counts, locks, replay, signal, take, turn};
+use crate::deliveries::{Brief, DELIVERED, LEASED, SUPPRESSED, WAITING, kind};
 use crate::store::{
-    Actor, DeliveryStore, LaneReport, ReplayFilter, Replayed, SinkLease, StoreError,
+    Actor, DeliveryStore, LaneReport, ReplayFilter, Replayed, SinkLease, StoreError, Take,
 };
 
 /// A state as the column holds it.
@@ -72,6 +71,18 @@ pub(super) async fn count_moves(
     counts::deliveries(conn, NO_SHARD, &mut changes).await
 }
 
+pub(super) const REHEAD: &str = "WITH first AS MATERIALIZED (
+        SELECT k.key, COALESCE(
+            (SELECT l.seq FROM deliveries l
+                WHERE l.sink = $1 AND l.state = 1 AND l.key = k.key ORDER BY l.seq LIMIT 1),
+            (SELECT w.seq FROM deliveries w
+                WHERE w.sink = $1 AND w.key = k.key AND w.state < 3 ORDER BY w.seq LIMIT 1)
+        ) AS seq FROM unnest($2::text[]) AS k (key)),
+     off AS (
+        UPDATE deliveries d SET head = false FROM first f
+        WHERE d.sink = $1 AND d.key = f.key AND d.state < 3 AND d.head AND d.seq <> f.seq)
+     UPDATE deliveries d SET head = true FROM first f WHERE d.seq = f.seq AND NOT d.head";
+
 /// The head of a key is its first unfinished delivery; while one is leased no other may go.
 pub(super) async fn rehead(
     conn: &Conn,
@@ -79,29 +90,14 @@ pub(super) async fn rehead(
     keys: impl IntoIterator<Item = &str>,
 ) -> Result<(), StoreError> {
     let keys: Vec<&str> = keys.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
-    if keys.is_empty() {
-        return Ok(());
+    if !keys.is_empty() {
+        conn.run(REHEAD, &[&sink, &keys]).await?;
     }
-    conn.run(
-        "WITH first AS MATERIALIZED (
-            SELECT k.key, COALESCE(
-                (SELECT l.seq FROM deliveries l
-                    WHERE l.sink = $1 AND l.state = 1 AND l.key = k.key ORDER BY l.seq LIMIT 1),
-                (SELECT w.seq FROM deliveries w
-                    WHERE w.sink = $1 AND w.key = k.key AND w.state < 3 ORDER BY w.seq LIMIT 1)
-            ) AS seq FROM unnest($2::text[]) AS k (key)),
-         off AS (
-            UPDATE deliveries d SET head = false FROM first f
-            WHERE d.sink = $1 AND d.key = f.key AND d.state < 3 AND d.head AND d.seq <> f.seq)
-         UPDATE deliveries d SET head = true FROM first f WHERE d.seq = f.seq AND NOT d.head",
-        &[&sink, &keys],
-    )
-    .await?;
     Ok(())
 }
 
 /// Ends rows of one sink, each with its reason, and lets the next of their keys go. Their keys are
-/// locked.
+/// locked; the caller counts them.
 pub(super) async fn suppress(
     conn: &Conn,
     sink: &str,
@@ -116,8 +112,6 @@ pub(super) async fn suppress(
         &[&seqs, &reasons, &at.0],
     )
     .await?;
-    count_moves(conn, rows.iter().map(|(row, _)| (row.sink.as_str(), row.state, SUPPRESSED)))
-        .await?;
     rehead(conn, sink, rows.iter().map(|(row, _)| row.key.as_str())).await
 }
 
@@ -136,15 +130,23 @@ pub(super) async fn back_to_waiting(
     rehead(conn, sink, rows.iter().map(|row| row.key.as_str())).await
 }
 
-/// What this lease has leased of these, its keys locked: nothing else may be changed by it.
-async fn leased(conn: &Conn, sink: &str, ids: &[Id]) -> Result<Vec<Brief>, StoreError> {
-    let ids: Vec<Uid> = ids.iter().copied().map(Uid).collect();
-    let sql =
-        format!("SELECT {BRIEF} FROM deliveries WHERE id = ANY($1) AND sink = $2 AND state = 1");
-    let found = briefs(&conn.all(&sql, &[&ids, &sink]).await?);
-    lock(conn, &found).await?;
-    // Only the lane's owner moves what is leased, and the lane's row is locked: it is as it was.
-    Ok(found)
+/// The statement of [`leased`].
+pub(super) static LEASED_OF: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT {BRIEF} FROM deliveries WHERE id = ANY($1) AND sink = $2 AND state = 1")
+});
+
+/// What this lease has leased of these: nothing else may be changed by it. The lane's row is locked:
+/// only its owner moves what is leased, so that it stays as it is.
+pub(super) async fn leased(
+    conn: &Conn,
+    sink: &str,
+    ids: impl IntoIterator<Item = Id>,
+) -> Result<Vec<Brief>, StoreError> {
+    let ids: Vec<Uid> = ids.into_iter().map(Uid).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(briefs(&conn.all(&LEASED_OF, &[&ids, &sink]).await?))
 }
 
 /// The columns that [`Loaded`] reads.
@@ -202,122 +204,12 @@ pub(super) async fn attempts(conn: &Conn, seq: i64) -> Result<Vec<Attempt>, Stor
     rows.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
 }
 
-/// What attempts did to rows, one entry for each, as the columns of one statement.
-#[derive(Default)]
-struct Ends {
-    seqs: Vec<i64>,
-    bodies: Vec<String>,
-    states: Vec<i16>,
-    reasons: Vec<Option<&'static str>>,
-    due: Vec<Option<i64>>,
-    first: Vec<Option<i64>>,
-    ended: Vec<Option<i64>>,
-}
-
-impl Ends {
-    fn push(&mut self, row: &Brief, one: &Finished, over: Timestamp) -> Result<i64, StoreError> {
-        let (state, reason, due) = match &one.next {
-            Next::Delivered => (DELIVERED, None, None),
-            Next::RetryAt(at) => (WAITING, None, Some(at.0)),
-            Next::HoldLane(_) => (WAITING, None, None),
-            Next::Dead(reason) => (DEAD, Some(reason.name()), None),
-        };
-        self.seqs.push(row.seq);
-        self.bodies.push(serde_json::to_string(&one.attempt)?);
-        self.states.push(small(state));
-        self.reasons.push(reason);
-        self.due.push(due);
-        // `retry_for` counts from here: a fault of the lane uses none of it up.
-        self.first.push((!matches!(one.next, Next::HoldLane(_))).then_some(one.attempt.at.0));
-        self.ended.push((state >= DELIVERED).then_some(over.0));
-        Ok(state)
-    }
-
-    async fn write(&self, conn: &Conn) -> Result<(), StoreError> {
-        conn.run(
-            "INSERT INTO attempts (delivery_seq, body)
-             SELECT u.seq, u.body FROM unnest($1::bigint[], $2::text[]) AS u (seq, body)",
-            &[&self.seqs, &self.bodies],
-        )
-        .await?;
-        conn.run(
-            "UPDATE deliveries d SET attempts = d.attempts + 1,
-                first_attempt_at = COALESCE(d.first_attempt_at, u.first), state = u.state,
-                reason = u.reason, due_at = COALESCE(u.due, d.due_at), ended_at = u.ended,
-                head = d.head AND u.state < 3
-             FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::bigint[], $5::bigint[],
-                $6::bigint[]) AS u (seq, state, reason, due, first, ended) WHERE d.seq = u.seq",
-            &[&self.seqs, &self.states, &self.reasons, &self.due, &self.first, &self.ended],
-        )
-        .await?;
-        Ok(())
-    }
-}
-
-async fn finish(
-    conn: &Conn,
-    lease: &SinkLease,
-    finished: &[Finished],
-    report: &LaneReport,
-) -> Result<(), StoreError> {
-    let mut lane = Report::check(conn, lease).await?;
-    let ids: Vec<Id> = finished.iter().map(|one| one.delivery).collect();
-    let rows = if ids.is_empty() { Vec::new() } else { leased(conn, &lease.sink, &ids).await? };
-    let mut rows: BTreeMap<Id, Brief> = rows.into_iter().map(|row| (row.id, row)).collect();
-    let (mut ends, mut moved) = (Ends::default(), Vec::new());
-    for one in finished {
-        // Nothing but what this lease took is changed.
-        let Some(row) = rows.remove(&one.delivery) else { continue };
-        let over = one.attempt.at.plus(Duration::from_millis(one.attempt.latency_ms));
-        let state = ends.push(&row, one, over)?;
-        match &one.next {
-            Next::Delivered => lane.note_ok(over),
-            Next::HoldLane(why) => {
-                lane.note_error(&one.attempt.detail, over);
-                lane.hold_by_fault(why, over);
-            }
-            Next::RetryAt(_) | Next::Dead(_) => lane.note_error(&one.attempt.detail, over),
-        }
-        moved.push((row, state));
-    }
-    if !moved.is_empty() {
-        ends.write(conn).await?;
-        count_moves(conn, moved.iter().map(|(row, to)| (row.sink.as_str(), row.state, *to)))
-            .await?;
-        note_delivered(conn, &lease.sink, &moved).await?;
-        rehead(conn, &lease.sink, moved.iter().map(|(row, _)| row.key.as_str())).await?;
-    }
-    lane.set_breaker(&report.breaker);
-    lane.save(conn).await
-}
-
-/// The newest that each key has delivered; a replay must not be older.
-async fn note_delivered(conn: &Conn, sink: &str, moved: &[(Brief, i64)]) -> Result<(), StoreError> {
-    let mut newest: BTreeMap<&str, i64> = BTreeMap::new();
-    for (row, _) in moved.iter().filter(|(_, state)| *state == DELIVERED) {
-        let seq = newest.entry(&row.key).or_default();
-        *seq = row.seq.max(*seq);
-    }
-    if newest.is_empty() {
-        return Ok(());
-    }
-    let (keys, seqs): (Vec<&str>, Vec<i64>) = newest.into_iter().unzip();
-    conn.run(
-        "INSERT INTO key_delivered (sink, key, seq)
-         SELECT $1, u.key, u.seq FROM unnest($2::text[], $3::bigint[]) AS u (key, seq)
-         ON CONFLICT (sink, key) DO UPDATE SET seq = GREATEST(key_delivered.seq, EXCLUDED.seq)",
-        &[&sink, &keys, &seqs],
-    )
-    .await?;
-    Ok(())
-}
-
 impl PostgresStore {
     /// Tells Forwarders that something may leave; a hint that is lost is found by their period.
     pub(super) async fn ring_deliveries(&self) {
         self.signals.deliveries.ring();
         if let Ok(conn) = self.conn("tell of deliveries").await {
-            let _ = conn.batch(signal::NOTIFY_DELIVERIES).await;
+            signal::tell_deliveries(&conn).await;
         }
     }
 }
@@ -336,14 +228,15 @@ impl DeliveryStore for PostgresStore {
         })
     }
 
-    async fn take_due(
+    async fn turn(
         &self,
         lease: &SinkLease,
-        limit: usize,
-        coalesce: bool,
+        finished: Vec<Finished>,
+        report: LaneReport,
+        take: Take,
         now: Timestamp,
     ) -> Result<Vec<Delivery>, StoreError> {
-        take::due(self, lease, limit, coalesce, now).await
+        turn::turn(self, lease, &finished, &report, take, now).await
     }
 
     async fn next_due(&self, sink: &str) -> Result<Option<Timestamp>, StoreError> {
@@ -351,21 +244,11 @@ impl DeliveryStore for PostgresStore {
         take::next_due(&conn, sink).await
     }
 
-    async fn finish(
-        &self,
-        lease: &SinkLease,
-        finished: Vec<Finished>,
-        report: LaneReport,
-    ) -> Result<(), StoreError> {
-        transaction!(self, "record attempts", |conn| {
-            finish(&conn, lease, &finished, &report).await
-        })
-    }
-
     async fn give_back(&self, lease: &SinkLease, deliveries: &[Id]) -> Result<(), StoreError> {
         transaction!(self, "give deliveries back", |conn| {
             Report::check(&conn, lease).await?;
-            let rows = leased(&conn, &lease.sink, deliveries).await?;
+            let rows = leased(&conn, &lease.sink, deliveries.iter().copied()).await?;
+            lock(&conn, &rows).await?;
             back_to_waiting(&conn, &lease.sink, &rows).await
         })
     }

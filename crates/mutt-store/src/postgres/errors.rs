@@ -1,5 +1,8 @@
 //! What PostgreSQL's errors mean for the caller: try again, or the data itself is refused.
 
+use mutt_model::codes::{self, Code};
+use tokio_postgres::error::SqlState;
+
 use crate::store::StoreError;
 
 /// The error's own words with what the server added, in one line.
@@ -33,12 +36,33 @@ pub(super) fn is_data(error: &tokio_postgres::Error) -> bool {
     }
 }
 
+/// Whether it only says that an earlier statement of the transaction has failed.
+pub(super) fn is_consequence(error: &StoreError) -> bool {
+    let aborted = SqlState::IN_FAILED_SQL_TRANSACTION.code();
+    matches!(error, StoreError::Transient { why, .. } if why.contains(&format!("[{aborted}]")))
+}
+
+/// What a person must mend before the same call can succeed.
+pub(super) fn hindrance(error: &tokio_postgres::Error) -> Option<Code> {
+    let code = error.code()?;
+    if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
+        Some(codes::STORE_READ_ONLY)
+    } else if *code == SqlState::DISK_FULL {
+        Some(codes::STORE_FULL)
+    } else if *code == SqlState::TOO_MANY_CONNECTIONS {
+        Some(codes::STORE_CONNECTIONS)
+    } else {
+        None
+    }
+}
+
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
-        if is_data(&error) {
-            Self::Data(words(&error))
-        } else {
-            Self::Transient { doing: "answer", why: words(&error) }
+        let (doing, why) = ("answer", words(&error));
+        match hindrance(&error) {
+            Some(code) => Self::Hindered { code: Box::new(code), doing, why },
+            None if is_data(&error) => Self::Data(why),
+            None => Self::Transient { doing, why },
         }
     }
 }

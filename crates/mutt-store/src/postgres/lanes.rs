@@ -78,6 +78,11 @@ pub(super) async fn held(conn: &Conn, sink: &str) -> Result<(Option<HeldBy>, boo
     Ok(row.map_or((None, false), |row| (held_by(row.get(0)), row.get(1))))
 }
 
+/// The statement of [`Report::check`].
+pub(super) const CHECK: &str =
+    "SELECT generation, held_by, held_reason, held_since, probe, breaker,
+    last_ok_at, last_error, last_error_at FROM lanes WHERE sink = $1 FOR UPDATE";
+
 /// A lane whose row this transaction has locked, as its owner changes it.
 pub(super) struct Report {
     sink: String,
@@ -96,11 +101,7 @@ impl Report {
     /// Locks the lane and refuses a Forwarder whose lease has gone to another.
     pub(super) async fn check(conn: &Conn, lease: &SinkLease) -> Result<Self, StoreError> {
         let row = conn
-            .opt(
-                "SELECT generation, held_by, held_reason, held_since, probe, breaker, last_ok_at,
-                    last_error, last_error_at FROM lanes WHERE sink = $1 FOR UPDATE",
-                &[&lease.sink],
-            )
+            .opt(CHECK, &[&lease.sink])
             .await?
             .filter(|row| row.get::<_, i64>(0) == lease.generation)
             .ok_or(StoreError::LeaseLost)?;

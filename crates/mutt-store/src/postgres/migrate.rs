@@ -1,19 +1,31 @@
 //! `muttctl db migrate`: the schema forward, one version in one transaction, one migrator at a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mutt_model::codes::Code;
 use mutt_model::{Clock, codes};
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use super::errors::words;
 use super::pool::Pool;
 use super::target::Target;
-use super::{PgOptions, schema};
+use super::{PgOptions, identifier, schema};
 use crate::store::{OpenError, StoreError};
 
+/// A step that meets the locks of services at work waits so long for each lock, since whoever comes
+/// behind it waits as long; then it is taken back and tried again, so often.
+const LOCK_TIMEOUT: &str = "5s";
+const TRIES: u32 = 60;
+const PAUSE: Duration = Duration::from_millis(250);
 /// Days for which partitions are made ahead.
 const DAYS_AHEAD: i64 = 7;
+
+/// Whether a role can change or remove what is audited; false before there is a schema.
+const AUDIT_OPEN: &str = "SELECT EXISTS (SELECT 1 FROM pg_class c, pg_roles r
+    WHERE c.oid IN (to_regclass('mutt.audit_handled'), to_regclass('mutt.audit_unhandled'))
+        AND r.rolname = $1 AND has_table_privilege(r.oid, c.oid, 'UPDATE, DELETE, TRUNCATE'))";
 
 /// What a migration did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +45,9 @@ pub struct SchemaState {
     pub known: i64,
     /// The oldest version that a program must know to work on what stands.
     pub needs: i64,
+    /// The services' role (the URL's user) can change or remove what is audited: it owns the tables, is
+    /// a superuser, or was granted it.
+    pub audit_open: bool,
 }
 
 impl SchemaState {
@@ -78,7 +93,12 @@ pub async fn status(options: &PgOptions, clock: &Clock) -> Result<SchemaState, S
     let (found, needs) = schema::found(&client)
         .await
         .map_err(|why| StoreError::Transient { doing: "read the schema's version", why })?;
-    Ok(SchemaState { found, known: schema::known(), needs })
+    let app = Target::new(options, None).map_err(open)?;
+    let row = client
+        .query_one(AUDIT_OPEN, &[&app.user()])
+        .await
+        .map_err(super::pool::bare("read who may change the audit"))?;
+    Ok(SchemaState { found, known: schema::known(), needs, audit_open: row.get(0) })
 }
 
 /// Brings the schema forward as its owner, grants the services' role (the URL's user) what it may do,
@@ -114,7 +134,7 @@ pub async fn migrate(
     progress(all, all);
     let app = Target::new(options, None).map_err(open)?;
     if app.user() != options.owner.as_ref().map_or_else(|| app.user(), |o| o.user.as_str()) {
-        let app = format!("\"{}\"", app.user().replace('"', "\"\""));
+        let app = identifier(app.user());
         let grants = schema::GRANTS.replace("{app}", &app);
         let sql = format!("BEGIN; SET LOCAL search_path = mutt; {grants} COMMIT");
         client.batch_execute(&sql).await.map_err(|e| {
@@ -150,19 +170,27 @@ async fn apply(
         ""
     };
     let sql = format!(
-        "BEGIN; {first} SET LOCAL search_path = mutt; {}
+        "BEGIN; {first} SET LOCAL search_path = mutt; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; {}
          INSERT INTO schema_version VALUES ({version}, {}, {}); COMMIT",
         step.sql,
         step.needs,
         clock.wall().0
     );
-    match client.batch_execute(&sql).await {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            let why = format!("cannot migrate to version {version}: {}", words(&error));
-            let _ = client.batch_execute("ROLLBACK").await;
-            let refused = error.as_db_error().is_some();
-            Err(if refused { open(why) } else { StoreError::Transient { doing: "migrate", why } })
+    for tried in 1.. {
+        let Err(error) = client.batch_execute(&sql).await else { break };
+        let _ = client.batch_execute("ROLLBACK").await;
+        let locked = [SqlState::T_R_DEADLOCK_DETECTED, SqlState::LOCK_NOT_AVAILABLE];
+        if tried < TRIES && error.code().is_some_and(|code| locked.contains(code)) {
+            tokio::time::sleep(PAUSE).await;
+            continue;
         }
+        let why = format!("cannot migrate to version {version}: {}", words(&error));
+        let refused = error.as_db_error().is_some();
+        return Err(if refused {
+            open(why)
+        } else {
+            StoreError::Transient { doing: "migrate", why }
+        });
     }
+    Ok(())
 }

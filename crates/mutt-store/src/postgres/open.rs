@@ -11,7 +11,7 @@ use tokio_postgres::{AsyncMessage, Client};
 use super::errors::words;
 use super::pool::Pool;
 use super::target::Trouble;
-use super::{schema, signal};
+use super::{identifier, schema, signal};
 use crate::signal::Signals;
 
 /// The first and the longest pause between tries.
@@ -22,6 +22,15 @@ const PROBE: Duration = Duration::from_secs(5);
 const PROBE_MAX: Duration = Duration::from_secs(10);
 /// The oldest server: `server_version_num`.
 const VERSION_MIN: i32 = 130_000;
+
+/// Whether nothing can be written.
+const READ_ONLY: &str =
+    "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on'";
+
+fn read_only() -> Trouble {
+    let why = "the server is read-only (a standby, or default_transaction_read_only)".to_owned();
+    Trouble { code: codes::STORE_READ_ONLY, why }
+}
 
 /// Starts the keeper; it runs until it is aborted.
 #[allow(
@@ -37,7 +46,7 @@ pub(super) fn keep(
         let mut pause = PAUSE;
         let mut said = None;
         loop {
-            let trouble = match listen(&pool, &signals).await {
+            let trouble = match listen(&pool, &owners, &signals).await {
                 Ok((client, lost)) => {
                     pause = PAUSE;
                     said = None;
@@ -65,6 +74,7 @@ pub(super) fn keep(
 /// Connects, checks, listens. The receiver ends when the connection does.
 async fn listen(
     pool: &Pool,
+    owners: &Pool,
     signals: &Signals,
 ) -> Result<(Client, oneshot::Receiver<()>), Trouble> {
     let (alive, lost) = oneshot::channel::<()>();
@@ -78,7 +88,9 @@ async fn listen(
             }
         }))
         .await?;
-    check(&client, pool).await?;
+    let locks = check(&client, pool).await?;
+    pool.set_lock_table(locks);
+    owners.set_lock_table(locks);
     client.batch_execute(signal::LISTEN).await.map_err(|e| super::target::trouble(&e))?;
     Ok((client, lost))
 }
@@ -90,16 +102,20 @@ async fn watch(client: &Client, mut lost: oneshot::Receiver<()>) -> Trouble {
         if tokio::time::timeout(PROBE, &mut lost).await.is_ok() {
             return away("the connection was lost".to_owned());
         }
-        match tokio::time::timeout(PROBE_MAX, client.batch_execute("SELECT 1")).await {
-            Ok(Ok(())) => {}
+        // As a commit would find it: a server may become read-only under way.
+        let asked = client.query_one(READ_ONLY, &[]);
+        match tokio::time::timeout(PROBE_MAX, asked).await {
+            Ok(Ok(row)) if row.get(0) => return read_only(),
+            Ok(Ok(_)) => {}
             Ok(Err(error)) => return super::target::trouble(&error),
             Err(_) => return away(format!("no answer within {PROBE_MAX:?}")),
         }
     }
 }
 
-/// Whether what is committed here is kept, and whether this program knows the schema.
-async fn check(client: &Client, pool: &Pool) -> Result<(), Trouble> {
+/// Whether what is committed here is kept, and whether this program knows the schema. Gives how many
+/// locks the server has room for.
+async fn check(client: &Client, pool: &Pool) -> Result<i64, Trouble> {
     let failed = |e: tokio_postgres::Error| Trouble { code: codes::STORE_AWAY, why: words(&e) };
     let row = client
         .query_one(
@@ -107,7 +123,10 @@ async fn check(client: &Client, pool: &Pool) -> Result<(), Trouble> {
                 current_setting('full_page_writes'),
                 (SELECT reset_val FROM pg_settings WHERE name = 'synchronous_commit'),
                 pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on',
-                current_setting('server_version')",
+                current_setting('server_version'),
+                current_setting('max_locks_per_transaction')::bigint
+                    * (current_setting('max_connections')::bigint
+                        + current_setting('max_prepared_transactions')::bigint)",
             &[],
         )
         .await
@@ -117,17 +136,22 @@ async fn check(client: &Client, pool: &Pool) -> Result<(), Trouble> {
         return Err(Trouble { code: codes::STORE_SERVER, why });
     }
     if row.get(4) {
-        let why =
-            "the server is read-only (a standby, or default_transaction_read_only)".to_owned();
-        return Err(Trouble { code: codes::STORE_READ_ONLY, why });
+        return Err(read_only());
     }
     let settings = [("fsync", 1), ("full_page_writes", 2), ("synchronous_commit", 3)];
     for (name, at) in settings {
         if row.get::<_, &str>(at) == "off" && !pool.target.accept_no_fsync {
-            let why = format!(
+            let mut why = format!(
                 "{name} is off: what is acknowledged could be lost. As a superuser: \
                  ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();"
             );
+            if name == "synchronous_commit" {
+                // Alone of these it can be set for a role, which then counts.
+                let role = identifier(pool.target.user());
+                why.push_str(&format!(
+                    " where the role has its own: ALTER ROLE {role} RESET {name};"
+                ));
+            }
             return Err(Trouble { code: codes::STORE_UNSAFE, why });
         }
     }
@@ -155,5 +179,5 @@ async fn check(client: &Client, pool: &Pool) -> Result<(), Trouble> {
         )
         .await
         .map_err(failed)?;
-    Ok(())
+    Ok(row.get(6))
 }

@@ -87,9 +87,13 @@ pub(super) async fn take_out(conn: &Conn, part: &Partition, held: bool) -> Resul
     )
     .await?;
     if held {
+        // Whole before the parent is locked: attaching finds its indexes and, by the condition, need
+        // not look at its rows.
         conn.batch(&format!(
-            "CREATE TABLE {name}_held (LIKE {parent} INCLUDING DEFAULTS);
-             INSERT INTO {name}_held SELECT * FROM {name} WHERE mutt_held(host, received_at)"
+            "CREATE TABLE {name}_held (LIKE {parent} INCLUDING DEFAULTS INCLUDING INDEXES,
+                CONSTRAINT {name}_held_span CHECK (received_at >= {} AND received_at < {}));
+             INSERT INTO {name}_held SELECT * FROM {name} WHERE mutt_held(host, received_at)",
+            part.from.0, part.until.0
         ))
         .await?;
     }

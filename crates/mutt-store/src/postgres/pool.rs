@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mutt_model::Clock;
-use mutt_model::codes;
+use mutt_model::codes::{self, Code};
 use mutt_model::secret::Secret;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -51,6 +51,8 @@ pub(super) struct Pool {
     idle: Mutex<Vec<Live>>,
     drivers: Mutex<JoinSet<()>>,
     state: Mutex<EngineState>,
+    /// See [`super::locks::keys_max`].
+    keys_max: AtomicUsize,
 }
 
 impl std::fmt::Debug for Pool {
@@ -73,7 +75,13 @@ impl Pool {
             idle: Mutex::new(Vec::new()),
             drivers: Mutex::new(JoinSet::new()),
             state: Mutex::new(state),
+            keys_max: AtomicUsize::new(super::locks::keys_max(0)),
         }
+    }
+
+    /// The server has room for so many locks.
+    pub(super) fn set_lock_table(&self, locks: i64) {
+        self.keys_max.store(super::locks::keys_max(locks), Ordering::Relaxed);
     }
 
     pub(super) fn state(&self) -> EngineState {
@@ -130,9 +138,16 @@ impl Pool {
     /// A connection, waiting for one while all are in use.
     pub(super) async fn conn(self: &Arc<Self>, doing: &'static str) -> Result<Conn, StoreError> {
         let transient = |why: String| StoreError::Transient { doing, why };
+        let told = |code: Code, why: String| {
+            if code == codes::STORE_AWAY {
+                transient(why)
+            } else {
+                StoreError::Hindered { code: Box::new(code), doing, why }
+            }
+        };
         let ready = || match self.state() {
             EngineState::Ready => Ok(()),
-            EngineState::Away { why, .. } => Err(transient(why)),
+            EngineState::Away { code, why, .. } => Err(told(code, why)),
         };
         ready()?;
         let permit = Arc::clone(&self.permits).acquire_owned();
@@ -156,7 +171,10 @@ impl Pool {
         let live = match idle {
             Some(live) => live,
             None => Live {
-                client: self.connect(Box::new(|_| ())).await.map_err(|t| transient(t.why))?,
+                client: self
+                    .connect(Box::new(|_| ()))
+                    .await
+                    .map_err(|trouble| told(trouble.code, trouble.why))?,
                 statements: Mutex::default(),
                 secrets,
                 made: now,
@@ -195,10 +213,18 @@ impl Conn {
         Ok(&self.live()?.client)
     }
 
+    /// Keys that a transaction may lock one by one.
+    pub(super) fn keys_max(&self) -> usize {
+        self.pool.keys_max.load(Ordering::Relaxed)
+    }
+
     /// The error with what was tried.
     pub(crate) fn failed(&self, error: tokio_postgres::Error) -> StoreError {
         match StoreError::from(error) {
             StoreError::Transient { why, .. } => StoreError::Transient { doing: self.doing, why },
+            StoreError::Hindered { code, why, .. } => {
+                StoreError::Hindered { code, doing: self.doing, why }
+            }
             other => other,
         }
     }
@@ -216,6 +242,21 @@ impl Conn {
         }
         statements.insert(sql.to_owned(), made.clone());
         Ok(made)
+    }
+
+    /// Prepares what is not yet prepared: calls of these statements that are polled together then leave
+    /// in the order in which they are polled first.
+    pub(crate) async fn ready(&self, statements: &[&str]) -> Result<(), StoreError> {
+        {
+            let mut known = held(&self.live()?.statements);
+            if known.len() + statements.len() > STATEMENTS_MAX {
+                known.clear();
+            }
+        }
+        for sql in statements {
+            self.prepared(sql).await?;
+        }
+        Ok(())
     }
 
     /// All rows. Futures of several calls that are polled together (`try_join!`) travel together.

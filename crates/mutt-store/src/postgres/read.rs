@@ -1,6 +1,6 @@
 //! Reading for API, UI and CLI: lists with cursors and a scan budget, the ledger, rates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use async_trait::async_trait;
 use mutt_model::alert::{Alert, SinkRoute};
@@ -173,6 +173,7 @@ async fn ledger(conn: &Conn, queue: &QueueStats) -> Result<Ledger, StoreError> {
         received: queue.appended_events + queue.dropped.values().sum::<u64>(),
         audited: unsigned(row.get(0)),
         pending: queue.pending_events,
+        spilled: BTreeMap::new(),
         duplicates: unsigned(row.get(1)),
         dropped: queue.dropped.clone(),
         lost: queue.lost_events + unsigned(row.get(2)),
@@ -196,6 +197,11 @@ impl ReadStore for PostgresStore {
     async fn event(&self, id: Id) -> Result<Option<AuditedEvent>, StoreError> {
         let conn = self.conn("read an event").await?;
         audit::by_id(&conn, id).await
+    }
+
+    async fn standing(&self, events: &[(Timestamp, Id)]) -> Result<HashSet<Id>, StoreError> {
+        let conn = self.conn("look for events").await?;
+        audit::standing(&conn, events).await
     }
 
     async fn tail(

@@ -4,6 +4,7 @@ use mutt_model::{Id, Timestamp};
 use ring::digest::{Context, SHA256};
 
 use super::Conn;
+use super::together::together;
 use super::types::Uid;
 use crate::store::StoreError;
 
@@ -160,25 +161,31 @@ impl Chain {
         let first: Vec<i64> = self.new.iter().map(|new| time(new.marks.first_at)).collect();
         let last: Vec<i64> = self.new.iter().map(|new| time(new.marks.last_at)).collect();
         let marks: Vec<&[u8]> = self.new.iter().map(|new| new.marks.bytes.as_slice()).collect();
-        conn.run(
-            "INSERT INTO receipts (shard, n, batch_id, seq_first, rows, first_at, last_at,
-                committed_at, marks, content, digest)
-             SELECT $1::int, n, batch_id, seq_first, rows, first_at, last_at, $2::bigint, marks,
-                content, digest
-             FROM unnest($3::bigint[], $4::uuid[], $5::bigint[], $6::int[], $7::bigint[],
-                $8::bigint[], $9::bytea[], $10::bytea[], $11::bytea[]) AS u (n, batch_id, seq_first,
-                rows, first_at, last_at, marks, content, digest)",
-            &[
-                &shard, &now.0, &numbers, &batches, &seqs, &rows, &first, &last, &marks, &contents,
-                &digests,
-            ],
-        )
-        .await?;
-        conn.run(
-            "UPDATE shards SET receipts = $2, digest = $3 WHERE shard = $1",
-            &[&shard, &self.n, &self.digest],
-        )
-        .await?;
-        Ok(())
+        let added = async {
+            conn.run(
+                "INSERT INTO receipts (shard, n, batch_id, seq_first, rows, first_at, last_at,
+                    committed_at, marks, content, digest)
+                 SELECT $1::int, n, batch_id, seq_first, rows, first_at, last_at, $2::bigint, marks,
+                    content, digest
+                 FROM unnest($3::bigint[], $4::uuid[], $5::bigint[], $6::int[], $7::bigint[],
+                    $8::bigint[], $9::bytea[], $10::bytea[], $11::bytea[]) AS u (n, batch_id,
+                    seq_first, rows, first_at, last_at, marks, content, digest)",
+                &[
+                    &shard, &now.0, &numbers, &batches, &seqs, &rows, &first, &last, &marks,
+                    &contents, &digests,
+                ],
+            )
+            .await?;
+            Ok(())
+        };
+        let ended = async {
+            conn.run(
+                "UPDATE shards SET receipts = $2, digest = $3 WHERE shard = $1",
+                &[&shard, &self.n, &self.digest],
+            )
+            .await?;
+            Ok(())
+        };
+        together(vec![Box::pin(added), Box::pin(ended)]).await
     }
 }

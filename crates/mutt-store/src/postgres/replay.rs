@@ -13,8 +13,10 @@ use super::{Conn, lanes};
 use crate::deliveries::{Brief, DEAD, PROBLEM_DEAD, REPLAY_MAX, WAITING};
 use crate::store::{Actor, Change, ReplayFilter, Replayed, StoreError};
 
-const OVERTAKEN: &str = "EXISTS (SELECT 1 FROM key_delivered k
-    WHERE k.sink = d.sink AND k.key = d.key AND k.seq > d.seq)";
+const OVERTAKEN: &str = "(EXISTS (SELECT 1 FROM key_delivered k
+        WHERE k.sink = d.sink AND k.key = d.key AND k.seq > d.seq)
+    OR EXISTS (SELECT 1 FROM deliveries l
+        WHERE l.sink = d.sink AND l.key = d.key AND l.state = 1 AND l.seq > d.seq))";
 
 pub(super) async fn replay(
     conn: &Conn,
@@ -63,7 +65,7 @@ async fn single(conn: &Conn, id: Id, force: bool) -> Result<Brief, StoreError> {
     }
     if row.state == DEAD && !force && found.get(9) {
         return Err(StoreError::Conflict(
-            "its key has delivered something newer since; force replays it all the same".to_owned(),
+            "its key has delivered something newer since, or has it on its way; force replays it all the same".to_owned(),
         ));
     }
     Ok(row)

@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use mutt_model::batch::decode_body;
 use mutt_model::{Timestamp, failpoint};
-use serde_json::json;
 use tokio_postgres::Row;
 
 use super::partitions::{self, Partition};
@@ -22,16 +21,19 @@ use crate::aside::aside;
 use crate::retention::{
     Archive, HOLDS_MAX, Hold, NewHold, RestoredArchive, RetentionState, RetentionStore, check_hold,
 };
-use crate::store::{Actor, Change, RetentionPolicy, StoreError, Upkeep};
+use crate::store::{Actor, RetentionPolicy, StoreError, Upkeep};
 
 /// Partitions of one parent that one round takes; the rest comes with the next round.
 const PARTITIONS_MAX: usize = 31;
 /// Rows that go to the archive's thread, or come from it, at once.
 const CHUNK: usize = 2_000;
+/// Before a whole partition is read, for that transaction only: the connection is used again.
+const NO_TIMEOUT: &str = "SET LOCAL statement_timeout = 0";
 /// Tries to lock a parent, each of half a second at most, in one round.
 const TRIES: usize = 20;
 
-/// Takes out the partitions of one parent that are over.
+/// Takes out the partitions of one parent that are over. An archive that cannot be written ends this,
+/// not the round: what it was to hold stays.
 pub(super) async fn expire(
     store: &PostgresStore,
     lease: &UpkeepLease,
@@ -44,21 +46,29 @@ pub(super) async fn expire(
     let conn = store.owner_conn("look for old partitions").await?;
     let parts = partitions::expired(&conn, handled, floor).await?;
     drop(conn);
-    for part in parts.into_iter().take(PARTITIONS_MAX) {
-        let conn = store.owner_conn("look into a partition").await?;
-        conn.batch("SET statement_timeout = 0").await?;
-        let (rows, held) = partitions::count(&conn, &part).await?;
+    let mut taken = 0;
+    for part in parts {
+        // What is held takes no place: however much it is, what lies behind it goes.
+        if taken == PARTITIONS_MAX {
+            break;
+        }
+        let (rows, held) = Box::pin(lease.during(store, look_into(store, &part))).await?;
         if rows == 0 && held {
             continue;
         }
         let archive = match &policy.archive {
-            Some(dir) if rows > 0 => Some(put_aside(&conn, dir, &part, now).await?),
+            Some(dir) if rows > 0 => {
+                match Box::pin(lease.during(store, put_aside(store, dir, &part, now))).await {
+                    Ok(archive) => Some(archive),
+                    Err(error) => return upkeep.go_on_after(error),
+                }
+            }
             _ => None,
         };
-        drop(conn);
         failpoint::hit("store.archive.before_remove");
         let Some(rows) = remove(store, lease, &part, archive.as_ref()).await? else { continue };
         failpoint::hit("store.archive.after_remove");
+        taken += 1;
         upkeep.partitions += 1;
         if rows > 0 {
             *upkeep.removed.entry(copy::table(handled).to_owned()).or_default() += rows;
@@ -69,6 +79,15 @@ pub(super) async fn expire(
         }
     }
     Ok(())
+}
+
+/// Rows of a partition: those that may go, and whether any is held.
+async fn look_into(store: &PostgresStore, part: &Partition) -> Result<(u64, bool), StoreError> {
+    let conn = store.owner_conn("look into a partition").await?;
+    transaction!(on conn, {
+        conn.batch(NO_TIMEOUT).await?;
+        partitions::count(&conn, part).await
+    })
 }
 
 /// Takes a partition out; `None` when rows came to it since it was archived: the next round takes it.
@@ -113,13 +132,26 @@ async fn remove(
 
 /// Writes the rows of a partition that may go into an archive.
 async fn put_aside(
-    conn: &Conn,
+    store: &PostgresStore,
     dir: &Path,
     part: &Partition,
     now: Timestamp,
 ) -> Result<Archive, StoreError> {
     let header = Header::new(part.handled, part.from, part.until, now);
-    let mut keeper = Keeper::start(dir.to_path_buf(), header)?;
+    let owner = store.upkeep_owner.clone();
+    let mut keeper = Keeper::start(dir.to_path_buf(), owner, header).await?;
+    let conn = store.owner_conn("archive a partition").await?;
+    // A failure closes the connection: nobody waits for the rows that are still to come.
+    conn.begin().await?;
+    conn.batch(NO_TIMEOUT).await?;
+    push_all(&conn, part, &mut keeper).await?;
+    conn.commit().await?;
+    drop(conn);
+    // Outside of the transaction: what is read back may take its time.
+    keeper.finish().await
+}
+
+async fn push_all(conn: &Conn, part: &Partition, keeper: &mut Keeper) -> Result<(), StoreError> {
     let sql = format!(
         "SELECT id, host, severity, ruleset, rule_id, decision, dev, team, alert_id, body,
             seq FROM {} WHERE NOT mutt_held(host, received_at) ORDER BY received_at, id",
@@ -135,8 +167,7 @@ async fn put_aside(
             keeper.push(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK))).await?;
         }
     }
-    keeper.push(chunk).await?;
-    keeper.finish().await
+    keeper.push(chunk).await
 }
 
 fn archived(row: &Row) -> archive::Row {
@@ -288,31 +319,8 @@ async fn add(
         )
         .await?;
     let hold = hold_row(&row);
-    log_hold(conn, &hold, "hold", actor, now).await?;
+    log_change(conn, &hold.change("hold", actor, now)).await?;
     Ok(hold)
-}
-
-async fn log_hold(
-    conn: &Conn,
-    hold: &Hold,
-    action: &str,
-    actor: &Actor,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let shown = Some(json!(hold));
-    let (old, new) = if action == "release" { (shown, None) } else { (None, shown) };
-    let entry = Change {
-        id: 0,
-        at: now,
-        who: actor.name.clone(),
-        object: "hold".to_owned(),
-        object_id: hold.id.to_string(),
-        action: action.to_owned(),
-        old,
-        new,
-        reason: actor.reason.clone(),
-    };
-    log_change(conn, &entry).await
 }
 
 #[async_trait]
@@ -347,7 +355,7 @@ impl RetentionStore for PostgresStore {
                 .await?
                 .ok_or_else(|| StoreError::NotFound(format!("no hold has the id {id}")))?;
             let hold = hold_row(&row);
-            log_hold(&conn, &hold, "release", actor, now).await?;
+            log_change(&conn, &hold.change("release", actor, now)).await?;
             Ok(hold)
         })
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Conn, PostgresStore, signal};
 use crate::rule_edit::edit;
-use crate::store::{Actor, Change, RuleChange, RuleStore, StoreError};
+use crate::store::{Actor, Change, Expected, RuleChange, RuleStore, StoreError};
 
 #[async_trait]
 impl RuleStore for PostgresStore {
@@ -28,12 +28,13 @@ impl RuleStore for PostgresStore {
     async fn change_rules(
         &self,
         change: RuleChange,
+        expected: Option<Expected>,
         actor: &Actor,
         now: Timestamp,
     ) -> Result<(RuleSet, Option<i64>), StoreError> {
         let conn = self.conn("change the rules").await?;
         conn.begin().await?;
-        let changed = match apply(&conn, change, actor, now).await {
+        let changed = match apply(&conn, change, expected.as_ref(), actor, now).await {
             Ok(changed) => changed,
             Err(error) => return Err(conn.refuse(error).await),
         };
@@ -54,6 +55,7 @@ async fn load(conn: &Conn, version: i64) -> Result<RuleSet, StoreError> {
 async fn apply(
     conn: &Conn,
     change: RuleChange,
+    expected: Option<&Expected>,
     actor: &Actor,
     now: Timestamp,
 ) -> Result<(RuleSet, Option<i64>), StoreError> {
@@ -62,7 +64,7 @@ async fn apply(
     let (version, mut newest): (i64, i64) = (state.get(0), state.get(1));
     let mut set = load(conn, version).await?;
     let mut id = None;
-    let Some(entry) = edit(&mut set, &mut newest, change, &mut id)? else {
+    let Some(entry) = edit(&mut set, &mut newest, change, expected, &mut id)? else {
         return Ok((set, None));
     };
     set.version += 1;

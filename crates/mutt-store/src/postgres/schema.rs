@@ -18,6 +18,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { sql: include_str!("../../migrations/postgres/0001_first.sql"), needs: 1 },
     // Only adds and takes an index away.
     Migration { sql: include_str!("../../migrations/postgres/0002_retention.sql"), needs: 1 },
+    // Only adds.
+    Migration { sql: include_str!("../../migrations/postgres/0003_sources.sql"), needs: 1 },
+    // Only adds.
+    Migration { sql: include_str!("../../migrations/postgres/0004_mibs.sql"), needs: 1 },
 ];
 
 /// What the services' role may do, `{app}` for its name.

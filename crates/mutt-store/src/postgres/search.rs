@@ -56,7 +56,7 @@ impl<'a> Search<'a> {
     fn new(query: &'a EventQuery) -> Self {
         let host = query.host.as_deref().map(str::to_lowercase);
         let q = query.q.as_deref().map(str::to_lowercase);
-        let mut picky = q.is_some() || query.severity.is_some();
+        let mut picky = q.is_some() || query.severity.is_some() || query.parse.is_some();
         let (condition, value): (_, Option<(Box<dyn ToSql + Sync + Send>, Type)>) =
             if let Some(alert) = query.alert {
                 picky |= host.is_some() || query.rule.is_some();
@@ -125,7 +125,8 @@ impl<'a> Search<'a> {
             return Ok(None);
         }
         let item = audit::from_row(row)?;
-        let wanted = self.q.as_deref().is_none_or(|q| contains(&item.event.message, q));
+        let wanted = self.q.as_deref().is_none_or(|q| contains(&item.event.message, q))
+            && query.parse.is_none_or(|parse| parse == item.event.parse.status);
         Ok(wanted.then_some(item))
     }
 }

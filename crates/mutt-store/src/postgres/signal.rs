@@ -1,5 +1,6 @@
 //! Signals between processes: LISTEN on the keeper's connection, NOTIFY by whoever changes something.
 
+use super::Conn;
 use crate::signal::Signals;
 
 /// What is listened to.
@@ -9,9 +10,16 @@ pub(super) const LISTEN: &str = "LISTEN mutt_rules; LISTEN mutt_settings; LISTEN
 pub(crate) const NOTIFY_RULES: &str = "NOTIFY mutt_rules";
 /// To be sent inside the transaction that changes settings or lanes.
 pub(crate) const NOTIFY_SETTINGS: &str = "NOTIFY mutt_settings";
-/// To be sent after the transaction that made deliveries: inside it would make all commits of the
-/// database wait for each other's flush. A hint that is lost is found by the period.
-pub(crate) const NOTIFY_DELIVERIES: &str = "NOTIFY mutt_deliveries";
+/// Tells the other processes that deliveries wait; after the transaction that made them. Inside it all
+/// commits of the database would wait for each other's flush, and flushed itself it would cost one: a
+/// hint that is lost is found by the period.
+pub(super) async fn tell_deliveries(conn: &Conn) {
+    conn.mark_open();
+    let sql = "BEGIN; SET LOCAL synchronous_commit = off; NOTIFY mutt_deliveries; COMMIT";
+    if conn.batch(sql).await.is_ok() {
+        conn.mark_closed();
+    }
+}
 
 /// Rings the bell of a channel.
 pub(super) fn ring(signals: &Signals, channel: &str) {

@@ -1,117 +1,69 @@
 //! Which deliveries may go now: heads of their keys, due, in order; what need not go is suppressed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use mutt_model::Timestamp;
-use mutt_model::delivery::{Delivery, HeldBy, NoticeKind};
+use mutt_model::delivery::{HeldBy, NoticeKind};
 
-use super::deliveries::{self, BRIEF, COLUMNS, held_by};
-use super::lanes::{self, Report};
-use super::transaction::transaction;
+use super::deliveries::{self, BRIEF};
 use super::types::Uid;
-use super::{Conn, PostgresStore};
-use crate::deliveries::{
-    Brief, COALESCE_MAX, LEASED, PROBLEM_DEAD, ROUNDS_MAX, may_coalesce, relief,
-};
-use crate::store::{SinkLease, StoreError};
+use super::{Conn, lanes};
+use crate::deliveries::{Brief, COALESCE_MAX, PROBLEM_DEAD, may_coalesce, relief};
+use crate::store::StoreError;
 
-/// What one transaction did.
-struct Round {
-    taken: Vec<Delivery>,
-    /// Whether something was suppressed, so that other heads may stand now.
-    relieved: bool,
-}
-
-pub(super) async fn due(
-    store: &PostgresStore,
-    lease: &SinkLease,
-    limit: usize,
-    coalesce: bool,
-    now: Timestamp,
-) -> Result<Vec<Delivery>, StoreError> {
-    for _ in 0..ROUNDS_MAX {
-        let round = transaction!(store, "take deliveries", |conn| {
-            round(&conn, lease, limit, coalesce, now).await
-        })?;
-        // Locks of keys are taken once in a transaction: other keys come with the next one.
-        if !round.taken.is_empty() || !round.relieved {
-            return Ok(round.taken);
-        }
-    }
-    Ok(Vec::new())
-}
-
-async fn round(
-    conn: &Conn,
-    lease: &SinkLease,
-    limit: usize,
-    coalesce: bool,
-    now: Timestamp,
-) -> Result<Round, StoreError> {
-    let mut lane = Report::check(conn, lease).await?;
-    let (limit, due) = match held_by(lane.held_by) {
-        Some(HeldBy::Fault) if lane.probe => (1, i64::MAX),
-        Some(_) => return Ok(Round { taken: Vec::new(), relieved: false }),
-        None => (i64::try_from(limit).unwrap_or(i64::MAX), now.0),
-    };
-    let sink = lease.sink.as_str();
-    let probing = lane.held_by.is_some();
-    let found = heads(conn, sink, limit, due).await?;
-    if found.is_empty() {
-        return Ok(Round { taken: Vec::new(), relieved: false });
-    }
-    deliveries::lock(conn, &found).await?;
-    let keys: BTreeSet<String> = found.into_iter().map(|row| row.key).collect();
-    let keys: Vec<String> = keys.into_iter().collect();
-    let mut relieved = false;
-    let mut taken = heads_of(conn, sink, &keys, limit, due).await?;
-    if probing {
-        lane.take_probe();
-        lane.save(conn).await?;
-    } else {
-        for _ in 0..ROUNDS_MAX {
-            if !relieve(conn, sink, &taken, coalesce, now).await? {
-                break;
-            }
-            relieved = true;
-            taken = heads_of(conn, sink, &keys, limit, due).await?;
-        }
-    }
-    Ok(Round { taken: lease_rows(conn, &taken).await?, relieved })
-}
-
-async fn heads(conn: &Conn, sink: &str, limit: i64, due: i64) -> Result<Vec<Brief>, StoreError> {
-    let sql = format!(
-        // The sum keeps the planner on the index by seq, which ends at the limit.
+/// The statement of [`heads`]. The sum keeps the planner on the index by seq, which ends at the limit.
+pub(super) static HEADS: LazyLock<String> = LazyLock::new(|| {
+    format!(
         "SELECT {BRIEF} FROM deliveries WHERE sink = $1 AND state = 0 AND head AND due_at + 0 <= $2
          ORDER BY seq LIMIT $3"
-    );
-    Ok(deliveries::briefs(&conn.all(&sql, &[&sink, &due, &limit]).await?))
-}
+    )
+});
 
-/// The heads of keys that are locked: as they are, and as they stay.
-async fn heads_of(
+/// The statement of [`heads_of`].
+pub(super) static HEADS_OF: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {BRIEF} FROM deliveries WHERE sink = $1 AND key = ANY($2) AND state < 3
+            AND head AND state = 0 AND due_at <= $3 ORDER BY seq LIMIT $4"
+    )
+});
+
+/// The first heads of keys, due at `due` or before.
+pub(super) async fn heads(
     conn: &Conn,
     sink: &str,
-    keys: &[String],
     limit: i64,
     due: i64,
 ) -> Result<Vec<Brief>, StoreError> {
-    let sql = format!(
-        "SELECT {BRIEF} FROM deliveries WHERE sink = $1 AND key = ANY($2) AND state < 3
-            AND head AND state = 0 AND due_at <= $3 ORDER BY seq LIMIT $4"
-    );
-    Ok(deliveries::briefs(&conn.all(&sql, &[&sink, &keys, &due, &limit]).await?))
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    Ok(deliveries::briefs(&conn.all(&HEADS, &[&sink, &due, &limit]).await?))
 }
 
-/// Suppresses what need not go, starting at these heads; true when keys have other heads now.
-async fn relieve(
+/// The heads of keys that are locked: as they are, and as they stay.
+pub(super) async fn heads_of(
+    conn: &Conn,
+    sink: &str,
+    keys: &[&str],
+    limit: i64,
+    due: i64,
+) -> Result<Vec<Brief>, StoreError> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    Ok(deliveries::briefs(&conn.all(&HEADS_OF, &[&sink, &keys, &due, &limit]).await?))
+}
+
+/// Suppresses what need not go, starting at these heads; the states that these had. When there are any,
+/// keys have other heads now. The caller counts them.
+pub(super) async fn relieve(
     conn: &Conn,
     sink: &str,
     heads: &[Brief],
     coalesce: bool,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<Vec<i64>, StoreError> {
     let clears: Vec<&Brief> = heads.iter().filter(|h| h.kind == NoticeKind::Cleared).collect();
     let dead = problems_dead(conn, sink, &clears).await?;
     let mut over: Vec<(&Brief, &'static str)> = clears
@@ -131,7 +83,7 @@ async fn relieve(
         over.extend(relief.over);
     }
     if over.is_empty() {
-        return Ok(false);
+        return Ok(Vec::new());
     }
     if !newest.0.is_empty() {
         conn.run(
@@ -142,7 +94,7 @@ async fn relieve(
         .await?;
     }
     deliveries::suppress(conn, sink, &over, now).await?;
-    Ok(true)
+    Ok(over.iter().map(|(row, _)| row.state).collect())
 }
 
 /// Of these clears the places of those whose sink was never told of the alert and never will be:
@@ -197,18 +149,6 @@ async fn behind(
         waiting.sort_unstable_by_key(|row| row.seq);
     }
     Ok(found)
-}
-
-async fn lease_rows(conn: &Conn, rows: &[Brief]) -> Result<Vec<Delivery>, StoreError> {
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let seqs: Vec<i64> = rows.iter().map(|row| row.seq).collect();
-    conn.run("UPDATE deliveries SET state = 1 WHERE seq = ANY($1)", &[&seqs]).await?;
-    deliveries::count_moves(conn, rows.iter().map(|row| (row.sink.as_str(), row.state, LEASED)))
-        .await?;
-    let sql = format!("SELECT {COLUMNS} FROM deliveries d WHERE d.seq = ANY($1) ORDER BY d.seq");
-    deliveries::load(conn, &conn.all(&sql, &[&seqs]).await?).await
 }
 
 pub(super) async fn next_due(conn: &Conn, sink: &str) -> Result<Option<Timestamp>, StoreError> {

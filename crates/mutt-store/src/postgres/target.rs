@@ -12,7 +12,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::errors::words;
+use super::errors::{hindrance, words};
 use super::{PgOptions, PgRole, tls};
 
 /// How the connection is protected.
@@ -51,9 +51,14 @@ pub(super) struct Trouble {
 
 /// Everything that a connection needs.
 pub(super) struct Target {
-    config: Config,
+    /// One for each host, in the URL's order.
+    hosts: Vec<Config>,
+    user: String,
     passwords: LiveSecrets,
-    tls: MakeRustlsConnect,
+    /// The configuration key of the passwords, for messages.
+    key: &'static str,
+    mode: TlsMode,
+    files: tls::Files,
     connect_timeout: Duration,
     setup: String,
     pub(super) accept_no_fsync: bool,
@@ -61,7 +66,7 @@ pub(super) struct Target {
 
 impl std::fmt::Debug for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Target").field("user", &self.config.get_user()).finish_non_exhaustive()
+        f.debug_struct("Target").field("user", &self.user).finish_non_exhaustive()
     }
 }
 
@@ -130,7 +135,6 @@ impl Target {
             cert: options.cert.clone(),
             key: options.key.clone(),
         };
-        let several_hosts = config.get_hosts().len() > 1;
         config
             .ssl_mode(if mode == TlsMode::Disable { SslMode::Disable } else { SslMode::Require })
             .application_name(&options.application)
@@ -140,12 +144,18 @@ impl Target {
             .keepalives_interval(Duration::from_secs(5))
             .keepalives_retries(3)
             .tcp_user_timeout(Duration::from_secs(20));
-        if several_hosts {
-            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        let hosts = hosts(&config)?;
+        if mode == TlsMode::Disable || !files.wait() {
+            // What is wrong with the files is said at once, where it can be seen at once.
+            tls::connector(mode, &files)?;
         }
-        // A forgotten transaction holds locks of keys: the server ends it. Nothing weaker than `on`.
+        // A forgotten transaction holds locks of keys: the server ends it. Nothing weaker than `on`. A plan
+        // made once would be one for tables that were empty and for lists of no known length; a v2 that is
+        // imported may lie on a server that knows no such setting.
         let setup = format!(
-            "SET search_path = mutt; SET statement_timeout = {}; SET lock_timeout = {};
+            "SELECT set_config(name, 'force_custom_plan', false) FROM pg_settings
+                WHERE name = 'plan_cache_mode';
+             SET search_path = mutt; SET statement_timeout = {}; SET lock_timeout = {};
              SET idle_in_transaction_session_timeout = 60000; SET jit = off;
              SELECT set_config('synchronous_commit',
                 CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
@@ -155,9 +165,12 @@ impl Target {
         );
         let passwords = role.map_or_else(|| options.passwords.clone(), |r| r.passwords.clone());
         Ok(Self {
-            config,
+            hosts,
+            user: config.get_user().unwrap_or_default().to_owned(),
             passwords,
-            tls: tls::connector(mode, &files)?,
+            key: if role.is_some() { "store.owner.password" } else { "store.password" },
+            mode,
+            files,
             connect_timeout: options.connect_timeout,
             setup,
             accept_no_fsync: options.accept_no_fsync,
@@ -166,7 +179,7 @@ impl Target {
 
     /// The role's name.
     pub(super) fn user(&self) -> &str {
-        self.config.get_user().unwrap_or_default()
+        &self.user
     }
 
     /// The passwords in force, to see whether they were changed.
@@ -179,17 +192,44 @@ impl Target {
         &self.setup
     }
 
-    /// Connects with the first password that is taken. The driver is to be polled before the client
-    /// answers.
+    /// Connects to the first host that takes one of the passwords and, of several hosts, writes. The
+    /// driver is to be polled before the client answers.
     pub(super) async fn connect(&self) -> Result<(Client, Driver), Trouble> {
+        if self.passwords.is_awaited() {
+            // Without it, it would be a failed login at the server, or a connection nobody set up.
+            let why =
+                format!("`{}` was not read yet: PostgreSQL is not asked without it", self.key);
+            return Err(Trouble { code: codes::STORE_AWAY, why });
+        }
+        let (mode, files) = (self.mode, self.files.clone());
+        let tls = tokio::task::spawn_blocking(move || tls::connector(mode, &files))
+            .await
+            .map_err(|why| why.to_string())
+            .flatten()
+            .map_err(|why| Trouble { code: codes::STORE_TLS, why })?;
+        let mut troubles = Vec::new();
+        for config in &self.hosts {
+            match self.connect_to(config, &tls).await {
+                Ok(connected) => return Ok(connected),
+                Err(trouble) => troubles.push((config, trouble)),
+            }
+        }
+        Err(worst(troubles))
+    }
+
+    async fn connect_to(
+        &self,
+        config: &Config,
+        tls: &MakeRustlsConnect,
+    ) -> Result<(Client, Driver), Trouble> {
         let secrets = self.secrets();
-        let mut config = self.config.clone();
+        let mut config = config.clone();
         let mut refused = None;
         for secret in secrets.iter().map(Some).chain(secrets.is_empty().then_some(None)) {
             if let Some(secret) = secret {
                 config.password(secret.expose());
             }
-            let connected = config.connect(self.tls.clone());
+            let connected = config.connect(tls.clone());
             // The driver's own timeout ends the TCP handshake only.
             let error = match tokio::time::timeout(self.connect_timeout * 2, connected).await {
                 Ok(Ok(connected)) => return Ok(connected),
@@ -210,19 +250,107 @@ impl Target {
     }
 }
 
+/// One configuration for each host: one that stands still must not keep from the others, and the
+/// driver's own way through them knows no such limit.
+fn hosts(config: &Config) -> Result<Vec<Config>, String> {
+    let (hosts, ports) = (config.get_hosts(), config.get_ports());
+    if !matches!(ports.len(), 0 | 1) && ports.len() != hosts.len() {
+        return Err("store.url names ports for some hosts only".to_owned());
+    }
+    let port_of = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(5432);
+    let one = |(at, host): (usize, &Host)| {
+        let mut one = Config::new();
+        match host {
+            Host::Tcp(name) => one.host(name),
+            Host::Unix(path) => one.host_path(path),
+        };
+        one.port(port_of(at)).ssl_mode(config.get_ssl_mode());
+        one.user(config.get_user().unwrap_or_default());
+        one.dbname(config.get_dbname().unwrap_or_default());
+        one.channel_binding(config.get_channel_binding());
+        if let Some(options) = config.get_options() {
+            one.options(options);
+        }
+        if let Some(name) = config.get_application_name() {
+            one.application_name(name);
+        }
+        if let Some(timeout) = config.get_connect_timeout() {
+            one.connect_timeout(*timeout);
+        }
+        if let Some(timeout) = config.get_tcp_user_timeout() {
+            one.tcp_user_timeout(*timeout);
+        }
+        one.keepalives(config.get_keepalives()).keepalives_idle(config.get_keepalives_idle());
+        if let Some(interval) = config.get_keepalives_interval() {
+            one.keepalives_interval(interval);
+        }
+        if let Some(retries) = config.get_keepalives_retries() {
+            one.keepalives_retries(retries);
+        }
+        if hosts.len() > 1 {
+            one.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
+        one
+    };
+    Ok(hosts.iter().enumerate().map(one).collect())
+}
+
+/// What is told of hosts of which none could be used: what a person must mend goes before what passes.
+fn worst(mut troubles: Vec<(&Config, Trouble)>) -> Trouble {
+    if troubles.len() == 1
+        && let Some((_, trouble)) = troubles.pop()
+    {
+        return trouble;
+    }
+    let order = [codes::STORE_AUTH, codes::STORE_TLS, codes::STORE_READ_ONLY];
+    let code = order.into_iter().find(|code| troubles.iter().any(|(_, t)| t.code == *code));
+    let said = troubles.iter().map(|(config, trouble)| {
+        let host = match config.get_hosts().first() {
+            Some(Host::Tcp(name)) => name.clone(),
+            Some(Host::Unix(path)) => path.display().to_string(),
+            None => String::new(),
+        };
+        let port = config.get_ports().first().copied().unwrap_or_default();
+        format!("{host}:{port}: {}", trouble.why)
+    });
+    let why = said.collect::<Vec<_>>().join("; ");
+    Trouble { code: code.unwrap_or(codes::STORE_AWAY), why }
+}
+
 /// What a failed connection means.
 pub(super) fn trouble(error: &tokio_postgres::Error) -> Trouble {
+    let why = words(error);
     let refused = error.code().is_some_and(|code| {
         *code == SqlState::INVALID_PASSWORD
             || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION
     }) || error.to_string().contains("authentication");
-    let code = if refused { codes::STORE_AUTH } else { codes::STORE_AWAY };
-    Trouble { code, why: words(error) }
+    let tls = ["TLS", "fatal alert", "invalid peer certificate"];
+    let code = match hindrance(error) {
+        Some(code) => code,
+        None if refused => codes::STORE_AUTH,
+        None if error.code().is_none() && tls.iter().any(|part| why.contains(part)) => {
+            return Trouble { code: codes::STORE_TLS, why: crate::handshake::words(&why) };
+        }
+        None if why.contains("database does not allow writes") => codes::STORE_READ_ONLY,
+        None => codes::STORE_AWAY,
+    };
+    Trouble { code, why }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_password_that_was_not_read_yet_is_waited_for() {
+        let options = PgOptions {
+            passwords: LiveSecrets::named(),
+            ..PgOptions::new("postgres://mutt@127.0.0.1:1/mutt")
+        };
+        let trouble = Target::new(&options, None).unwrap().connect().await.err().unwrap();
+        assert_eq!(trouble.code.id, codes::STORE_AWAY.id);
+        assert!(trouble.why.contains("`store.password` was not read yet"), "{}", trouble.why);
+    }
 
     #[test]
     fn urls_are_read_and_refused_with_words() {

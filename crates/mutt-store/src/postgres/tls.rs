@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mutt_model::Secret;
+use mutt_model::LiveSecrets;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
@@ -15,11 +15,12 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::TlsMode;
 
 /// The files that TLS may need.
+#[derive(Clone, Debug)]
 pub(super) struct Files {
     pub(super) ca: Option<PathBuf>,
     pub(super) cert: Option<PathBuf>,
     /// PEM.
-    pub(super) key: Option<Secret>,
+    pub(super) key: Option<LiveSecrets>,
 }
 
 /// Believes a chain, or anything, but not by the name.
@@ -114,7 +115,15 @@ fn verifier(mode: TlsMode, ca: Option<&Path>) -> Result<Arc<dyn ServerCertVerifi
     Ok(Arc::new(Lenient { chain: Some(chain), provider }))
 }
 
-/// What tokio-postgres makes TLS with; unused with [`TlsMode::Disable`].
+impl Files {
+    /// Whether a key is named that was not read yet.
+    pub(super) fn wait(&self) -> bool {
+        self.key.as_ref().is_some_and(|key| key.get().is_empty())
+    }
+}
+
+/// What tokio-postgres makes TLS with, from the files as they are now. Reads files: not for a thread
+/// that must not block. Unused with [`TlsMode::Disable`].
 pub(super) fn connector(mode: TlsMode, files: &Files) -> Result<MakeRustlsConnect, String> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -123,8 +132,10 @@ pub(super) fn connector(mode: TlsMode, files: &Files) -> Result<MakeRustlsConnec
         .with_custom_certificate_verifier(verifier(mode, files.ca.as_deref())?);
     let config = match (&files.cert, &files.key) {
         (Some(cert), Some(key)) => {
-            let key_der = PrivateKeyDer::from_pem_slice(key.expose().as_bytes())
-                .map_err(|_| "the client's key is no PEM key".to_owned())?;
+            let pem = key.get();
+            let pem = pem.first().ok_or("the client's key (store.tls.key) was not read yet")?;
+            let key_der = PrivateKeyDer::from_pem_slice(pem.expose().as_bytes())
+                .map_err(|_| "the client's key (store.tls.key) is no PEM key".to_owned())?;
             config
                 .with_client_auth_cert(certificates(cert)?, key_der)
                 .map_err(|e| format!("{}: {e}", cert.display()))?

@@ -22,9 +22,13 @@ const CHUNKS_MAX: usize = 200;
 /// Receipts kept of each shard, whatever their age. Commits follow the queue's order, so that what can
 /// be claimed again is among the newest.
 const RECEIPTS_KEPT: i64 = 10_000;
-/// A Remediation that ends without a word is followed after this time. Renewed with each step; writing
-/// one archive must not take longer.
+/// A Remediation that ends without a word is followed after this time. Renewed with each step, and from
+/// time to time within those that take long.
 const LEASE: Duration = Duration::from_secs(600);
+/// Within a long step it is renewed after this time.
+const RENEWAL: Duration = Duration::from_secs(60);
+/// How often a long step looks whether that has passed.
+const LOOK: Duration = Duration::from_secs(1);
 /// A shard that committed nothing for so long no longer keeps the keys of repeats.
 const IDLE_SHARD: i64 = 7 * 86_400;
 
@@ -74,6 +78,36 @@ impl UpkeepLease {
             )
             .await?;
         if renewed == 1 { Ok(()) } else { Err(StoreError::LeaseLost) }
+    }
+
+    /// Does what may take longer than the lease, which is renewed meanwhile on another connection: no
+    /// other Remediation begins the same. Given up when the lease has moved on.
+    pub(super) async fn during<T>(
+        &self,
+        store: &PostgresStore,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let mut work = Box::pin(work);
+        let mut renewed = store.clock.monotonic();
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            if store.clock.monotonic().saturating_sub(renewed) < RENEWAL {
+                continue;
+            }
+            let renewal = Box::pin(async {
+                let conn = store.conn("renew the lease of upkeep").await?;
+                self.check(store, &conn).await
+            });
+            match renewal.await {
+                Ok(()) => renewed = store.clock.monotonic(),
+                Err(StoreError::LeaseLost) => return Err(StoreError::LeaseLost),
+                // Tried again with the next look, long before the lease is over.
+                Err(_) => {}
+            }
+        }
     }
 }
 
@@ -297,7 +331,9 @@ impl PostgresStore {
         let sets = transaction!(on conn, {
             lease.check(self, &conn).await?;
             let sets = remove_rule_sets(&conn).await?;
-            conn.run("UPDATE retention SET last_run = $1", &[&now.0]).await?;
+            if up.archive_error.is_none() {
+                conn.run("UPDATE retention SET last_run = $1", &[&now.0]).await?;
+            }
             Ok(sets)
         })?;
         if sets > 0 {

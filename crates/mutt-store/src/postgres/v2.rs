@@ -11,7 +11,7 @@ use super::pool::{Params, Pool, bare};
 use super::target::Target;
 use crate::store::{OpenError, StoreError};
 
-/// Rules, development hosts or teams that are read at most.
+/// Rules, development hosts or teams that are read at most; of more, none.
 const LIST_MAX: i64 = 100_000;
 
 /// A row of `alert_rules`.
@@ -44,6 +44,8 @@ pub struct V2Rule {
 pub struct V2AuditRow {
     /// The id within its table.
     pub id: i64,
+    /// Of a row of the archive: the id that it had in `event_audit_log`, where v2 noted it.
+    pub original_id: Option<i64>,
     /// Where the next page goes on: the event's time as PostgreSQL writes it.
     pub mark: String,
     /// The event's time; `None` for an infinite one.
@@ -124,6 +126,15 @@ impl V2Database {
         self.client.query(sql, params).await.map_err(bare("read v2's database"))
     }
 
+    /// All rows of a table that is held in memory: of too many none, rather than those that fit.
+    async fn list(&self, table: &str, sql: &str, max: i64) -> Result<Vec<Row>, StoreError> {
+        let rows = self.all(sql, &[&(max + 1)]).await?;
+        if i64::try_from(rows.len()).is_ok_and(|rows| rows <= max) {
+            return Ok(rows);
+        }
+        Err(StoreError::Conflict(format!("{table} has more than {max} rows; none of it was taken")))
+    }
+
     /// Whether a table is there.
     ///
     /// # Errors
@@ -149,13 +160,13 @@ impl V2Database {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Transient`], [`StoreError::Data`] where the table is another one.
+    /// [`StoreError::Transient`], [`StoreError::Conflict`] where there are more than can be read.
     pub async fn rules(&self) -> Result<Vec<V2Rule>, StoreError> {
         let sql = "SELECT id::bigint, match_string::text, trap_oid::text, syslog_severity::int,
                 match_type::text, priority::bigint, prod_handling::text, dev_handling::text,
                 team_assignment::text, is_active
             FROM alert_rules ORDER BY id LIMIT $1";
-        let rows = self.all(sql, &[&LIST_MAX]).await?;
+        let rows = self.list("alert_rules", sql, LIST_MAX).await?;
         let rule = |row: &Row| V2Rule {
             id: row.get(0),
             match_string: row.get(1),
@@ -178,7 +189,8 @@ impl V2Database {
     /// As [`V2Database::rules`].
     pub async fn development_hosts(&self) -> Result<Vec<String>, StoreError> {
         let sql = "SELECT hostname::text FROM development_hosts ORDER BY 1 LIMIT $1";
-        Ok(self.all(sql, &[&LIST_MAX]).await?.iter().map(|row| row.get(0)).collect())
+        let rows = self.list("development_hosts", sql, LIST_MAX).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
     /// The devices that have a team of their own.
@@ -189,8 +201,18 @@ impl V2Database {
     pub async fn teams(&self) -> Result<Vec<(String, String)>, StoreError> {
         let sql = "SELECT hostname::text, team_assignment::text FROM device_teams
             ORDER BY 1 LIMIT $1";
-        let rows = self.all(sql, &[&LIST_MAX]).await?;
+        let rows = self.list("device_teams", sql, LIST_MAX).await?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// How many rows a table of the audit has.
+    ///
+    /// # Errors
+    ///
+    /// As [`V2Database::rules`].
+    pub async fn audit_rows(&self, table: V2Audit) -> Result<u64, StoreError> {
+        let rows = self.all(&format!("SELECT count(*) FROM {}", table.table()), &[]).await?;
+        Ok(rows.first().map_or(0, |row| u64::try_from(row.get::<_, i64>(0)).unwrap_or(0)))
     }
 
     /// The next rows of the audit after `after`, by id and time.
@@ -204,11 +226,15 @@ impl V2Database {
         after: Option<&V2AuditRow>,
         limit: i64,
     ) -> Result<Vec<V2AuditRow>, StoreError> {
+        let original = match table {
+            V2Audit::Log => "NULL::bigint",
+            V2Audit::Archive => "original_id::bigint",
+        };
         let sql = format!(
             "SELECT id, event_timestamp::text, CASE WHEN isfinite(event_timestamp)
                     THEN (EXTRACT(EPOCH FROM event_timestamp) * 1000000)::bigint END,
                 hostname::text, matched_rule_id::bigint, handling_decision::text,
-                forwarded_to_moog, raw_message
+                forwarded_to_moog, raw_message, {original}
              FROM {} WHERE (id, event_timestamp) > ($1, $2::text::timestamptz)
              ORDER BY id, event_timestamp LIMIT $3",
             table.table()
@@ -224,6 +250,7 @@ impl V2Database {
             decision: text(row, 5),
             forwarded: row.get::<_, Option<bool>>(6).unwrap_or(false),
             raw: row.get(7),
+            original_id: row.get(8),
         };
         Ok(rows.iter().map(audited).collect())
     }

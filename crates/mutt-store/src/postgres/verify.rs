@@ -385,8 +385,9 @@ async fn compare(
     Ok(())
 }
 
-/// Rows that no receipt covers. Imported rows have no place in the order of commits (seq 0 or less);
-/// rows from before the oldest receipt that is kept of every shard cannot be judged.
+/// Rows that no receipt covers, by place and time both. Rows from before the oldest receipt that is kept
+/// of every shard cannot be judged. A place of 0 or less no commit gives: such rows come with an archive
+/// of a store that keeps no places, and nowhere else may they stand.
 async fn extra_rows(conn: &Conn, from: i64, report: &mut AuditVerify) -> Result<(), StoreError> {
     let floor: i64 = conn
         .one(
@@ -401,12 +402,17 @@ async fn extra_rows(conn: &Conn, from: i64, report: &mut AuditVerify) -> Result<
         if begin + DAY <= from {
             continue;
         }
+        let table = table(handled);
         let sql = format!(
-            "SELECT a.id FROM {} a WHERE a.received_at >= $1 AND a.received_at < $2 AND a.seq >= $3
-             AND COALESCE((SELECT r.seq_first + r.rows FROM receipts r
-                WHERE r.seq_first <= a.seq AND r.rows > 0
-                ORDER BY r.seq_first DESC LIMIT 1), 0) <= a.seq LIMIT 1000",
-            table(handled)
+            "SELECT a.id FROM {table} a WHERE a.received_at >= $1 AND a.received_at < $2
+             AND (a.seq >= $3 AND NOT EXISTS (SELECT 1 FROM (SELECT * FROM receipts r
+                    WHERE r.seq_first <= a.seq AND r.rows > 0
+                    ORDER BY r.seq_first DESC LIMIT 1) AS c
+                WHERE a.seq < c.seq_first + c.rows
+                    AND a.received_at BETWEEN c.first_at AND c.last_at)
+             OR a.seq <= 0 AND NOT EXISTS (SELECT 1 FROM archives p
+                WHERE p.source = '{table}' AND p.restored_at IS NOT NULL
+                    AND a.received_at >= p.span_from AND a.received_at < p.span_until)) LIMIT 1000",
         );
         let rows = conn.all(&sql, &[&begin, &(begin + DAY), &floor]).await?;
         let ids: Vec<Id> = rows.iter().map(|row| row.get::<_, Uid>(0).0).collect();

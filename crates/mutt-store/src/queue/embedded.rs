@@ -32,7 +32,8 @@ use super::fs::{Fs, LockError, RealFs};
 use super::state::{Shared, io_error, lock};
 use super::writer::{Append, InFlight, Item, JOBS_MAX, Job, Writer};
 use super::{
-    ClaimedBatch, EventQueue, Position, QueueError, QueueStats, Reservation, ShardLease, recover,
+    ClaimedBatch, EventQueue, Losses, Position, QueueError, QueueStats, Reservation, ShardLease,
+    recover,
 };
 
 /// The name of the lock's file.
@@ -181,6 +182,17 @@ impl EmbeddedQueue {
             InFlight { shared: Arc::clone(&self.shared), events, bytes }
         };
         Ok(taken)
+    }
+
+    /// Tells this queue from all others, as long as its files stand.
+    pub(crate) fn identity(&self) -> String {
+        format!("{:016x}", self.shared.state().salt)
+    }
+
+    /// What never leaves it.
+    pub(crate) fn losses(&self) -> Losses {
+        let stats = self.shared.state().stats();
+        Losses { dropped: stats.dropped, lost: stats.lost_events }
     }
 
     fn oldest(&self) -> Option<Timestamp> {

@@ -6,7 +6,7 @@ use super::format::{HeaderError, Mark, RecordHeader, SegmentHeader};
 use super::salvage::Workshop;
 use super::scan::{self, Damage};
 use super::state::{Claimed, Lease, Shared, io_error, lock};
-use super::{ClaimedBatch, Position, QueueError, ShardLease};
+use super::{CLAIM_BYTES, ClaimedBatch, Position, QueueError, ShardLease};
 
 /// What a look at the log for the next record gave.
 enum Next {
@@ -28,14 +28,15 @@ enum Read {
 }
 
 impl Shared {
-    /// The next batches under this lease, as many as are there, at most `batches`.
+    /// The next batches under this lease, as many as are there, at most `batches` and about
+    /// [`CLAIM_BYTES`].
     pub(crate) fn claim_now(
         &self,
         lease: ShardLease,
         batches: usize,
     ) -> Result<Vec<ClaimedBatch>, QueueError> {
-        let mut out = Vec::new();
-        while out.len() < batches {
+        let (mut out, mut bytes) = (Vec::new(), 0);
+        while out.len() < batches && bytes < CLAIM_BYTES {
             let next = self.next(lease)?;
             let claimed = match next {
                 Next::End => break,
@@ -43,7 +44,10 @@ impl Shared {
                 Next::Disk { at, epoch } => self.claim_from_disk(lease, at, epoch),
             };
             match claimed {
-                Ok(Some(batch)) => out.push(batch),
+                Ok(Some(claimed)) => {
+                    bytes += claimed.batch.as_bytes().len();
+                    out.push(claimed);
+                }
                 Ok(None) => {}
                 // What was claimed before it is given out first; the next call meets it again.
                 Err(QueueError::Format(_) | QueueError::Io { .. }) if !out.is_empty() => break,

@@ -363,6 +363,7 @@ impl State {
             oldest_received_at: None,
             syncs: self.syncs,
             set_aside: self.notes.clone(),
+            settled: BTreeMap::new(),
             spill: None,
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::{Pipeline, Value};
-use mutt_model::{Batch, Timestamp};
+use mutt_model::{Batch, Timestamp, failpoint};
 use tokio::sync::{mpsc, oneshot};
 
 use super::known::State;
@@ -127,7 +127,10 @@ impl Shared {
         let sent = match self.links.writer(shard).await {
             Ok(link) => {
                 let pipeline = self.group_pipeline(shard, &mut group);
-                link.run(&pipeline, self.options.timeout).await
+                failpoint::hit("redis.append.before_send");
+                let answer = link.run(&pipeline, self.options.timeout).await;
+                failpoint::hit("redis.append.after_answer");
+                answer
             }
             Err(error) => Err(error),
         };

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ::redis::Value;
-use mutt_model::{Batch, BatchError};
+use mutt_model::{Batch, BatchError, failpoint};
 use tokio::sync::Notify;
 
 use super::queue::{Shared, stopped};
 use super::script::{self, ACKNOWLEDGE, Answer, CLAIM, LEASE, LOOK, Verdict};
-use crate::queue::{ClaimedBatch, Position, QueueError, ShardLease};
+use crate::queue::{CLAIM_BYTES, ClaimedBatch, Position, QueueError, ShardLease};
 
 /// Batches that one call gives out at most.
 const CLAIMED_AT_ONCE: usize = 64;
@@ -150,7 +150,7 @@ impl Shared {
             let most = batches.min(CLAIMED_AT_ONCE);
             let answer = self
                 .ask(lease.shard, &CLAIM, "read", |cmd| {
-                    cmd.arg(lease.generation).arg(from).arg(most);
+                    cmd.arg(lease.generation).arg(from).arg(most).arg(CLAIM_BYTES);
                 })
                 .await?;
             if answer.verdict != Verdict::Ok {
@@ -227,11 +227,13 @@ impl Shared {
             // Done already, or never claimed here; the lease is looked at all the same.
             return self.look(lease.shard, lease.generation, 0).await;
         };
+        failpoint::hit("redis.ack.before_send");
         let answer = self
             .ask(lease.shard, &ACKNOWLEDGE, "acknowledge", |cmd| {
                 cmd.arg(lease.generation).arg(mark).arg(&line);
             })
             .await?;
+        failpoint::hit("redis.ack.after_answer");
         if answer.verdict != Verdict::Ok {
             return Err(self.lost(lease));
         }
@@ -245,14 +247,16 @@ impl Shared {
 
     pub(super) async fn rewind(&self, lease: ShardLease) -> Result<(), QueueError> {
         self.open()?;
-        self.look(lease.shard, lease.generation, 0).await?;
-        let mut state = self.state();
-        let reading = &mut state.shards[usize::from(lease.shard)].reading;
-        if reading.generation != lease.generation {
-            return Err(QueueError::LeaseLost(lease.shard));
+        {
+            let mut state = self.state();
+            let reading = &mut state.shards[usize::from(lease.shard)].reading;
+            if reading.generation != lease.generation {
+                return Err(QueueError::LeaseLost(lease.shard));
+            }
+            // First, so that it is done also when the server does not answer.
+            reading.rewind();
         }
-        reading.rewind();
-        Ok(())
+        self.look(lease.shard, lease.generation, 0).await
     }
 
     /// Looks at a shard; with a generation, whether it is still the shard's; with a mark, takes out

@@ -82,15 +82,26 @@ impl Shared {
         }
     }
 
-    /// Adds what was dropped since to the counters that Redis keeps, once each.
+    /// Adds what was dropped since, and what spills never handed on, to the counters that Redis keeps,
+    /// once each.
     pub(super) async fn tell_drops(&self) -> Result<(), LinkError> {
         for source in [false, true] {
-            let (token, known, new) = self.state().drops.send();
             let mut cmd = script::call_drops(source, &self.keys[0]);
-            cmd.arg(format!("{token:016x}")).arg(TOKENS).arg(known.len());
-            for (reason, events) in known.iter().chain(&new) {
-                cmd.arg(reason).arg(events);
-            }
+            let token = {
+                let mut state = self.state();
+                let (token, known, new) = state.drops.send();
+                cmd.arg(format!("{token:016x}")).arg(TOKENS);
+                for pairs in [&known, &new] {
+                    cmd.arg(pairs.len());
+                    for (reason, events) in pairs {
+                        cmd.arg(reason).arg(events);
+                    }
+                }
+                for (field, reason, total) in state.drops.of_spills() {
+                    cmd.arg(field).arg(reason).arg(total);
+                }
+                token
+            };
             let mut pipeline = ::redis::Pipeline::with_capacity(1);
             pipeline.add_command(cmd);
             let values = self.links.writer(0).await?.run(&pipeline, self.options.timeout).await?;

@@ -7,7 +7,7 @@ use mutt_model::Timestamp;
 use mutt_model::codes::Code;
 
 use super::script::{Memory, Status};
-use crate::queue::{FullBecause, QueueStats};
+use crate::queue::{FullBecause, Losses, QueueStats};
 
 /// Lines of history that a claim may still be of.
 const LINES_MAX: usize = 8;
@@ -169,15 +169,17 @@ impl State {
     }
 
     pub(super) fn stats(&self) -> QueueStats {
-        let sum = |of: fn(&Shard) -> u64| self.shards.iter().map(of).sum();
+        let sum = |of: fn(&Shard) -> u64| self.shards.iter().map(of).sum::<u64>();
+        let in_spills = self.drops.lost_in_spills();
         QueueStats {
             pending_events: sum(Shard::pending),
             pending_batches: sum(|shard| shard.status.batches),
             bytes: sum(|shard| shard.status.bytes),
-            appended_events: sum(|shard| shard.status.cum),
+            appended_events: sum(|shard| shard.status.cum) + in_spills,
             acknowledged_events: sum(|shard| shard.status.acked),
-            lost_events: sum(|shard| shard.status.lost),
+            lost_events: sum(|shard| shard.status.lost) + in_spills,
             dropped: self.drops.all(),
+            settled: self.drops.settled(),
             oldest_received_at: self.shards.iter().filter_map(|shard| shard.status.oldest).min(),
             syncs: self.syncs,
             set_aside: Vec::new(),
@@ -186,10 +188,18 @@ impl State {
     }
 }
 
+/// What events lost in a spill are counted under, beside the reasons.
+const LOST: &str = "lost in spills";
+/// The server keeps what a spill has told it under this, the spill and the reason, beside the totals that
+/// it is a part of: what is told twice is added once, and both are lost or healed together.
+const TOLD: &str = "spill ";
+
 /// Drop counters: as the server keeps them, and what it was not yet told.
 #[derive(Debug, Default)]
 pub(super) struct Drops {
     kept: BTreeMap<String, u64>,
+    /// Totals of spills before this queue.
+    spills: BTreeMap<String, Losses>,
     unsent: BTreeMap<String, u64>,
     /// Told under this token; without an answer it is told again under the same.
     sending: Option<(u64, BTreeMap<String, u64>)>,
@@ -198,6 +208,48 @@ pub(super) struct Drops {
 impl Drops {
     pub(super) fn count(&mut self, reason: &str, events: u64) {
         *self.unsent.entry(reason.to_owned()).or_default() += events;
+    }
+
+    /// What a spill has never handed on.
+    /// Totals only grow: of two that settle at one time the later one may have counted before.
+    pub(super) fn settle(&mut self, spill: &str, losses: Losses) {
+        let settled = self.spills.entry(spill.to_owned()).or_default();
+        settled.lost = settled.lost.max(losses.lost);
+        for (reason, events) in losses.dropped {
+            let total = settled.dropped.entry(reason).or_default();
+            *total = events.max(*total);
+        }
+    }
+
+    /// What spills have to tell: where it is kept, the reason, the total.
+    pub(super) fn of_spills(&self) -> Vec<(String, &str, u64)> {
+        let all = self.spills.iter().flat_map(|(spill, losses)| {
+            let dropped = losses.dropped.iter().map(|(reason, events)| (reason.as_str(), *events));
+            let every = dropped.chain([(LOST, losses.lost)]);
+            every.map(move |(reason, total)| (format!("{TOLD}{spill}:{reason}"), reason, total))
+        });
+        let known = |field: &str| self.kept.get(field).copied().unwrap_or(0);
+        all.filter(|(field, _, total)| *total > known(field)).collect()
+    }
+
+    /// What spills have told the server.
+    fn settled(&self) -> BTreeMap<String, Losses> {
+        let mut settled: BTreeMap<String, Losses> = BTreeMap::new();
+        for (field, events) in &self.kept {
+            let told = field.strip_prefix(TOLD).and_then(|told| told.split_once(':'));
+            let Some((spill, reason)) = told else { continue };
+            let losses = settled.entry(spill.to_owned()).or_default();
+            if reason == LOST {
+                losses.lost = *events;
+            } else {
+                losses.dropped.insert(reason.to_owned(), *events);
+            }
+        }
+        settled
+    }
+
+    fn lost_in_spills(&self) -> u64 {
+        self.kept.get(LOST).copied().unwrap_or(0)
     }
 
     /// What to tell: token, what is known of the totals, what is new.
@@ -217,6 +269,7 @@ impl Drops {
 
     fn all(&self) -> BTreeMap<String, u64> {
         let mut all = self.kept.clone();
+        all.retain(|reason, _| reason != LOST && !reason.starts_with(TOLD));
         let sending = self.sending.iter().flat_map(|(_, new)| new);
         for (reason, events) in sending.chain(&self.unsent) {
             *all.entry(reason.clone()).or_default() += events;

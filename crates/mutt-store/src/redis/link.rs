@@ -66,14 +66,14 @@ pub enum Purpose {
     Guide,
 }
 
-/// A replica, as the Sentinels know it.
+/// A replica, as the Sentinels or the Cluster know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownReplica {
     /// Its address as announced.
     pub address: String,
     /// `replica-priority`; 0 is never promoted.
     pub priority: u32,
-    /// The Sentinels' flags: `slave`, `s_down`, `disconnected` ...
+    /// Their flags: `slave`, `s_down`, `disconnected` ...
     pub flags: Vec<String>,
     /// Whether its replication from the master is up.
     pub master_link_up: bool,
@@ -86,13 +86,18 @@ pub struct Known {
     pub kind: Kind,
     /// The address of the node that the link goes to.
     pub node: Address,
-    /// The master's replicas as the Sentinels know them; empty where there are no Sentinels.
+    /// The node's replicas as the Sentinels or the Cluster know them; empty where there are neither.
     pub replicas: Vec<KnownReplica>,
 }
 
 /// What must hold on each new connection before it is given out.
 #[async_trait]
 pub trait Preflight: Send + Sync + fmt::Debug {
+    /// Takes in what is known of a node now; whether links to it must be looked at again.
+    fn learn(&self, _known: &Known) -> bool {
+        false
+    }
+
     /// Looks at the server that this link goes to.
     ///
     /// # Errors
@@ -184,7 +189,7 @@ impl Link {
                     return Err(LinkError::Server(error.to_string()));
                 }
                 let heard = self.0.heard.get().cloned();
-                let words = heard.unwrap_or_else(|| tls::words(&error.to_string()));
+                let words = heard.unwrap_or_else(|| crate::handshake::words(&error.to_string()));
                 let why = format!("{}: {words}", self.0.address);
                 self.break_off(why.clone());
                 return Err(LinkError::Lost(why));

@@ -1,7 +1,7 @@
 //! What must hold of a Redis server before the event queue stands on it, looked at on each new
 //! connection and from time to time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,8 +11,11 @@ use async_trait::async_trait;
 use mutt_model::codes::{self, Code};
 
 use super::link::{Known, KnownReplica, Link, LinkError, Preflight, said};
-use super::script::{COMMANDS, NoAnswer, refusal, words};
+use super::script::{COMMANDS, NoAnswer, call_permitted, refusal, words};
 use super::{Durability, Kind, RedisOptions};
+
+/// Servers of which it is kept that appendonly was off.
+const RUNS_MAX: usize = 64;
 
 /// The oldest server whose commands are enough.
 const OLDEST: (u32, u32) = (6, 2);
@@ -27,8 +30,13 @@ pub(super) struct Checks {
     prefix: String,
     name: String,
     timeout: Duration,
-    /// What the Sentinels last said of the replicas.
-    replicas: Mutex<Vec<KnownReplica>>,
+    /// What Sentinels or the Cluster last said of the replicas of each node.
+    replicas: Mutex<HashMap<String, Vec<KnownReplica>>>,
+    /// Runs of servers whose appendonly was seen off: what is switched on there is durable when the first
+    /// rewrite has ended.
+    off: Mutex<BTreeSet<String>>,
+    /// Runs of servers that were seen with appendonly on and no rewrite under way.
+    rested: Mutex<BTreeSet<String>>,
     /// The window of `fast` was told.
     told: AtomicBool,
 }
@@ -38,6 +46,8 @@ pub(super) struct Checks {
 struct Server {
     info: HashMap<String, String>,
     config: HashMap<String, String>,
+    /// The configuration was asked for and may not be read.
+    hidden: bool,
 }
 
 impl Server {
@@ -61,6 +71,17 @@ impl Server {
     }
 }
 
+/// What permits a command, no more of it than is needed.
+fn rule(command: &str) -> String {
+    match command {
+        "CONFIG" => "+config|get".to_owned(),
+        "CLIENT" => "+client|setname".to_owned(),
+        "CLUSTER" => "+cluster|slots +cluster|nodes".to_owned(),
+        "XINFO" => "+xinfo|stream".to_owned(),
+        other => format!("+{}", other.to_lowercase()),
+    }
+}
+
 fn refuse(code: Code, why: impl Into<String>) -> LinkError {
     LinkError::Refused { code, why: why.into() }
 }
@@ -79,6 +100,8 @@ impl Checks {
             name: options.name.clone(),
             timeout: options.timeout,
             replicas: Mutex::default(),
+            off: Mutex::default(),
+            rested: Mutex::default(),
             told: AtomicBool::new(false),
         }
     }
@@ -86,16 +109,7 @@ impl Checks {
     /// The command that permits everything that the queue does.
     #[must_use]
     pub(super) fn acl_line(&self) -> String {
-        let commands: Vec<String> = COMMANDS
-            .iter()
-            .map(|command| match *command {
-                "CONFIG" => "+config|get".to_owned(),
-                "CLIENT" => "+client|setname".to_owned(),
-                "CLUSTER" => "+cluster|slots".to_owned(),
-                "XINFO" => "+xinfo|stream".to_owned(),
-                other => format!("+{}", other.to_lowercase()),
-            })
-            .collect();
+        let commands: Vec<String> = COMMANDS.iter().map(|command| rule(command)).collect();
         format!("ACL SETUSER {} ~{{{}:* {}", self.user, self.prefix, commands.join(" "))
     }
 
@@ -107,10 +121,54 @@ impl Checks {
     pub(super) async fn look(&self, link: &Link) -> Result<(), LinkError> {
         self.judge_setting()?;
         let server = self.read(link).await?;
-        let replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let node = link.address().to_string();
+        let replicas = held(&self.replicas).get(&node).cloned().unwrap_or_default();
         self.judge(&server, &replicas)?;
+        self.permitted(link).await?;
         self.tell_window(&server);
         Ok(())
+    }
+
+    /// Tries every command that the queue will ever send, so that none is refused in the middle of a
+    /// script, when the half of it is done.
+    async fn permitted(&self, link: &Link) -> Result<(), LinkError> {
+        let mut pipeline = Pipeline::new();
+        pipeline.add_command(call_permitted(&self.prefix, link.shard()));
+        let mut direct = vec!["EVAL"];
+        pipeline.cmd("EVALSHA").arg("0".repeat(40)).arg(0);
+        direct.push("EVALSHA");
+        if self.durability.replicas() > 0 {
+            pipeline.cmd("WAIT").arg(0).arg(1);
+            direct.push("WAIT");
+        }
+        let mut denied = Vec::new();
+        for (command, value) in direct.into_iter().zip(link.run(&pipeline, self.timeout).await?) {
+            match value {
+                // Another refusal (its memory is used up, it loads, the name of a script is not known) is
+                // no matter of the user's.
+                Value::ServerError(error) => {
+                    if let NoAnswer::NotPermitted(_) = refusal(&said(&error)) {
+                        denied.push(rule(command));
+                    }
+                }
+                Value::Array(names) => {
+                    denied.extend(names.iter().filter_map(words).map(|name| rule(&name)));
+                }
+                _ => {}
+            }
+        }
+        if denied.is_empty() {
+            return Ok(());
+        }
+        let (user, rules) = (&self.user, denied.join(" "));
+        Err(refuse(
+            codes::QUEUE_REDIS_ACL,
+            format!(
+                "the user `{user}` may not do all that the event queue needs; run at the server: ACL SETUSER {user} ~{{{}:* {rules} (everything that is needed: {})",
+                self.prefix,
+                self.acl_line()
+            ),
+        ))
     }
 
     /// What the options alone say.
@@ -150,6 +208,7 @@ impl Checks {
                 let error = said(&error);
                 return Err(self.unreadable("CONFIG GET appendfsync", "+config|get", &error));
             }
+            Some(Value::ServerError(_)) => server.hidden = true,
             Some(value) => server.config = settings(value),
             None => {}
         }
@@ -196,6 +255,9 @@ impl Checks {
                 ),
             ));
         }
+        if self.durability != Durability::Fast {
+            self.judge_first_rewrite(server)?;
+        }
         if self.durability.fsync() {
             judge_fsync(server)?;
         }
@@ -205,24 +267,89 @@ impl Checks {
         }
     }
 
+    /// A server says `aof_enabled:1` as soon as appendonly is switched on, and what it appends is durable
+    /// only when the first rewrite has ended. A usual rewrite has a base (`aof_base_size`) that stands
+    /// already; one of an earlier time is told too, so that a server that was seen off is remembered.
+    fn judge_first_rewrite(&self, server: &Server) -> Result<(), LinkError> {
+        let run = server.info("run_id");
+        let (mut off, mut rested) = (held(&self.off), held(&self.rested));
+        let remember = |runs: &mut BTreeSet<String>| {
+            if runs.len() >= RUNS_MAX {
+                runs.clear();
+            }
+            runs.insert(run.to_owned());
+        };
+        if server.info("aof_enabled") != "1" {
+            remember(&mut off);
+            rested.remove(run);
+            return Ok(());
+        }
+        let rewriting = server.info("aof_rewrite_in_progress") == "1"
+            || server.info("aof_rewrite_scheduled") == "1";
+        let failed = server.info("aof_last_bgrewrite_status") == "err";
+        if !(rewriting || failed) {
+            off.remove(run);
+            remember(&mut rested);
+            return Ok(());
+        }
+        // A server that was started with appendonly has no base before its first rewrite, and keeps all
+        // the same what it appends.
+        if rested.contains(run) {
+            return Ok(());
+        }
+        let has_base = !matches!(server.info("aof_base_size"), "" | "0");
+        if has_base && !off.contains(run) {
+            return Ok(());
+        }
+        let state = if rewriting {
+            "that is under way: the queue waits for its end"
+        } else {
+            "and the last one failed: look at the server's log and disk, then run: BGREWRITEAOF"
+        };
+        Err(LinkError::Away(format!(
+            "what is appended is durable for certain only after the first rewrite since appendonly was switched on, {state}"
+        )))
+    }
+
+    /// What may be lost of what was answered.
+    fn window(&self, server: &Server) -> String {
+        let by_power = match (server.info("aof_enabled"), server.config("appendfsync")) {
+            ("1", "everysec") => "up to 2 seconds before a power cut (appendfsync everysec)",
+            ("1", "always") => "nothing by a power cut (appendfsync always)",
+            ("1", _) if server.hidden => {
+                "by a power cut nobody knows how much: the user may not read appendfsync (permit it with +config|get)"
+            }
+            ("1", _) => "what the system had not yet written, often 30 seconds (appendfsync no)",
+            _ => "everything since the last snapshot (appendonly no)",
+        };
+        let by_failover = match self.kind {
+            Kind::Standalone => "",
+            Kind::Sentinel | Kind::Cluster => {
+                ", and by a failover what the replica that takes over had not yet received"
+            }
+        };
+        format!("{by_power}{by_failover}")
+    }
+
     fn tell_window(&self, server: &Server) {
         if self.durability != Durability::Fast || self.told.swap(true, Ordering::Relaxed) {
             return;
         }
-        let window = match (server.info("aof_enabled"), server.config("appendfsync")) {
-            ("1", "everysec") => "up to 2 seconds before a power cut (appendfsync everysec)",
-            ("1", "always") => "nothing by a power cut (appendfsync always)",
-            ("1", _) => "what the system had not yet written, often 30 seconds (appendfsync no)",
-            _ => "everything since the last snapshot (appendonly no)",
-        };
+        let window = self.window(server);
         tracing::warn!(code = %codes::QUEUE_REDIS_FAST, window, "durability is `fast`: answered events may be lost with the server");
     }
 }
 
 #[async_trait]
 impl Preflight for Checks {
+    fn learn(&self, known: &Known) -> bool {
+        let node = known.node.to_string();
+        let before = held(&self.replicas).insert(node, known.replicas.clone()).unwrap_or_default();
+        promotable(&before) != promotable(&known.replicas)
+    }
+
     async fn check(&self, link: &Link, known: &Known) -> Result<(), LinkError> {
-        self.replicas.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&known.replicas);
+        self.learn(known);
         // Only so that CLIENT LIST names us: a refusal changes nothing.
         let mut name = Pipeline::with_capacity(1);
         name.cmd("CLIENT").arg("SETNAME").arg(&self.name);
@@ -251,11 +378,20 @@ fn judge_fsync(server: &Server) -> Result<(), LinkError> {
     Ok(())
 }
 
+fn held<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many of these may be promoted.
+fn promotable(known: &[KnownReplica]) -> usize {
+    known.iter().filter(|replica| replica.priority > 0).count()
+}
+
 /// WAIT counts any replicas. So that those which have an append are all that may be promoted, it
 /// must count all there are.
 fn judge_replicas(server: &Server, known: &[KnownReplica], wanted: usize) -> Result<(), LinkError> {
     let (connected, online) = server.replicas();
-    let promotable = known.iter().filter(|replica| replica.priority > 0).count();
+    let promotable = promotable(known);
     let refuse = |why: String| Err(refuse(codes::QUEUE_REDIS_REPLICAS, why));
     // A master that comes back empty before a failover is followed by its replicas.
     if server.info("aof_enabled") != "1" {
@@ -267,7 +403,7 @@ fn judge_replicas(server: &Server, known: &[KnownReplica], wanted: usize) -> Res
     let must = connected.max(promotable);
     if wanted < must {
         return refuse(format!(
-            "replica = {wanted} does not cover the {must} replicas of which one may be promoted ({connected} connected, {promotable} promotable by Sentinel): set queue.replicas = {must}"
+            "replica = {wanted} does not cover the {must} replicas of which one may be promoted ({connected} connected, {promotable} known that may be promoted): set queue.replicas = {must}"
         ));
     }
     if online < wanted {
@@ -342,8 +478,72 @@ mod tests {
             name: "mutt".into(),
             timeout: Duration::from_secs(5),
             replicas: Mutex::default(),
+            off: Mutex::default(),
+            rested: Mutex::default(),
             told: AtomicBool::new(false),
         }
+    }
+
+    #[test]
+    fn a_first_rewrite_is_waited_for_and_a_usual_one_is_not() {
+        let always = [("appendfsync", "always"), ("no-appendfsync-on-rewrite", "no")];
+        let fsync = checks(Durability::Fsync, Kind::Standalone, false);
+        let judge = |lines: &[(&str, &str)]| fsync.judge(&server(lines, &always), &[]);
+        let run = ("run_id", "one");
+        let (based, empty) = (("aof_base_size", "300"), ("aof_base_size", "0"));
+        let rewrites = ("aof_rewrite_in_progress", "1");
+        let waits = |lines: &[(&str, &str)], words: &str| match judge(lines) {
+            Err(LinkError::Away(why)) => assert!(why.contains(words), "{why}"),
+            other => panic!("{other:?}"),
+        };
+        judge(&[run, based, rewrites]).unwrap();
+        let failed = ("aof_last_bgrewrite_status", "err");
+        waits(&[run, empty, rewrites], "waits for its end");
+        waits(&[run, empty, ("aof_rewrite_scheduled", "1")], "waits for its end");
+        waits(&[run, empty, failed], "BGREWRITEAOF");
+        // One that was started with appendonly has no base, and was seen at rest.
+        judge(&[run, empty]).unwrap();
+        judge(&[run, empty, rewrites]).unwrap();
+        judge(&[run, empty, failed]).unwrap();
+        // One that was seen off has a base of the time before.
+        let off = judge(&[run, ("aof_enabled", "0")]);
+        refused(off, codes::QUEUE_REDIS_FSYNC, "CONFIG SET appendonly yes");
+        waits(&[run, based, rewrites], "waits for its end");
+        judge(&[("run_id", "two"), based, rewrites]).unwrap();
+        judge(&[run, based]).unwrap();
+        judge(&[run, based, rewrites]).unwrap();
+    }
+
+    #[test]
+    fn the_window_of_fast_is_what_is_known_of_it() {
+        let window = |kind, server: &Server| checks(Durability::Fast, kind, false).window(server);
+        let always = server(&[], &[("appendfsync", "always")]);
+        assert_eq!(
+            window(Kind::Standalone, &always),
+            "nothing by a power cut (appendfsync always)"
+        );
+        let hidden = Server { hidden: true, ..server(&[], &[]) };
+        let said = window(Kind::Standalone, &hidden);
+        assert!(said.contains("+config|get") && !said.contains("appendfsync no"), "{said}");
+        assert!(window(Kind::Standalone, &server(&[], &[])).contains("appendfsync no"));
+        for kind in [Kind::Sentinel, Kind::Cluster] {
+            let said = window(kind, &always);
+            assert!(said.contains("by a failover what the replica"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_change_of_the_replicas_that_may_be_promoted_is_noticed() {
+        let checks = checks(Durability::Replica(1), Kind::Sentinel, false);
+        let known = |replicas: &[KnownReplica]| Known {
+            kind: Kind::Sentinel,
+            node: super::super::Address::Tcp { host: "192.0.2.9".into(), port: 6379 },
+            replicas: replicas.to_vec(),
+        };
+        assert!(checks.learn(&known(&[replica(100)])));
+        assert!(!checks.learn(&known(&[replica(100)])));
+        assert!(!checks.learn(&known(&[replica(100), replica(0)])), "it is never promoted");
+        assert!(checks.learn(&known(&[replica(100), replica(1)])));
     }
 
     #[track_caller]

@@ -7,7 +7,8 @@
 //!   generation; each step of the reader is one script that checks the generation. How often a batch
 //!   was given out is kept beside the stream and survives the reader.
 //! - **An append is recognised** by its batch id for the last [`RECOGNISED`] batches of the shard:
-//!   repeated after a lost answer it is stored once.
+//!   repeated after a lost answer it is stored once. One that is repeated later is a second entry: the
+//!   store knows the batch by its receipt and counts it as duplicates.
 //! - **A server that came back with less** (a failover, a restored file, FLUSHALL) is told by each
 //!   process what that process knows: marks go on where they were, what is gone is counted.
 //! - **The caps** hold exactly for one Ingestor. With several, each knows what waits in the other
@@ -27,9 +28,9 @@ use super::known::{Shard, State};
 use super::link::{LinkError, Links};
 use super::preflight::Checks;
 use super::script::{self, Answer, Keys, NoAnswer, Script, Status};
-use super::{RedisOptions, append, claim, keep};
+use super::{Durability, RedisOptions, append, claim, keep};
 use crate::queue::{
-    ClaimedBatch, EventQueue, Position, QueueError, QueueStats, Reservation, ShardLease,
+    ClaimedBatch, EventQueue, Losses, Position, QueueError, QueueStats, Reservation, ShardLease,
 };
 use crate::state::EngineState;
 
@@ -217,6 +218,9 @@ impl Shared {
                 ),
             ),
             NoAnswer::NotPermitted(said) => {
+                // The next connection looks at everything that the user may do, and until that is
+                // enough the queue is away: half of what it does is no queue.
+                self.links.leave_writer(shard, &said);
                 (codes::QUEUE_REDIS_ACL, format!("{said}; run: {}", self.checks.acl_line()))
             }
             NoAnswer::Refused(said) => {
@@ -385,6 +389,16 @@ impl EventQueue for RedisQueue {
     fn count_dropped(&self, reason: &str, events: u64) {
         self.shared.state().drops.count(reason, events);
         self.shared.dropped.notify_one();
+    }
+
+    fn settle(&self, spill: &str, losses: Losses) {
+        self.shared.state().drops.settle(spill, losses);
+        self.shared.dropped.notify_one();
+    }
+
+    /// They stand beside the batches and are as durable.
+    fn counts_deliveries(&self) -> bool {
+        self.options().durability != Durability::Fast
     }
 
     fn state(&self) -> EngineState {

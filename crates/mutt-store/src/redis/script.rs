@@ -110,6 +110,10 @@ pub static LOOK: LazyLock<Script> =
 pub static DROPS: LazyLock<Script> =
     LazyLock::new(|| Script::new(&[include_str!("script/drops.lua")]));
 
+/// Tells which of the commands of the others the user may not run.
+pub static PERMITTED: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&[include_str!("script/permitted.lua")]));
+
 /// The keys of one shard.
 #[derive(Clone, Debug)]
 pub struct Keys {
@@ -176,6 +180,12 @@ pub fn call(script: &Script, source: bool, keys: &Keys, shards: u16, memory: &Me
 #[must_use]
 pub fn call_drops(source: bool, keys: &Keys) -> Cmd {
     DROPS.call(source, &keys.drops)
+}
+
+/// A question for what the user may not run, on a key of this shard that never is there.
+#[must_use]
+pub fn call_permitted(prefix: &str, shard: u16) -> Cmd {
+    PERMITTED.call(true, &[format!("{}:probe", hash_tag(prefix, shard))])
 }
 
 /// How a shard is, as a script answered.

@@ -25,9 +25,10 @@ const KEYS_MAX: usize = 10_000;
 /// Removes what was staged, counts on, keeps the items that could not be taken; only for the owner.
 const DONE: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-for i = 3, #ARGV do redis.call('LPUSH', KEYS[4], ARGV[i]) end
+for i = 4, #ARGV do redis.call('LPUSH', KEYS[4], ARGV[i]) end
 redis.call('DEL', KEYS[2])
 redis.call('INCR', KEYS[3])
+redis.call('INCRBY', KEYS[5], ARGV[3])
 return 1";
 /// Moves the oldest items; only for the owner.
 const STAGE: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
@@ -59,6 +60,15 @@ pub struct Staged {
     pub items: Vec<Vec<u8>>,
 }
 
+/// Items of one list that could not be taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// How many there are.
+    pub count: u64,
+    /// The newest of them.
+    pub first: Vec<Vec<u8>>,
+}
+
 /// v2's Redis.
 #[derive(Debug)]
 pub struct V2Lists {
@@ -72,6 +82,13 @@ fn bytes(value: Value) -> Option<Vec<u8>> {
         Value::BulkString(bytes) => Some(bytes),
         Value::SimpleString(text) => Some(text.into_bytes()),
         _ => None,
+    }
+}
+
+fn number(value: &Value) -> u64 {
+    match value {
+        Value::Int(n) => u64::try_from(*n).unwrap_or(0),
+        _ => 0,
     }
 }
 
@@ -195,11 +212,7 @@ impl V2Lists {
         let mut pipeline = Pipeline::new();
         pipeline.cmd("LLEN").arg(name).cmd("LLEN").arg(own("staged", name));
         let lengths = self.run(&pipeline).await?;
-        let length = |value: &Value| match value {
-            Value::Int(n) => u64::try_from(*n).unwrap_or(0),
-            _ => 0,
-        };
-        Ok(lengths.iter().map(length).sum())
+        Ok(lengths.iter().map(number).sum())
     }
 
     /// Looks at the items of a list without moving any, oldest first, from this place on.
@@ -227,15 +240,32 @@ impl V2Lists {
         Ok(keys.iter().filter_map(|key| key.strip_prefix(&prefix)).map(str::to_owned).collect())
     }
 
-    /// The items of a list that could not be taken, as they are kept, newest first.
+    /// The items of a list that could not be taken, as they are kept.
     ///
     /// # Errors
     ///
     /// What Redis said.
-    pub async fn refused(&self, name: &str) -> Result<Vec<Vec<u8>>, LinkError> {
-        let mut command = cmd("LRANGE");
-        command.arg(own("refused", name)).arg(0).arg(V2_STAGED_MAX);
-        Ok(list(self.one(command).await?))
+    pub async fn refused(&self, name: &str) -> Result<Kept, LinkError> {
+        let key = own("refused", name);
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("LLEN").arg(&key);
+        pipeline.cmd("LRANGE").arg(&key).arg(0).arg(V2_STAGED_MAX - 1);
+        let mut values = self.run(&pipeline).await?.into_iter();
+        let count = values.next().map_or(0, |value| number(&value));
+        Ok(Kept { count, first: list(values.next()) })
+    }
+
+    /// Items of a list that imports took so far, over all their runs.
+    ///
+    /// # Errors
+    ///
+    /// What Redis said.
+    pub async fn taken(&self, name: &str) -> Result<u64, LinkError> {
+        let mut command = cmd("GET");
+        command.arg(own("taken", name));
+        let value = self.one(command).await?.and_then(bytes);
+        let text = value.and_then(|value| String::from_utf8(value).ok());
+        Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
     }
 
     /// Moves the oldest items aside and gives them; what an earlier import had moved comes first, in
@@ -258,16 +288,18 @@ impl V2Lists {
         Ok(Staged { number: number.and_then(|n| n.parse().ok()).unwrap_or(0), items })
     }
 
-    /// Everything staged of this list is durable elsewhere: removes it. `refused` are the items that
-    /// could not be taken; they are kept apart.
+    /// Everything staged of this list is durable elsewhere: removes it, and counts what was `taken`.
+    /// `refused` are the items that could not be taken; they are kept apart.
     ///
     /// # Errors
     ///
     /// What Redis said; another import took over.
-    pub async fn done(&self, name: &str, refused: &[Vec<u8>]) -> Result<(), LinkError> {
-        let keys = [own("staged", name), own("number", name), own("refused", name)];
-        let keys = [keys[0].as_str(), keys[1].as_str(), keys[2].as_str()];
-        let refused: Vec<&[u8]> = refused.iter().map(Vec::as_slice).collect();
-        self.owned(DONE, &keys, &refused).await
+    pub async fn done(&self, name: &str, taken: u64, refused: &[Vec<u8>]) -> Result<(), LinkError> {
+        let keys = ["staged", "number", "refused", "taken"].map(|kind| own(kind, name));
+        let keys = keys.each_ref().map(String::as_str);
+        let taken = taken.to_string();
+        let mut args = vec![taken.as_bytes()];
+        args.extend(refused.iter().map(Vec::as_slice));
+        self.owned(DONE, &keys, &args).await
     }
 }

@@ -97,7 +97,11 @@ impl Drain {
             spill.rewind(lease).await?;
             self.began = true;
         }
+        let before = spill.losses().lost;
         self.in_hand.extend(spill.claim(lease, STEP_BATCHES, Duration::ZERO).await?);
+        if spill.losses().lost > before {
+            self.shared.settle();
+        }
         self.unreadable = false;
         failpoint::hit("spill.drain.after_claim");
         Ok(())

@@ -1,5 +1,7 @@
 //! Rows of the audit: how an event is written and read back.
 
+use std::collections::HashSet;
+
 use mutt_model::audit::{AuditedEvent, Judgement};
 use mutt_model::batch::decode_body;
 use mutt_model::rule::Handling;
@@ -105,6 +107,21 @@ pub(super) fn by_id(conn: &Connection, id: Id) -> Result<Option<AuditedEvent>, S
         }
     }
     Ok(None)
+}
+
+/// Which of these events stand.
+pub(super) fn standing(conn: &Connection, ids: &[Id]) -> Result<HashSet<Id>, StoreError> {
+    let mut found = HashSet::new();
+    for handled in [true, false] {
+        let mut look =
+            conn.prepare_cached(&format!("SELECT 1 FROM {} WHERE id = ?1", table(handled)))?;
+        for id in ids {
+            if look.exists([id.0.as_slice()])? {
+                found.insert(*id);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Rows after `seq` in commit order, at most `limit`.

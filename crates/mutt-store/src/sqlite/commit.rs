@@ -17,7 +17,7 @@ use super::counting::{Unhandled, save_rates};
 use super::engine::Writer;
 use super::totals::{Totals, signed};
 use crate::counting::Rates;
-use crate::rows::{JudgedAs, bare};
+use crate::rows::{Fate, JudgedAs, bare};
 use crate::store::{
     CommitPolicy, CommitStore, CommitWork, Committed, IMPORT_SHARD, JudgedBatch, StoreError,
 };
@@ -61,19 +61,6 @@ impl SqliteStore {
             self.signals.deliveries.ring();
         }
     }
-}
-
-/// What becomes of an event in the commit.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    /// As it is.
-    Plain,
-    /// Its id stands in the audit already.
-    Duplicate,
-    /// From its raw bytes alone.
-    Unstorable,
-    /// Not even that.
-    Lost,
 }
 
 struct Item<'b> {
@@ -128,7 +115,7 @@ fn attempt(writer: &mut Writer, work: &CommitWork, careful: bool) -> Result<Comm
             if receipt(commit.conn, work.shard, judged.batch.id())? {
                 commit.batch(judged, careful, &mut rates)?;
             } else {
-                commit.sums.out.skipped_batches += 1;
+                commit.sums.out.skip(judged);
             }
         }
         let Sums { mut totals, out, newest } = commit.sums;

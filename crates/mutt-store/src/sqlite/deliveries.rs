@@ -16,7 +16,7 @@ use super::{SqliteStore, audit, lanes, replay, take};
 pub(super) use crate::deliveries::{Brief, DEAD, DELIVERED, LEASED, SUPPRESSED, WAITING};
 use crate::deliveries::{kind, kind_number};
 use crate::store::{
-    Actor, DeliveryStore, LaneReport, ReplayFilter, Replayed, SinkLease, StoreError,
+    Actor, DeliveryStore, LaneReport, ReplayFilter, Replayed, SinkLease, StoreError, Take,
 };
 
 pub(super) struct NewDelivery<'a> {
@@ -349,31 +349,28 @@ impl DeliveryStore for SqliteStore {
         .await
     }
 
-    async fn take_due(
+    async fn turn(
         &self,
         lease: &SinkLease,
-        limit: usize,
-        coalesce: bool,
+        finished: Vec<Finished>,
+        report: LaneReport,
+        take: Take,
         now: Timestamp,
     ) -> Result<Vec<Delivery>, StoreError> {
         let lease = lease.clone();
-        self.write("take deliveries", move |w| take::due(&w.conn, &lease, limit, coalesce, now))
-            .await
+        self.write("record attempts and take deliveries", move |w| {
+            finish(&w.conn, &lease, &finished, &report)?;
+            if take.limit == 0 {
+                return Ok(Vec::new());
+            }
+            take::due(&w.conn, &lease, take.limit, take.coalesce, now)
+        })
+        .await
     }
 
     async fn next_due(&self, sink: &str) -> Result<Option<Timestamp>, StoreError> {
         let sink = sink.to_owned();
         self.read("look for deliveries", move |conn| take::next_due(conn, &sink)).await
-    }
-
-    async fn finish(
-        &self,
-        lease: &SinkLease,
-        finished: Vec<Finished>,
-        report: LaneReport,
-    ) -> Result<(), StoreError> {
-        let lease = lease.clone();
-        self.write("record attempts", move |w| finish(&w.conn, &lease, &finished, &report)).await
     }
 
     async fn give_back(&self, lease: &SinkLease, deliveries: &[Id]) -> Result<(), StoreError> {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use mutt_model::{Id, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Row};
-use serde_json::json;
 
 use super::rules::log_change;
 use super::totals::{signed, unsigned};
@@ -14,10 +13,12 @@ use crate::archive::{self, Header, Writing};
 use crate::retention::{
     Archive, HOLDS_MAX, Hold, NewHold, RestoredArchive, RetentionState, RetentionStore, check_hold,
 };
-use crate::store::{Actor, Change, StoreError};
+use crate::store::{Actor, StoreError};
 
 /// Rows that one transaction puts back.
 const RESTORE_CHUNK: usize = 2_000;
+/// Whose archives these are: no other process has the file open.
+const OWNER: &str = "sqlite";
 
 /// The condition that a row of the audit table `t` is not held. Released holds count until the round
 /// after, so that a row that an archive passed over is never removed by the same round.
@@ -85,7 +86,7 @@ fn add(
     )?;
     let id = conn.last_insert_rowid();
     let hold = one(conn, id)?;
-    log_hold(conn, &hold, "hold", actor, now)?;
+    log_change(conn, &hold.change("hold", actor, now))?;
     Ok(hold)
 }
 
@@ -99,33 +100,10 @@ fn one(conn: &Connection, id: i64) -> Result<Hold, StoreError> {
     .ok_or_else(|| StoreError::NotFound(format!("no hold has the id {id}")))
 }
 
-fn log_hold(
-    conn: &Connection,
-    hold: &Hold,
-    action: &str,
-    actor: &Actor,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let shown = Some(json!(hold));
-    let (old, new) = if action == "release" { (shown, None) } else { (None, shown) };
-    let entry = Change {
-        id: 0,
-        at: now,
-        who: actor.name.clone(),
-        object: "hold".to_owned(),
-        object_id: hold.id.to_string(),
-        action: action.to_owned(),
-        old,
-        new,
-        reason: actor.reason.clone(),
-    };
-    log_change(conn, &entry)
-}
-
 fn release(conn: &Connection, id: i64, actor: &Actor, now: Timestamp) -> Result<Hold, StoreError> {
     let hold = one(conn, id)?;
     conn.execute("UPDATE holds SET released = 1 WHERE id = ?1", [id])?;
-    log_hold(conn, &hold, "release", actor, now)?;
+    log_change(conn, &hold.change("release", actor, now))?;
     Ok(hold)
 }
 
@@ -162,7 +140,7 @@ pub(super) fn put_aside(
         header.table
     );
     let (from, until) = (Id::floor_of(header.from), Id::floor_of(header.until));
-    let mut writing = Writing::begin(dir, header)?;
+    let mut writing = Writing::begin(dir, OWNER, header)?;
     let mut statement = snapshot.prepare(&sql)?;
     let mut rows = statement.query((from.0.as_slice(), until.0.as_slice()))?;
     while let Some(row) = rows.next()? {

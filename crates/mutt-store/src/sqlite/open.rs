@@ -18,6 +18,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002_indexes.sql"),
     include_str!("../../migrations/0003_settings.sql"),
     include_str!("../../migrations/0004_retention.sql"),
+    include_str!("../../migrations/0005_sources.sql"),
+    include_str!("../../migrations/0006_mibs.sql"),
 ];
 /// Page size of new files. Measured: 8 KiB doubles the log's bytes, as many pages get few rows each.
 const PAGE_SIZE: u32 = 4096;

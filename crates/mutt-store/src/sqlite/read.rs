@@ -1,6 +1,6 @@
 //! Reading for API, UI and CLI: searches with cursors and a scan budget, the ledger, rates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use async_trait::async_trait;
 use mutt_model::alert::{Alert, AlertState, ClearedBy, SinkRoute};
@@ -123,6 +123,9 @@ fn search_events(
                 continue;
             }
             let item = audit::from_row(row, handled)?;
+            if query.parse.is_some_and(|parse| parse != item.event.parse.status) {
+                continue;
+            }
             if q.as_deref().is_none_or(|q| contains(&item.event.message, q)) {
                 found.push(item);
                 taken += 1;
@@ -400,6 +403,7 @@ fn ledger(conn: &Connection, queue: &QueueStats) -> Result<Ledger, StoreError> {
         received: queue.appended_events + queue.dropped.values().sum::<u64>(),
         audited: unsigned(totals.audited),
         pending: queue.pending_events,
+        spilled: BTreeMap::new(),
         duplicates: unsigned(totals.duplicates),
         dropped: queue.dropped.clone(),
         lost: queue.lost_events + unsigned(totals.lost),
@@ -437,6 +441,11 @@ impl ReadStore for SqliteStore {
 
     async fn event(&self, id: Id) -> Result<Option<AuditedEvent>, StoreError> {
         self.read("read an event", move |conn| audit::by_id(conn, id)).await
+    }
+
+    async fn standing(&self, events: &[(Timestamp, Id)]) -> Result<HashSet<Id>, StoreError> {
+        let ids: Vec<Id> = events.iter().map(|(_, id)| *id).collect();
+        self.search("look for events", move |conn| audit::standing(conn, &ids)).await
     }
 
     async fn tail(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mutt_model::delivery::{DeliveryState, NoticeKind};
 use mutt_model::{Id, Timestamp};
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 use serde_json::json;
 
 use super::alerts;
@@ -53,7 +53,7 @@ fn single(conn: &Connection, id: Id, force: bool) -> Result<Brief, StoreError> {
     }
     if row.state == DEAD && !force && is_overtaken(conn, &row)? {
         return Err(StoreError::Conflict(
-            "its key has delivered something newer since; force replays it all the same".to_owned(),
+            "its key has delivered something newer since, or has it on its way; force replays it all the same".to_owned(),
         ));
     }
     Ok(row)
@@ -93,13 +93,11 @@ fn dead(
 ) -> Result<(Vec<Brief>, u64), StoreError> {
     // By its own condition where a reason is given, so that the index by reason serves.
     let reason = if which.reason.is_some() { "reason = ?2" } else { "?2 IS NULL" };
-    let overtaken = "EXISTS (SELECT 1 FROM key_delivered k
-        WHERE k.sink = deliveries.sink AND k.key = deliveries.key AND k.seq > deliveries.seq)";
     let condition = format!("state = 5 AND (?1 IS NULL OR sink = ?1) AND {reason}");
     let filter = (&which.sink, &which.reason);
     let rows = deliveries::briefs(
         conn,
-        &format!("{condition} AND (?3 OR NOT {overtaken}) ORDER BY seq LIMIT ?4"),
+        &format!("{condition} AND (?3 OR NOT {OVERTAKEN}) ORDER BY seq LIMIT ?4"),
         (filter.0, filter.1, force, limit),
     )?;
     if force {
@@ -110,7 +108,7 @@ fn dead(
         _ => i64::MAX,
     };
     let sql =
-        format!("SELECT COUNT(*) FROM deliveries WHERE {condition} AND seq < ?3 AND {overtaken}");
+        format!("SELECT COUNT(*) FROM deliveries WHERE {condition} AND seq < ?3 AND {OVERTAKEN}");
     let passed_over = conn
         .prepare_cached(&sql)?
         .query_row((filter.0, filter.1, until), |row| row.get(0))
@@ -118,13 +116,15 @@ fn dead(
     Ok((rows, passed_over))
 }
 
-/// Whether its key has delivered something newer since.
+/// Whether its key has delivered something newer since, or is about to: what is on its way may arrive.
+const OVERTAKEN: &str = "(EXISTS (SELECT 1 FROM key_delivered k
+        WHERE k.sink = deliveries.sink AND k.key = deliveries.key AND k.seq > deliveries.seq)
+    OR EXISTS (SELECT 1 FROM deliveries l WHERE l.sink = deliveries.sink
+        AND l.key = deliveries.key AND l.state = 1 AND l.seq > deliveries.seq))";
+
 fn is_overtaken(conn: &Connection, row: &Brief) -> rusqlite::Result<bool> {
-    let newest: Option<i64> = conn
-        .prepare_cached("SELECT seq FROM key_delivered WHERE sink = ?1 AND key = ?2")?
-        .query_row((&row.sink, &row.key), |row| row.get(0))
-        .optional()?;
-    Ok(newest.is_some_and(|newest| newest > row.seq))
+    conn.prepare_cached(&format!("SELECT {OVERTAKEN} FROM deliveries WHERE seq = ?1"))?
+        .query_row([row.seq], |row| row.get(0))
 }
 
 /// A clear that was suppressed because its problem was dead is owed again: the problem goes out after

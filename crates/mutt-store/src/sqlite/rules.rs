@@ -10,7 +10,7 @@ use super::SqliteStore;
 use super::engine::Writer;
 use super::totals::Totals;
 use crate::rule_edit::edit;
-use crate::store::{Actor, Change, RuleChange, RuleStore, StoreError};
+use crate::store::{Actor, Change, Expected, RuleChange, RuleStore, StoreError};
 
 #[async_trait]
 impl RuleStore for SqliteStore {
@@ -32,11 +32,13 @@ impl RuleStore for SqliteStore {
     async fn change_rules(
         &self,
         change: RuleChange,
+        expected: Option<Expected>,
         actor: &Actor,
         now: Timestamp,
     ) -> Result<(RuleSet, Option<i64>), StoreError> {
         let actor = actor.clone();
-        let apply = move |writer: &mut Writer| apply(&writer.conn, change, &actor, now);
+        let apply =
+            move |writer: &mut Writer| apply(&writer.conn, change, expected.as_ref(), &actor, now);
         let changed = self.write("change the rules", apply).await?;
         self.signals.rules.ring();
         Ok(changed)
@@ -58,13 +60,14 @@ pub(super) fn load(conn: &Connection, version: i64) -> Result<RuleSet, StoreErro
 fn apply(
     conn: &Connection,
     change: RuleChange,
+    expected: Option<&Expected>,
     actor: &Actor,
     now: Timestamp,
 ) -> Result<(RuleSet, Option<i64>), StoreError> {
     let mut totals = Totals::load(conn)?;
     let mut set = load(conn, totals.ruleset)?;
     let mut id = None;
-    let Some(entry) = edit(&mut set, &mut totals.rule_id, change, &mut id)? else {
+    let Some(entry) = edit(&mut set, &mut totals.rule_id, change, expected, &mut id)? else {
         return Ok((set, None));
     };
     set.version += 1;

@@ -10,6 +10,7 @@ use super::totals::signed;
 use crate::deliveries::{COALESCE_MAX, PROBLEM_DEAD, ROUNDS_MAX, may_coalesce, relief};
 use crate::store::{SinkLease, StoreError};
 
+/// Leases what may go. The caller has checked the lease.
 pub(super) fn due(
     conn: &Connection,
     lease: &SinkLease,
@@ -17,7 +18,6 @@ pub(super) fn due(
     coalesce: bool,
     now: Timestamp,
 ) -> Result<Vec<Delivery>, StoreError> {
-    lanes::check(conn, lease)?;
     let sink = lease.sink.as_str();
     let (held, probe) = lanes::held(conn, sink)?;
     let taken = match held {

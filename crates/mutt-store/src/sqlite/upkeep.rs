@@ -141,7 +141,11 @@ impl SqliteStore {
             let (path, dir) = (self.path().to_path_buf(), dir.to_path_buf());
             let put = backup::aside("archive", move || holds::put_aside(&path, &dir, header));
             going.until = Id::floor_of(day.plus(DAY));
-            if let Some((archive, seq)) = put.await? {
+            let put = match put.await {
+                Ok(put) => put,
+                Err(error) => return upkeep.go_on_after(error),
+            };
+            if let Some((archive, seq)) = put {
                 upkeep.archives += 1;
                 upkeep.archived_bytes += archive.bytes;
                 self.write("list an archive", move |w| holds::list(&w.conn, &archive)).await?;
@@ -166,6 +170,16 @@ impl SqliteStore {
             }
             let Some(after) = rest else { break };
             going.after = after;
+            if removed == 0 {
+                // Held, and perhaps much more behind it: a reader looks for where it ends.
+                let first = self
+                    .search("look for old rows", move |conn| {
+                        Ok(holds::oldest(conn, going.handled, after, going.until)?)
+                    })
+                    .await?;
+                let Some(first) = first else { break };
+                going.after = before(first);
+            }
         }
         Ok(())
     }
@@ -362,7 +376,9 @@ impl UpkeepStore for SqliteStore {
         if sets > 0 {
             *up.removed.entry("rule_sets".to_owned()).or_default() += sets;
         }
-        self.write("note the round", move |w| Ok(holds::note_run(&w.conn, now)?)).await?;
+        if up.archive_error.is_none() {
+            self.write("note the round", move |w| Ok(holds::note_run(&w.conn, now)?)).await?;
+        }
         Ok(done)
     }
 

@@ -97,6 +97,21 @@ pub struct Dependency {
     pub why: Option<String>,
 }
 
+/// What lies in a process's spill, beside the number of its events.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessSpill {
+    /// Its directory on the process's host.
+    pub place: String,
+    /// Since when everything appended is spilled; `None` while appends go to the server.
+    pub spilling_since: Option<Timestamp>,
+    /// Why: what the server, or the way to it, said last.
+    pub why: Option<String>,
+    /// When the oldest event in it was received.
+    pub oldest_received_at: Option<Timestamp>,
+    /// Bytes of its files.
+    pub bytes: u64,
+}
+
 /// What a running process tells of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessReport {
@@ -122,8 +137,50 @@ pub struct ProcessReport {
     pub ruleset: Option<i64>,
     /// Events in its spill.
     pub spilled_events: u64,
+    /// More of its spill; `None` where it has none, and from a program that did not tell it yet.
+    pub spill: Option<ProcessSpill>,
     /// The engines and others it depends on, by name.
     pub dependencies: BTreeMap<String, Dependency>,
+    /// What its listeners counted since it started.
+    #[serde(default)]
+    pub listeners: Vec<ListenerReport>,
+    /// Its event queue does not take events now.
+    #[serde(default)]
+    pub starved: bool,
+}
+
+/// What a listener counted since its process started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerReport {
+    /// `syslog-udp`, `snmp-udp`, `http` ...
+    pub name: String,
+    /// Frames counted where they are read: datagrams, messages of streams, records of requests.
+    #[serde(default)]
+    pub arrived: u64,
+    /// Events made durable.
+    pub stored: u64,
+    /// Bytes of their frames.
+    pub bytes: u64,
+    /// Frames that their sender still has, or that hold no event.
+    #[serde(default)]
+    pub given_back: u64,
+    /// Frames dropped before the append, by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// Its datagram sockets.
+    pub sockets: Vec<SocketReport>,
+}
+
+/// What the kernel says of a datagram socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketReport {
+    /// Its address.
+    pub address: String,
+    /// Datagrams that the kernel dropped because the receive buffer was full.
+    pub kernel_drops: u64,
+    /// Bytes that wait in the receive buffer, with the kernel's overhead.
+    pub waiting: u64,
+    /// Bytes of the receive buffer that were granted.
+    pub buffer: u64,
 }
 
 /// A report as the store has it.

@@ -1,11 +1,11 @@
 //! Connections to real Redis servers: logins, TLS, breaks, Sentinel, Cluster.
 
 mod breaks;
-mod cluster;
+pub(crate) mod cluster;
 mod login;
 pub(crate) mod net;
 mod sentinel;
-mod tls;
+pub(crate) mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;

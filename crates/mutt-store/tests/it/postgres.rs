@@ -3,9 +3,12 @@
 
 mod chain;
 mod commit;
+mod failover;
 mod faults;
 mod forwarders;
+mod restored;
 mod retention;
 mod schema;
 pub(crate) mod server;
 mod settings;
+mod tls;

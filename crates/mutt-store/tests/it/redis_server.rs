@@ -1,6 +1,6 @@
 //! A private Redis server for tests: on a Unix socket in a folder of its own, killed by its own id.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -14,7 +14,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct RedisServer {
     dir: tempfile::TempDir,
+    data: PathBuf,
     child: Child,
+    program: PathBuf,
     settings: Vec<String>,
 }
 
@@ -30,9 +32,32 @@ impl RedisServer {
     /// Starts one with these settings besides.
     pub(crate) fn start(settings: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        Self::started(dir, data, "redis-server".into(), settings)
+    }
+
+    /// The oldest Redis that is supported, which RHEL 9 has: `scripts/install-tools` fetches it. It syncs
+    /// before it answers.
+    #[allow(dead_code, reason = "the tests of the queue use it")]
+    pub(crate) fn of_rhel_9() -> Self {
+        let program =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/bin/redis-server-6.2");
+        assert!(program.exists(), "scripts/install-tools fetches {}", program.display());
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        Self::started(dir, data, program, FSYNC)
+    }
+
+    /// As [`RedisServer::start`], with its files in this folder.
+    #[allow(dead_code, reason = "the system tests of the program use it")]
+    pub(crate) fn start_in(data: PathBuf, settings: &[&str]) -> Self {
+        Self::started(tempfile::tempdir().unwrap(), data, "redis-server".into(), settings)
+    }
+
+    fn started(dir: tempfile::TempDir, data: PathBuf, program: PathBuf, settings: &[&str]) -> Self {
         let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
-        let child = spawn(&dir, &settings);
-        let server = Self { dir, child, settings };
+        let child = spawn(&program, dir.path(), &data, &settings);
+        let server = Self { dir, data, child, program, settings };
         server.answers();
         server
     }
@@ -43,7 +68,20 @@ impl RedisServer {
 
     /// Where its files lie.
     pub(crate) fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
+        self.data.clone()
+    }
+
+    /// Does nothing any more, and answers nobody, until it is killed.
+    #[allow(dead_code, reason = "the system tests of the program use it")]
+    pub(crate) fn freeze(&self) {
+        let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGSTOP).unwrap();
+        let clock = Clock::default();
+        let until = clock.monotonic() + PATIENCE;
+        let stat = format!("/proc/{id}/stat");
+        while !std::fs::read_to_string(&stat).unwrap().contains(") T") {
+            assert!(clock.monotonic() < until, "it does not stop");
+        }
     }
 
     /// Dies at once; its files stay, and nothing listens.
@@ -53,9 +91,15 @@ impl RedisServer {
         let _ = std::fs::remove_file(self.socket());
     }
 
+    /// The server's process.
+    #[allow(dead_code, reason = "tests of the whole program pause it")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Starts it again on the same data.
     pub(crate) fn restart(&mut self) {
-        self.child = spawn(&self.dir, &self.settings);
+        self.child = spawn(&self.program, self.dir.path(), &self.data, &self.settings);
         self.answers();
     }
 
@@ -74,7 +118,8 @@ impl RedisServer {
         said
     }
 
-    fn try_command(&self, words: &[&str]) -> String {
+    /// The same; what the server says may be a refusal.
+    pub(crate) fn try_command(&self, words: &[&str]) -> String {
         let socket = self.socket();
         let out = Command::new("redis-cli").arg("-s").arg(socket).args(words).output().unwrap();
         String::from_utf8_lossy(&out.stdout).trim().to_owned()
@@ -92,12 +137,11 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(dir: &tempfile::TempDir, settings: &[String]) -> Child {
-    let data = dir.path().join("data");
-    std::fs::create_dir_all(&data).unwrap();
-    Command::new("redis-server")
+fn spawn(program: &Path, dir: &Path, data: &Path, settings: &[String]) -> Child {
+    std::fs::create_dir_all(data).unwrap();
+    Command::new(program)
         .args(["--port", "0", "--save", "", "--repl-diskless-sync-delay", "0", "--unixsocket"])
-        .arg(dir.path().join("redis.sock"))
+        .arg(dir.join("redis.sock"))
         .arg("--dir")
         .arg(data)
         .args(settings)
@@ -113,7 +157,8 @@ pub(crate) fn options(url: &str) -> RedisOptions {
         url: RedisUrl::parse(url).unwrap(),
         user: None,
         passwords: LiveSecrets::default(),
-        sentinel_passwords: LiveSecrets::default(),
+        sentinel_user: None,
+        sentinel_passwords: None,
         timeout: Duration::from_secs(10),
         tls: RedisTls::default(),
         durability: Durability::Fsync,

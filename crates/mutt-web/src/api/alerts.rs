@@ -8,7 +8,7 @@ use mutt_store::store::{AlertAct, AlertQuery};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Shown, empty_to_null, list, missing, shown};
+use super::{Shown, empty_to_null, missing, searched, shown};
 use crate::params::{JsonBody, Params, path_id};
 use crate::problem::{Answer, Problem};
 use crate::state::{Principal, WebState};
@@ -40,7 +40,7 @@ pub(crate) fn query(params: &Params) -> Answer<AlertQuery> {
 pub(crate) async fn index(State(state): State<WebState>, params: Params) -> Shown {
     let query = query(&params)?;
     let page = state.store.alerts(&query, params.limit()?, params.get("cursor")).await?;
-    Ok(list(page, alert_json))
+    Ok(searched(page, alert_json))
 }
 
 pub(crate) async fn one(State(state): State<WebState>, Path(id): Path<String>) -> Shown {

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Extension, Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use mutt_store::store::{Settings, SettingsChange, diff as difference};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Shown, list, shown};
-use crate::params::{JsonBody, Params};
+use crate::params::{IfMatch, JsonBody, Params, etag};
 use crate::problem::{Answer, Problem};
 use crate::state::{Principal, Role, WebState};
 
@@ -24,21 +26,42 @@ pub(crate) async fn index(State(state): State<WebState>) -> Shown {
     Ok(Json(answer))
 }
 
-fn key_of(state: &WebState, settings: &Settings, key: &str) -> Shown {
+fn key_of(state: &WebState, settings: &Settings, key: &str) -> Answer<Value> {
     let keys = state.program.keys(Some(settings));
     let found = keys.iter().find(|known| known.key == key);
     let found = found.ok_or_else(|| Problem::not_found(format!("there is no key `{key}`")))?;
     let mut answer = shown(found);
     answer["version"] = settings.version.into();
-    Ok(Json(answer))
+    Ok(answer)
 }
 
-pub(crate) async fn one(State(state): State<WebState>, Path(key): Path<String>) -> Shown {
-    key_of(&state, &state.store.settings(None).await?, &key)
+/// An answer about settings of a version; `If-Match` takes that version.
+fn at(version: i64, answer: Value) -> Response {
+    (etag(&version.to_string()), Json(answer)).into_response()
+}
+
+pub(crate) async fn one(State(state): State<WebState>, Path(key): Path<String>) -> Answer {
+    let settings = state.store.settings(None).await?;
+    Ok(at(settings.version, key_of(&state, &settings, &key)?))
+}
+
+/// The version that a write expects to be in force, and the status that says that it is not.
+type Expected = (Option<i64>, StatusCode);
+
+fn expected(if_match: IfMatch, version: Option<i64>) -> Answer<Expected> {
+    match (if_match.0, version) {
+        (Some(_), Some(_)) => Err(Problem::bad("send If-Match or `expected_version`, not both")),
+        (Some(tag), None) => {
+            let version =
+                tag.parse().map_err(|_| Problem::stale(format!("no version is {tag}")))?;
+            Ok((Some(version), StatusCode::PRECONDITION_FAILED))
+        }
+        (None, version) => Ok((version, StatusCode::CONFLICT)),
+    }
 }
 
 /// A value as an environment variable holds it.
-fn text_of(value: Value) -> Answer<String> {
+pub(crate) fn text_of(value: Value) -> Answer<String> {
     match value {
         Value::String(text) => Ok(text.trim().to_owned()),
         Value::Number(number) => Ok(number.to_string()),
@@ -47,17 +70,17 @@ fn text_of(value: Value) -> Answer<String> {
     }
 }
 
-/// Validates and makes one change of one key.
-async fn change(
+/// Validates and makes one change of one key; shared by API, v1 and pages.
+pub(crate) async fn change(
     state: &WebState,
     who: &Principal,
-    key: String,
+    key: &str,
     value: Option<String>,
-    reason: Option<String>,
     expected: Option<i64>,
-) -> Shown {
+    reason: Option<String>,
+) -> Answer<Settings> {
     let before = state.store.settings(None).await?;
-    let needs = state.program.check_setting(&key, value.as_deref(), &before)?;
+    let needs = state.program.check_setting(key, value.as_deref(), &before)?;
     if who.role < needs {
         return Err(Problem::forbidden(format!(
             "`{key}` is set by the role {}; this token has {}",
@@ -65,52 +88,76 @@ async fn change(
             who.role.name()
         )));
     }
-    let edit = SettingsChange::Edit(BTreeMap::from([(key.clone(), value)]));
+    let edit = SettingsChange::Edit(BTreeMap::from([(key.to_owned(), value)]));
     let now = state.clock.wall();
     let after = state.store.change_settings(edit, expected, &who.actor(reason), now).await?;
     tracing::info!(who = who.name, key, version = after.version, "a setting was changed");
-    match key_of(state, &after, &key) {
-        // What fitted no more is unset, and nothing is left of it to show.
-        Err(_) => Ok(Json(json!({"key": key, "value": null, "version": after.version}))),
-        shown => shown,
+    Ok(after)
+}
+
+/// As [`change`], with the key as it is then for an answer.
+async fn changed(
+    state: &WebState,
+    who: &Principal,
+    key: &str,
+    value: Option<String>,
+    (expected, stale): Expected,
+    reason: Option<String>,
+) -> Answer {
+    let after = change(state, who, key, value, expected, reason).await;
+    let after = after.map_err(|problem| told(problem, stale))?;
+    let version = after.version;
+    // What fitted no more is unset, and nothing is left of it to show.
+    let answer = key_of(state, &after, key)
+        .unwrap_or_else(|_| json!({"key": key, "value": null, "version": version}));
+    Ok(at(version, answer))
+}
+
+/// A conflict under the status that the client asked for by the way it named the version.
+fn told(mut problem: Problem, stale: StatusCode) -> Problem {
+    if problem.status == StatusCode::CONFLICT {
+        problem.status = stale;
     }
+    problem
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SetBody {
     value: Value,
-    #[serde(default)]
-    expected_version: Option<i64>,
 }
 
 pub(crate) async fn set(
     State(state): State<WebState>,
     Extension(who): Extension<Principal>,
     Path(key): Path<String>,
+    if_match: IfMatch,
     mut body: JsonBody,
-) -> Shown {
+) -> Answer {
     let reason = body.take_reason()?;
-    let SetBody { value, expected_version } = body.into()?;
-    change(&state, &who, key, Some(text_of(value)?), reason, expected_version).await
+    let expected = expected(if_match, body.take_expected_version()?)?;
+    let SetBody { value } = body.into()?;
+    let is_new = !state.store.settings(None).await?.values.contains_key(&key);
+    let value = Some(text_of(value)?);
+    let answer = changed(&state, &who, &key, value, expected, reason).await?;
+    Ok(if is_new { (StatusCode::CREATED, answer).into_response() } else { answer })
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct UnsetBody {
-    #[serde(default)]
-    expected_version: Option<i64>,
-}
+struct Nothing {}
 
 pub(crate) async fn unset(
     State(state): State<WebState>,
     Extension(who): Extension<Principal>,
     Path(key): Path<String>,
+    if_match: IfMatch,
     mut body: JsonBody,
-) -> Shown {
+) -> Answer {
     let reason = body.take_reason()?;
-    let UnsetBody { expected_version } = body.into()?;
-    change(&state, &who, key, None, reason, expected_version).await
+    let expected = expected(if_match, body.take_expected_version()?)?;
+    let Nothing {} = body.into()?;
+    changed(&state, &who, &key, None, expected, reason).await
 }
 
 pub(crate) async fn history(State(state): State<WebState>, params: Params) -> Shown {
@@ -130,25 +177,37 @@ pub(crate) async fn diff(State(state): State<WebState>, params: Params) -> Shown
 #[serde(deny_unknown_fields)]
 struct RollbackBody {
     version: i64,
-    #[serde(default)]
-    expected_version: Option<i64>,
 }
 
+/// Makes the overrides of an earlier version stand again; gives them, and those that are not used.
 /// What no longer fits the configuration comes back too: it is shown as ignored, and never fatal.
+pub(crate) async fn roll_back(
+    state: &WebState,
+    who: &Principal,
+    version: i64,
+    expected: Option<i64>,
+    reason: Option<String>,
+) -> Answer<(Settings, BTreeMap<String, String>)> {
+    let (back, now) = (SettingsChange::RollBack(version), state.clock.wall());
+    let after = state.store.change_settings(back, expected, &who.actor(reason), now).await?;
+    tracing::info!(who = who.name, to = version, version = after.version, "settings rolled back");
+    let keys = state.program.keys(Some(&after)).into_iter();
+    let ignored = keys.filter_map(|key| Some((key.key, key.ignored?))).collect();
+    Ok((after, ignored))
+}
+
 pub(crate) async fn rollback(
     State(state): State<WebState>,
     Extension(who): Extension<Principal>,
+    if_match: IfMatch,
     mut body: JsonBody,
-) -> Shown {
+) -> Answer {
     debug_assert!(who.role >= Role::Admin, "the route's guard lets nobody else in");
     let reason = body.take_reason()?;
-    let RollbackBody { version, expected_version } = body.into()?;
-    let (back, now) = (SettingsChange::RollBack(version), state.clock.wall());
-    let after =
-        state.store.change_settings(back, expected_version, &who.actor(reason), now).await?;
-    tracing::info!(who = who.name, to = version, version = after.version, "settings rolled back");
-    let keys = state.program.keys(Some(&after)).into_iter();
-    let ignored: BTreeMap<String, String> =
-        keys.filter_map(|key| Some((key.key, key.ignored?))).collect();
-    Ok(Json(json!({"version": after.version, "values": after.values, "ignored": ignored})))
+    let (expected, stale) = expected(if_match, body.take_expected_version()?)?;
+    let RollbackBody { version } = body.into()?;
+    let done = roll_back(&state, &who, version, expected, reason).await;
+    let (after, ignored) = done.map_err(|problem| told(problem, stale))?;
+    let answer = json!({"version": after.version, "values": after.values, "ignored": ignored});
+    Ok(at(after.version, answer))
 }

@@ -7,7 +7,7 @@ use mutt_store::store::{DeliveryQuery, ReplayFilter, Replayed};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Shown, alerts::alert_json, list, missing, shown};
+use super::{Shown, alerts::alert_json, missing, searched, shown};
 use crate::params::{JsonBody, Params, path_id};
 use crate::problem::{Answer, Problem, nearest};
 use crate::state::{Principal, WebState};
@@ -47,7 +47,7 @@ pub(crate) fn query(params: &Params) -> Answer<DeliveryQuery> {
 pub(crate) async fn index(State(state): State<WebState>, params: Params) -> Shown {
     let query = query(&params)?;
     let page = state.store.deliveries(&query, params.limit()?, params.get("cursor")).await?;
-    Ok(list(page, delivery_json))
+    Ok(searched(page, delivery_json))
 }
 
 pub(crate) async fn one(State(state): State<WebState>, Path(id): Path<String>) -> Shown {

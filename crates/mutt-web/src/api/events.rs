@@ -8,12 +8,12 @@ use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use axum::response::sse::{KeepAlive, Sse};
 use mutt_model::audit::AuditedEvent;
-use mutt_model::{Id, Severity};
+use mutt_model::{Id, ParseStatus, Severity};
 use mutt_store::store::{DeliveryQuery, EventQuery};
 use serde_json::{Value, json};
 
 use super::deliveries::{attempt_json, delivery_json};
-use super::{Shown, alerts, missing, shown};
+use super::{Shown, alerts, missing, searched, shown};
 use crate::judging;
 use crate::live::{self, Filter};
 use crate::params::{Params, path_id};
@@ -35,14 +35,14 @@ pub(crate) fn query(params: &Params) -> Answer<EventQuery> {
         alert: params.id("alert")?,
         since: params.time("since")?,
         until: params.time("until")?,
+        parse: params.with("parse", "ok, partial or failed", ParseStatus::parse)?,
     })
 }
 
 pub(crate) async fn index(State(state): State<WebState>, params: Params) -> Shown {
     let query = query(&params)?;
     let page = state.store.events(&query, params.limit()?, params.get("cursor")).await?;
-    let items: Vec<Value> = page.items.iter().map(AuditedEvent::to_json).collect();
-    Ok(Json(json!({"items": items, "next_cursor": page.next_cursor, "complete": page.complete})))
+    Ok(searched(page, AuditedEvent::to_json))
 }
 
 pub(crate) async fn one(State(state): State<WebState>, Path(id): Path<String>) -> Shown {

@@ -7,7 +7,7 @@ use axum::extract::{Extension, Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use mutt_model::Timestamp;
-use mutt_store::retention::NewHold;
+use mutt_store::retention::{Hold, NewHold, RestoredArchive};
 use serde::Deserialize;
 
 use super::hosts::host_name;
@@ -31,20 +31,32 @@ struct HoldBody {
     until: Option<Timestamp>,
 }
 
+/// Places a hold; shared by API and pages.
+pub(crate) async fn place_hold(
+    state: &WebState,
+    who: &Principal,
+    host: Option<String>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    reason: Option<String>,
+) -> Answer<Hold> {
+    let reason = reason.filter(|reason| !reason.trim().is_empty());
+    if reason.is_none() {
+        return Err(Problem::bad("`reason` is required: a hold says why rows are kept"));
+    }
+    let host = host.as_deref().map(host_name).transpose()?;
+    let hold = NewHold { host, since, until };
+    Ok(state.store.add_hold(hold, &who.actor(reason), state.clock.wall()).await?)
+}
+
 pub(crate) async fn add_hold(
     State(state): State<WebState>,
     Extension(who): Extension<Principal>,
     mut body: JsonBody,
 ) -> Answer {
-    let reason = body.take_reason()?.filter(|reason| !reason.trim().is_empty());
-    if reason.is_none() {
-        return Err(Problem::bad("`reason` is required: a hold says why rows are kept"));
-    }
+    let reason = body.take_reason()?;
     let HoldBody { host, since, until } = body.into()?;
-    let host = host.as_deref().map(host_name).transpose()?;
-    let hold = NewHold { host, since, until };
-    let now = state.clock.wall();
-    let hold = state.store.add_hold(hold, &who.actor(reason), now).await?;
+    let hold = place_hold(&state, &who, host, since, until, reason).await?;
     let place = [(header::LOCATION, format!("/api/v2/holds/{}", hold.id))];
     Ok((StatusCode::CREATED, place, Json(shown(&hold))).into_response())
 }
@@ -76,6 +88,17 @@ struct FileBody {
     file: PathBuf,
 }
 
+/// Puts an archive back; shared by API and pages.
+pub(crate) async fn put_back(
+    state: &WebState,
+    who: &Principal,
+    file: &std::path::Path,
+    reason: Option<String>,
+) -> Answer<RestoredArchive> {
+    let reason = reason.or_else(|| Some("restored from an archive".to_owned()));
+    Ok(state.store.restore_archive(file, &who.actor(reason), state.clock.wall()).await?)
+}
+
 pub(crate) async fn restore_archive(
     State(state): State<WebState>,
     Extension(who): Extension<Principal>,
@@ -83,9 +106,7 @@ pub(crate) async fn restore_archive(
 ) -> Shown {
     let reason = body.take_reason()?;
     let FileBody { file } = body.into()?;
-    let reason = reason.or_else(|| Some("restored from an archive".to_owned()));
-    let now = state.clock.wall();
-    Ok(Json(shown(&state.store.restore_archive(&file, &who.actor(reason), now).await?)))
+    Ok(Json(shown(&put_back(&state, &who, &file, reason).await?)))
 }
 
 pub(crate) async fn state(State(state): State<WebState>) -> Shown {

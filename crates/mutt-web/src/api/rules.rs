@@ -5,13 +5,13 @@ use axum::extract::{Extension, Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use mutt_model::rule::{Rule, RuleSet};
-use mutt_store::store::RuleChange;
+use mutt_store::store::{Expected, RuleChange, tag};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Shown, missing, shown, whole};
 use crate::judging;
-use crate::params::{JsonBody, Params, read_value};
+use crate::params::{IfMatch, JsonBody, PAGE_DEFAULT, Params, etag, read_value};
 use crate::problem::{Answer, Problem, nearest};
 use crate::state::{Principal, WebState};
 
@@ -108,9 +108,24 @@ pub(crate) async fn index(State(state): State<WebState>, params: Params) -> Show
     Ok(answer)
 }
 
-pub(crate) async fn one(State(state): State<WebState>, Path(id): Path<String>) -> Shown {
+/// A rule as an answer, with the tag that `If-Match` takes.
+fn answer(rule: &Rule) -> Response {
+    (etag(&tag(rule)), Json(rule_json(rule))).into_response()
+}
+
+pub(crate) async fn one(State(state): State<WebState>, Path(id): Path<String>) -> Answer {
     let set = state.store.rule_set(None).await?;
-    Ok(Json(rule_json(find(&set, path_rule(&id)?)?)))
+    Ok(answer(find(&set, path_rule(&id)?)?))
+}
+
+/// What a write expects to stand: the tag of its header, or the version of its body.
+pub(crate) fn expected(if_match: IfMatch, body: &mut JsonBody) -> Answer<Option<Expected>> {
+    let version = body.take_expected_version()?;
+    match (if_match.0, version) {
+        (Some(_), Some(_)) => Err(Problem::bad("send If-Match or `expected_version`, not both")),
+        (Some(tag), None) => Ok(Some(Expected::Object(tag))),
+        (None, version) => Ok(version.map(Expected::Version)),
+    }
 }
 
 /// Validates and writes one change; shared by API, v1 and pages.
@@ -118,15 +133,58 @@ pub(crate) async fn change(
     state: &WebState,
     who: &Principal,
     change: RuleChange,
+    expected: Option<Expected>,
     reason: Option<String>,
 ) -> Answer<(RuleSet, Option<i64>)> {
     if let RuleChange::CreateRule(rule) | RuleChange::UpdateRule(rule) = &change {
         judging::validate(rule)?;
     }
-    let now = state.clock.wall();
-    let (set, id) = state.store.change_rules(change, &who.actor(reason), now).await?;
-    state.program.rules_changed(set.version);
-    Ok((set, id))
+    let (now, named) = (state.clock.wall(), named(&change));
+    let by_version = matches!(expected, Some(Expected::Version(_)));
+    match state.store.change_rules(change, expected, &who.actor(reason), now).await {
+        Ok((set, id)) => {
+            state.program.rules_changed(set.version);
+            Ok((set, id))
+        }
+        Err(error) => {
+            let mut problem = Problem::from(error);
+            if problem.status == StatusCode::PRECONDITION_FAILED {
+                if let Some(by) = changed_by(state, named).await {
+                    problem.detail = format!("{} ({by})", problem.detail);
+                }
+                if by_version {
+                    problem.status = StatusCode::CONFLICT;
+                }
+            }
+            Err(problem)
+        }
+    }
+}
+
+/// As the change log calls the object of a change.
+fn named(change: &RuleChange) -> Option<(&'static str, String)> {
+    Some(match change {
+        RuleChange::UpdateRule(rule) => ("rule", rule.id.to_string()),
+        RuleChange::DeleteRule(id) => ("rule", id.to_string()),
+        RuleChange::RemoveDevHost(host) | RuleChange::RenameDevHost { from: host, .. } => {
+            ("dev_host", host.to_lowercase())
+        }
+        RuleChange::SetTeam { host, .. } | RuleChange::RemoveTeam(host) => {
+            ("team", host.to_lowercase())
+        }
+        RuleChange::CreateRule(_) | RuleChange::AddDevHost(_) | RuleChange::First(_) => {
+            return None;
+        }
+    })
+}
+
+/// Who was faster, when and why, as far as the newest page of the change log tells.
+async fn changed_by(state: &WebState, named: Option<(&str, String)>) -> Option<String> {
+    let (object, id) = named?;
+    let page = state.store.changes(PAGE_DEFAULT, None).await.ok()?;
+    let last = page.items.into_iter().find(|c| c.object == object && c.object_id == id)?;
+    let why = last.reason.map_or_else(String::new, |reason| format!(": {reason}"));
+    Some(format!("changed by {} at {}{why}", last.who, last.at))
 }
 
 /// Creates a rule; gives it back as it is stored.
@@ -137,7 +195,8 @@ pub(crate) async fn create_rule(
     reason: Option<String>,
 ) -> Answer<Rule> {
     rule.id = 0;
-    let (set, id) = change(state, who, RuleChange::CreateRule(Box::new(rule)), reason).await?;
+    let (set, id) =
+        change(state, who, RuleChange::CreateRule(Box::new(rule)), None, reason).await?;
     let id = id.or_else(|| set.rules.iter().map(|rule| rule.id).max()).unwrap_or_default();
     find(&set, id).cloned()
 }
@@ -150,7 +209,7 @@ pub(crate) async fn create(
     let reason = body.take_reason()?;
     let rule = create_rule(&state, &who, read_rule(body.0)?, reason).await?;
     let place = [(header::LOCATION, format!("/api/v2/rules/{}", rule.id))];
-    Ok((StatusCode::CREATED, place, Json(rule_json(&rule))).into_response())
+    Ok((StatusCode::CREATED, place, answer(&rule)).into_response())
 }
 
 /// Replaces a rule; shared by API, v1 and pages.
@@ -159,13 +218,15 @@ pub(crate) async fn update_rule(
     who: &Principal,
     id: i64,
     mut rule: Rule,
+    expected: Option<Expected>,
     reason: Option<String>,
 ) -> Answer<Rule> {
     if rule.id != 0 && rule.id != id {
         return Err(Problem::bad(format!("the body's id {} is not the path's {id}", rule.id)));
     }
     rule.id = id;
-    let (set, _) = change(state, who, RuleChange::UpdateRule(Box::new(rule)), reason).await?;
+    let update = RuleChange::UpdateRule(Box::new(rule));
+    let (set, _) = change(state, who, update, expected, reason).await?;
     find(&set, id).cloned()
 }
 
@@ -173,12 +234,14 @@ pub(crate) async fn replace(
     State(state): State<WebState>,
     Extension(who): Extension<Principal>,
     Path(id): Path<String>,
+    if_match: IfMatch,
     mut body: JsonBody,
-) -> Shown {
+) -> Answer {
     let reason = body.take_reason()?;
+    let expected = expected(if_match, &mut body)?;
     let id = path_rule(&id)?;
-    let rule = update_rule(&state, &who, id, read_rule(body.0)?, reason).await?;
-    Ok(Json(rule_json(&rule)))
+    let rule = update_rule(&state, &who, id, read_rule(body.0)?, expected, reason).await?;
+    Ok(answer(&rule))
 }
 
 /// A stored rule with some of its fields changed. A null sets a field back to its default.
@@ -193,17 +256,46 @@ pub(crate) fn patched(rule: &Rule, patch: Value) -> Answer<Rule> {
     read_rule(value)
 }
 
+/// A change of some fields is read, made and written so often, when others write the rule meanwhile.
+const PATCH_TRIES: usize = 5;
+
+/// Changes some fields of a stored rule; the others stay as whoever wrote them last left them.
+pub(crate) async fn patch_rule(
+    state: &WebState,
+    who: &Principal,
+    id: i64,
+    patch: &Value,
+    expected: Option<Expected>,
+    reason: Option<String>,
+) -> Answer<Rule> {
+    let mut tries = 1..=PATCH_TRIES;
+    loop {
+        let set = state.store.rule_set(None).await?;
+        let stored = find(&set, id)?;
+        let rule = patched(stored, patch.clone())?;
+        let guard = expected.clone().unwrap_or_else(|| Expected::Object(tag(stored)));
+        let _ = tries.next();
+        match update_rule(state, who, id, rule, Some(guard), reason.clone()).await {
+            Err(problem)
+                if problem.status == StatusCode::PRECONDITION_FAILED
+                    && expected.is_none()
+                    && !tries.is_empty() => {}
+            done => return done,
+        }
+    }
+}
+
 pub(crate) async fn update(
     State(state): State<WebState>,
     Extension(who): Extension<Principal>,
     Path(id): Path<String>,
+    if_match: IfMatch,
     mut body: JsonBody,
-) -> Shown {
+) -> Answer {
     let reason = body.take_reason()?;
+    let expected = expected(if_match, &mut body)?;
     let id = path_rule(&id)?;
-    let set = state.store.rule_set(None).await?;
-    let rule = patched(find(&set, id)?, body.0)?;
-    Ok(Json(rule_json(&update_rule(&state, &who, id, rule, reason).await?)))
+    Ok(answer(&patch_rule(&state, &who, id, &body.0, expected, reason).await?))
 }
 
 #[derive(Deserialize)]
@@ -214,11 +306,13 @@ pub(crate) async fn delete(
     State(state): State<WebState>,
     Extension(who): Extension<Principal>,
     Path(id): Path<String>,
+    if_match: IfMatch,
     mut body: JsonBody,
 ) -> Answer {
     let reason = body.take_reason()?;
+    let expected = expected(if_match, &mut body)?;
     let Nothing {} = body.into()?;
-    change(&state, &who, RuleChange::DeleteRule(path_rule(&id)?), reason).await?;
+    change(&state, &who, RuleChange::DeleteRule(path_rule(&id)?), expected, reason).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

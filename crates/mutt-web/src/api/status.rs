@@ -4,9 +4,10 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::header;
 use axum::response::IntoResponse;
+use mutt_model::codes;
 use mutt_model::ledger::Ledger;
 use mutt_store::queue::{QueueStats, SpillStats};
-use mutt_store::store::{Change, Recorded};
+use mutt_store::store::{Change, Process, Recorded};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,14 +15,54 @@ use super::{Shown, list, shown};
 use crate::openapi;
 use crate::params::{JsonBody, Params};
 use crate::problem::Answer;
-use crate::state::{Principal, WebState};
+use crate::state::{BackupDone, Principal, WebState};
+
+/// The event queue, with what lies in the spills of all hosts.
+pub(crate) struct Waiting {
+    /// The spills of other processes are in its pending and appended numbers, too.
+    pub(crate) queue: QueueStats,
+    /// The processes, here and elsewhere, in whose spills events lie.
+    pub(crate) spills: Vec<Process>,
+}
+
+/// As of the last reports, which are a few seconds old. While the store is away nobody knows of others.
+pub(crate) async fn waiting(state: &WebState) -> Waiting {
+    let mut queue = state.program.queue();
+    let mut spills = state.store.processes().await.unwrap_or_default();
+    spills.retain(|process| process.report.spilled_events > 0);
+    for process in spills.iter().filter(|process| !state.program.is_own(&process.report)) {
+        let report = &process.report;
+        queue.pending_events += report.spilled_events;
+        queue.appended_events += report.spilled_events;
+        if let Some(spill) = &report.spill {
+            queue.bytes += spill.bytes;
+            let oldest = [queue.oldest_received_at, spill.oldest_received_at];
+            queue.oldest_received_at = oldest.into_iter().flatten().min();
+        }
+    }
+    Waiting { queue, spills }
+}
+
+impl Waiting {
+    /// The ledger with the pending events in their places.
+    pub(crate) async fn ledger(&self, state: &WebState) -> Answer<Ledger> {
+        let mut ledger = state.store.ledger(&self.queue).await?;
+        for process in &self.spills {
+            let report = &process.report;
+            let dir = report.spill.as_ref().map_or("", |spill| spill.place.as_str());
+            let place = format!("{}:{dir}", report.host);
+            *ledger.events.spilled.entry(place).or_default() += report.spilled_events;
+        }
+        Ok(ledger)
+    }
+}
 
 pub(crate) async fn ledger(State(state): State<WebState>) -> Shown {
-    Ok(Json(shown(&state.store.ledger(&state.program.queue()).await?)))
+    Ok(Json(shown(&waiting(&state).await.ledger(&state).await?)))
 }
 
 pub(crate) async fn queue(State(state): State<WebState>) -> Shown {
-    let stats = state.program.queue();
+    let Waiting { queue: stats, spills } = waiting(&state).await;
     Ok(Json(json!({
         "pending_events": stats.pending_events,
         "pending_batches": stats.pending_batches,
@@ -34,6 +75,7 @@ pub(crate) async fn queue(State(state): State<WebState>) -> Shown {
         "oldest_age_seconds": oldest_age(&state, &stats),
         "set_aside": stats.set_aside,
         "spill": stats.spill.as_ref().map(spill_json),
+        "spills": spills.iter().map(|process| remote_json(&state, process)).collect::<Vec<_>>(),
     })))
 }
 
@@ -48,6 +90,25 @@ fn spill_json(spill: &SpillStats) -> Value {
         "bytes": spill.bytes,
         "spilled_events": spill.spilled_events,
         "drained_events": spill.drained_events,
+    })
+}
+
+/// A spill as the process of its host told of it.
+fn remote_json(state: &WebState, process: &Process) -> Value {
+    let report = &process.report;
+    let spill = report.spill.clone().unwrap_or_default();
+    let oldest = spill.oldest_received_at;
+    json!({
+        "host": report.host,
+        "pid": report.pid,
+        "live": process.live,
+        "reported_at": process.reported_at,
+        "place": spill.place,
+        "spilling_since": spill.spilling_since,
+        "why": spill.why,
+        "pending_events": report.spilled_events,
+        "bytes": spill.bytes,
+        "oldest_age_seconds": oldest.map(|at| state.clock.wall().since(at).as_secs()),
     })
 }
 
@@ -131,9 +192,9 @@ pub(crate) fn objectives(state: &WebState, ledger: &Ledger, queue: &QueueStats) 
 }
 
 pub(crate) async fn slo(State(state): State<WebState>) -> Shown {
-    let queue = state.program.queue();
-    let ledger = state.store.ledger(&queue).await?;
-    Ok(Json(objectives(&state, &ledger, &queue)))
+    let waiting = waiting(&state).await;
+    let ledger = waiting.ledger(&state).await?;
+    Ok(Json(objectives(&state, &ledger, &waiting.queue)))
 }
 
 fn change_json(change: &Change) -> Value {
@@ -174,6 +235,21 @@ pub(crate) async fn processes(State(state): State<WebState>) -> Shown {
     Ok(super::whole(state.store.processes().await?.iter().map(shown).collect()))
 }
 
+/// What was done stands, whether or not the change log can be written now: an error would be taken for
+/// a backup that failed.
+async fn note(
+    state: &WebState,
+    who: &Principal,
+    done: &BackupDone,
+    action: &'static str,
+    reason: Option<String>,
+) {
+    let noted = record(state, who, "store", &done.file, action, Some(shown(done)), reason).await;
+    if let Err(problem) = noted {
+        tracing::warn!(code = %codes::STORE_QUERY, who = who.name, file = done.file, why = problem.cause.unwrap_or(problem.detail), "the {action} was made; its entry in the change log was not");
+    }
+}
+
 pub(crate) async fn backup(
     State(state): State<WebState>,
     Extension(who): Extension<Principal>,
@@ -182,7 +258,7 @@ pub(crate) async fn backup(
     let reason = body.take_reason()?;
     let BackupBody { file } = body.into()?;
     let done = state.program.backup(&file).await?;
-    record(&state, &who, "store", &done.file, "backup", Some(shown(&done)), reason).await?;
+    note(&state, &who, &done, "backup", reason).await;
     tracing::info!(who = who.name, file = done.file, bytes = done.bytes, "backup written");
     Ok(Json(shown(&done)))
 }
@@ -196,7 +272,7 @@ pub(crate) async fn restore(
     let BackupBody { file } = body.into()?;
     let done = state.program.restore(&file).await?;
     // In the store as it is now: the change log of the backup goes on.
-    record(&state, &who, "store", &done.file, "restore", Some(shown(&done)), reason).await?;
+    note(&state, &who, &done, "restore", reason).await;
     tracing::info!(who = who.name, file = done.file, "the store was restored from a backup");
     Ok(Json(shown(&done)))
 }

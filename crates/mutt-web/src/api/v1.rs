@@ -1,5 +1,7 @@
 //! The paths of the earlier system with their shapes, for clients that have not moved yet.
 
+pub(crate) mod changes;
+
 use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
@@ -10,9 +12,7 @@ use mutt_store::store::{EventQuery, RuleChange};
 use serde_json::{Map, Value, json};
 
 use super::hosts::{checked, host_name};
-use super::rules::{
-    change, create_rule, find, in_order, patched, read_rule, rule_json, update_rule,
-};
+use super::rules::{change, create_rule, find, in_order, patch_rule, read_rule, rule_json};
 use super::{Shown, missing};
 use crate::params::{JsonBody, Params};
 use crate::problem::{Answer, Problem};
@@ -103,9 +103,7 @@ pub(crate) async fn update(
     if body.0.as_object().is_none_or(Map::is_empty) {
         return Err(Problem::bad("No fields to update"));
     }
-    let set = state.store.rule_set(None).await?;
-    let rule = patched(find(&set, id).map_err(no_rule)?, body.0)?;
-    update_rule(&state, &who, id, rule, reason).await?;
+    patch_rule(&state, &who, id, &body.0, None, reason).await.map_err(no_rule)?;
     Ok(said("Rule updated successfully"))
 }
 
@@ -116,7 +114,9 @@ pub(crate) async fn delete(
     mut body: JsonBody,
 ) -> Shown {
     let reason = body.take_reason()?;
-    change(&state, &who, RuleChange::DeleteRule(rule_id(&id)?), reason).await.map_err(no_rule)?;
+    change(&state, &who, RuleChange::DeleteRule(rule_id(&id)?), None, reason)
+        .await
+        .map_err(no_rule)?;
     Ok(said("Rule deleted successfully"))
 }
 
@@ -187,7 +187,7 @@ pub(crate) async fn add_host(
 ) -> Answer {
     let reason = body.take_reason()?;
     let host = host_name(&field(&body, "hostname")?)?;
-    change(&state, &who, RuleChange::AddDevHost(host), reason)
+    change(&state, &who, RuleChange::AddDevHost(host), None, reason)
         .await
         .map_err(|problem| told(problem, "Hostname already exists"))?;
     Ok((StatusCode::CREATED, said("Dev host added successfully")).into_response())
@@ -210,7 +210,7 @@ pub(crate) async fn remove_host(
     mut body: JsonBody,
 ) -> Shown {
     let reason = body.take_reason()?;
-    change(&state, &who, RuleChange::RemoveDevHost(host.to_lowercase()), reason)
+    change(&state, &who, RuleChange::RemoveDevHost(host.to_lowercase()), None, reason)
         .await
         .map_err(|problem| told(problem, ""))?;
     Ok(said("Dev host deleted successfully"))
@@ -231,7 +231,7 @@ pub(crate) async fn add_team(
     let reason = body.take_reason()?;
     let host = host_name(&field(&body, "hostname")?)?;
     let team = field(&body, "team_assignment")?;
-    change(&state, &who, RuleChange::SetTeam { host, team, create: true }, reason)
+    change(&state, &who, RuleChange::SetTeam { host, team, create: true }, None, reason)
         .await
         .map_err(|problem| told(problem, "Hostname already has a team assignment"))?;
     Ok((StatusCode::CREATED, said("Team assignment added successfully")).into_response())
@@ -250,7 +250,7 @@ pub(crate) async fn set_team(
     if !set.teams.contains_key(&host) {
         return Err(told(missing("host", &host), ""));
     }
-    change(&state, &who, RuleChange::SetTeam { host, team, create: false }, reason).await?;
+    change(&state, &who, RuleChange::SetTeam { host, team, create: false }, None, reason).await?;
     Ok(said("Team assignment updated successfully"))
 }
 
@@ -261,7 +261,7 @@ pub(crate) async fn remove_team(
     mut body: JsonBody,
 ) -> Shown {
     let reason = body.take_reason()?;
-    change(&state, &who, RuleChange::RemoveTeam(host.to_lowercase()), reason)
+    change(&state, &who, RuleChange::RemoveTeam(host.to_lowercase()), None, reason)
         .await
         .map_err(|problem| told(problem, ""))?;
     Ok(said("Team assignment deleted successfully"))

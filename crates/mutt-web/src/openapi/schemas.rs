@@ -62,6 +62,7 @@ pub(super) fn all() -> Map<String, Value> {
     put("Reason", strict(object(&[("reason", "string")], &[])));
     status(&mut put);
     retention(&mut put);
+    mibs(&mut put);
     events(&mut put);
     alerts(&mut put);
     deliveries(&mut put);
@@ -73,6 +74,19 @@ pub(super) fn all() -> Map<String, Value> {
 fn strict(mut schema: Value) -> Value {
     schema["additionalProperties"] = json!(false);
     schema
+}
+
+fn mibs(put: &mut dyn FnMut(&str, Value)) {
+    let sent = [("name", "string"), ("text", "string"), ("reason", "string")];
+    put("MibRequest", strict(object(&sent, &["name", "text"])));
+    let fields = [
+        ("name", "string"),
+        ("bytes", "integer"),
+        ("at", "time"),
+        ("who", "string"),
+        ("modules", "[]string"),
+    ];
+    put("Mib", object(&fields, &["name"]));
 }
 
 fn retention(put: &mut dyn FnMut(&str, Value)) {
@@ -122,7 +136,7 @@ fn status(put: &mut dyn FnMut(&str, Value)) {
     };
     let mut events =
         count(&["received", "audited", "pending", "duplicates", "lost", "unaccounted"]);
-    events.push(("dropped", "counts"));
+    events.extend([("dropped", "counts"), ("spilled", "counts")]);
     let deliveries =
         count(&["created", "pending", "leased", "held", "delivered", "suppressed", "dead"]);
     put(
@@ -145,6 +159,7 @@ fn status(put: &mut dyn FnMut(&str, Value)) {
         ("oldest_age_seconds", "integer?"),
         ("set_aside", "[]string"),
         ("spill", "object?"),
+        ("spills", "[]object"),
     ]);
     put("Queue", object(&queue, &[]));
     put("Rate", object(&count(&["minute", "audited", "handled", "deliveries"]), &[]));
@@ -423,8 +438,8 @@ const RULE: &[(&str, &str)] = &[
 fn rules(put: &mut dyn FnMut(&str, Value)) {
     let mut fields = RULE.to_vec();
     fields.insert(0, ("id", "integer"));
-    let mut shape = |name: &str, required: &[&str], body: bool| {
-        let mut schema = object(&fields, required);
+    let mut shape = |fields: &[(&str, &str)], name: &str, required: &[&str], body: bool| {
+        let mut schema = object(fields, required);
         schema["properties"]["match_type"] = json!({"enum": ["contains", "regex", "oid_prefix"]});
         schema["properties"]["action"] = json!({"enum": ["problem", "clear"]});
         if body {
@@ -433,21 +448,24 @@ fn rules(put: &mut dyn FnMut(&str, Value)) {
         }
         put(name, schema);
     };
-    shape("Rule", &["id"], false);
-    shape("RuleRequest", &["prod_handling", "dev_handling"], true);
-    shape("RulePatch", &[], true);
+    shape(&fields, "Rule", &["id"], false);
+    shape(&fields, "RuleRequest", &["prod_handling", "dev_handling"], true);
+    fields.push(("expected_version", "integer"));
+    shape(&fields, "RuleReplacement", &["prod_handling", "dev_handling"], true);
+    shape(&fields, "RulePatch", &[], true);
     put(
         "RuleTestRequest",
         strict(object(&[("rule", "RuleRequest?"), ("events", "[]any")], &["events"])),
     );
     put("RuleTest", object(&[("ruleset", "integer"), ("results", "[]object")], &[]));
     put("DevHost", object(&[("id", "string"), ("hostname", "string")], &[]));
-    put(
-        "DevHostRequest",
-        strict(object(&[("hostname", "string"), ("reason", "string")], &["hostname"])),
-    );
-    let team = [("hostname", "string"), ("team_assignment", "string"), ("reason", "string")];
+    let expected = ("expected_version", "integer");
+    let dev = [("hostname", "string"), ("reason", "string"), expected];
+    put("DevHostRequest", strict(object(&dev[..2], &["hostname"])));
+    put("DevHostUpdate", strict(object(&dev, &["hostname"])));
+    let team =
+        [("hostname", "string"), ("team_assignment", "string"), ("reason", "string"), expected];
     put("Team", object(&[("id", "string"), team[0], team[1]], &[]));
-    put("TeamRequest", strict(object(&team, &["hostname", "team_assignment"])));
+    put("TeamRequest", strict(object(&team[..3], &["hostname", "team_assignment"])));
     put("TeamUpdate", strict(object(&team, &["team_assignment"])));
 }

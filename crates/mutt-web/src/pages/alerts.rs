@@ -24,6 +24,7 @@ pub(crate) async fn index(
         page.items.iter().map(|alert| value(alerts::alert_json(alert))).collect();
     let content = context! {
         page => "alerts", rows => rows, done => done_words(&params),
+        complete => page.complete,
         later => params.get("cursor").is_some(),
         next => next_link("/alerts", &params, page.next_cursor.as_deref()),
         form => filled(&params, &["state", "host", "team", "problem", "q"]),
@@ -42,6 +43,7 @@ pub(crate) async fn one(
     let (alert, timeline) = found.ok_or_else(|| missing("alert", &id))?;
     let query = DeliveryQuery { alert: Some(at), ..DeliveryQuery::default() };
     let sent = state.store.deliveries(&query, DELIVERIES_SHOWN, None).await?;
+    let sent_complete = sent.complete;
     let sent: Vec<Value> =
         sent.items.iter().map(|delivery| value(deliveries::delivery_json(delivery))).collect();
     let content = context! {
@@ -49,7 +51,7 @@ pub(crate) async fn one(
         alert => value(alerts::alert_json(&alert)),
         cleared_by => alert.cleared_by.as_ref().map(cleared_words),
         timeline => value(&timeline),
-        deliveries => sent,
+        deliveries => sent, sent_complete,
         no_sinks => state.program.sinks().is_empty(),
         done => done_words(&params),
     };

@@ -30,6 +30,7 @@ pub(crate) async fn index(
     sinks.sort();
     let content = context! {
         page => "deliveries", rows => rows, done => done_words(&params),
+        complete => page.complete,
         current => query.state.map(DeliveryState::name),
         states => DeliveryState::ALL.map(DeliveryState::name),
         ledger => value(&ledger),

@@ -48,7 +48,7 @@ pub(crate) async fn search(
     let query = events::query(&params)?;
     let page = state.store.events(&query, params.limit()?, params.get("cursor")).await?;
     let rows: Vec<Value> = page.items.iter().map(|row| value(row.to_json())).collect();
-    let names = ["host", "q", "severity", "rule", "handled", "alert", "since", "until"];
+    let names = ["host", "q", "severity", "rule", "handled", "alert", "since", "until", "parse"];
     let content = context! {
         page => "events", rows => rows, complete => page.complete,
         later => params.get("cursor").is_some(),

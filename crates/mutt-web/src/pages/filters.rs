@@ -33,7 +33,9 @@ fn inert_text(value: Value) -> Value {
     if absent(&value) {
         return nothing();
     }
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    // Numbers, flags and lists as the API writes them.
+    let json = || serde_json::to_string(&value).unwrap_or_else(|_| value.to_string());
+    let text = value.as_str().map_or_else(json, str::to_owned);
     Value::from_safe_string(format!("<bdi>{}</bdi>", inert::html(&text)))
 }
 

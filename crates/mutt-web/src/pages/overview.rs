@@ -8,7 +8,7 @@ use mutt_model::alert::AlertState;
 use mutt_store::store::AlertQuery;
 
 use super::{lanes, render, value};
-use crate::api::status::{objectives, oldest_age};
+use crate::api::status::{objectives, oldest_age, waiting};
 use crate::api::{alerts, shown};
 use crate::chart;
 use crate::problem::Answer;
@@ -24,8 +24,8 @@ pub(crate) async fn page(
     Extension(who): Extension<Principal>,
 ) -> Answer {
     let now = state.clock.wall();
-    let queue = state.program.queue();
-    let ledger = state.store.ledger(&queue).await?;
+    let waiting = waiting(&state).await;
+    let (ledger, queue) = (waiting.ledger(&state).await?, &waiting.queue);
     let since = now.minus(Duration::from_secs(3_600 + 60));
     let rates = state.store.rates(since).await?;
     let rates = chart::rates(&rates, now, MINUTES);
@@ -44,11 +44,11 @@ pub(crate) async fn page(
         rates => rates,
         ledger => value(&ledger),
         dropped => dropped,
-        objectives => value(objectives(&state, &ledger, &queue)),
+        objectives => value(objectives(&state, &ledger, queue)),
         pending => queue.pending_events,
         queue_bytes => queue.bytes,
-        queue_age => oldest_age(&state, &queue),
-        set_aside => queue.set_aside,
+        queue_age => oldest_age(&state, queue),
+        set_aside => queue.set_aside.clone(),
         lanes => lanes::rows(&state).await?,
         no_sinks => state.program.sinks().is_empty(),
         alerts => newest,

@@ -4,8 +4,8 @@ use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use minijinja::{Value, context};
-use mutt_model::rule::Handling;
-use mutt_store::store::RuleChange;
+use mutt_model::rule::{Handling, Rule};
+use mutt_store::store::{Expected, RuleChange, tag};
 use serde_json::{Map, json};
 
 use super::{done_words, go, render, value};
@@ -33,33 +33,71 @@ pub(crate) async fn index(
     let content = context! {
         page => "rules", rows => rows, ruleset => set.version, done => done_words(&params),
         findings => findings,
-        dev_hosts => set.dev_hosts.iter().map(|host| Value::from(host.as_str())).collect::<Vec<_>>(),
-        teams => set.teams.iter().map(|(host, team)| context! { host => host.as_str(), team => team.as_str() }).collect::<Vec<_>>(),
+        dev_hosts => set.dev_hosts.len(), teams => set.teams.len(),
     };
     render(&state, Some(&who), "rules.html", content)
 }
 
-/// The page of one rule: `values` fill the form, whose texts may be wrong.
-fn form_page(
-    state: &WebState,
-    who: &Principal,
-    values: &serde_json::Value,
-    problem: Option<&Problem>,
-    done: Option<&str>,
-) -> Answer<Response> {
+/// What the form of a rule shows.
+#[derive(Default)]
+struct Form<'a> {
+    /// Its fields, whose texts may be wrong.
+    values: serde_json::Value,
+    /// The tag of the rule that it was made from, or that is known to stand now.
+    tag: Option<String>,
+    problem: Option<&'a Problem>,
+    /// Field by field, what was typed and what somebody else made of the rule meanwhile.
+    conflict: Option<Vec<Value>>,
+    done: Option<&'a str>,
+}
+
+fn form_page(state: &WebState, who: &Principal, form: Form<'_>) -> Answer<Response> {
     let content = context! {
         page => "rules",
-        rule => value(values),
+        rule => value(&form.values),
+        tag => form.tag,
         handlings => Handling::KNOWN,
         severities => mutt_model::Severity::NAMES,
-        problem => problem.map(|problem| &problem.detail),
-        done => done,
+        problem => form.problem.map(|problem| &problem.detail),
+        conflict => form.conflict,
+        done => form.done,
     };
     let mut response = render(state, Some(who), "rule.html", content)?;
-    if let Some(problem) = problem {
+    if let Some(problem) = form.problem {
         *response.status_mut() = problem.status;
     }
     Ok(response)
+}
+
+/// The form again for one who was too late: what was typed, what stands now, and where they differ.
+async fn overtaken(
+    state: &WebState,
+    who: &Principal,
+    id: i64,
+    typed: Option<Rule>,
+    problem: &Problem,
+) -> Answer<Response> {
+    let set = state.store.rule_set(None).await?;
+    let stored = find(&set, id)?;
+    let stands = rule_json(stored);
+    let values = typed.as_ref().map_or_else(|| stands.clone(), rule_json);
+    let text = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let differ = FIELDS.into_iter().filter(|field| text(&values[*field]) != text(&stands[*field]));
+    let rows = differ.map(|field| {
+        context! { field, yours => text(&values[field]), now => text(&stands[field]) }
+    });
+    let form = Form {
+        conflict: Some(rows.collect()),
+        tag: Some(tag(stored)),
+        problem: Some(problem),
+        values,
+        done: None,
+    };
+    form_page(state, who, form)
 }
 
 fn path_rule(text: &str) -> Answer<i64> {
@@ -73,12 +111,14 @@ pub(crate) async fn one(
     params: Params,
 ) -> Answer {
     let set = state.store.rule_set(None).await?;
-    let values = rule_json(find(&set, path_rule(&id)?)?);
-    form_page(&state, &who, &values, None, done_words(&params))
+    let rule = find(&set, path_rule(&id)?)?;
+    let (values, tag) = (rule_json(rule), Some(tag(rule)));
+    let form = Form { values, tag, done: done_words(&params), ..Form::default() };
+    form_page(&state, &who, form)
 }
 
 fn blank_values() -> serde_json::Value {
-    let rule = mutt_model::rule::Rule::contains("", Handling::TicketOnly);
+    let rule = Rule::contains("", Handling::TicketOnly);
     let mut values = rule_json(&rule);
     values["match_string"] = serde_json::Value::Null;
     values
@@ -88,7 +128,7 @@ pub(crate) async fn blank(
     State(state): State<WebState>,
     Extension(who): Extension<Principal>,
 ) -> Answer {
-    form_page(&state, &who, &blank_values(), None, None)
+    form_page(&state, &who, Form { values: blank_values(), ..Form::default() })
 }
 
 /// A form's fields as a rule's JSON; what the form leaves empty is null.
@@ -137,10 +177,16 @@ pub(crate) async fn create(
     match made {
         Ok(rule) => Ok(go(&format!("/rules/{}?done=created", rule.id))),
         Err(problem) if problem.status == StatusCode::BAD_REQUEST => {
-            form_page(&state, &who, &typed(&form, 0), Some(&problem), None)
+            let (values, problem) = (typed(&form, 0), Some(&problem));
+            form_page(&state, &who, Form { values, problem, ..Form::default() })
         }
         Err(problem) => Err(problem),
     }
+}
+
+/// What the form expects to stand: the rule that its page showed.
+fn seen(form: &FormBody) -> Option<Expected> {
+    form.get("tag").map(Expected::Object)
 }
 
 pub(crate) async fn update(
@@ -152,14 +198,20 @@ pub(crate) async fn update(
     let id = path_rule(&id)?;
     let set = state.store.rule_set(None).await?;
     let stored = find(&set, id)?;
-    let made = match form_json(&form).and_then(|patch| patched(stored, patch)) {
-        Ok(rule) => update_rule(&state, &who, id, rule, form.get("reason")).await,
+    let rule = form_json(&form).and_then(|patch| patched(stored, patch));
+    let made = match rule.clone() {
+        Ok(rule) => update_rule(&state, &who, id, rule, seen(&form), form.get("reason")).await,
         Err(problem) => Err(problem),
     };
     match made {
         Ok(_) => Ok(go(&format!("/rules/{id}?done=updated"))),
         Err(problem) if problem.status == StatusCode::BAD_REQUEST => {
-            form_page(&state, &who, &typed(&form, id), Some(&problem), None)
+            let (values, problem) = (typed(&form, id), Some(&problem));
+            let again = Form { values, tag: form.get("tag"), problem, ..Form::default() };
+            form_page(&state, &who, again)
+        }
+        Err(problem) if problem.status == StatusCode::PRECONDITION_FAILED => {
+            overtaken(&state, &who, id, rule.ok(), &problem).await
         }
         Err(problem) => Err(problem),
     }
@@ -171,9 +223,15 @@ pub(crate) async fn delete(
     Path(id): Path<String>,
     form: FormBody,
 ) -> Answer {
-    let delete = RuleChange::DeleteRule(path_rule(&id)?);
-    change(&state, &who, delete, form.get("reason")).await?;
-    Ok(go("/rules?done=deleted"))
+    let id = path_rule(&id)?;
+    let delete = RuleChange::DeleteRule(id);
+    match change(&state, &who, delete, seen(&form), form.get("reason")).await {
+        Ok(_) => Ok(go("/rules?done=deleted")),
+        Err(problem) if problem.status == StatusCode::PRECONDITION_FAILED => {
+            overtaken(&state, &who, id, None, &problem).await
+        }
+        Err(problem) => Err(problem),
+    }
 }
 
 const SAMPLE: &str = "%LINK-3-UPDOWN: Interface GigabitEthernet0/1, changed state to down";

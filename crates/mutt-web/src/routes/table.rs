@@ -3,7 +3,9 @@
 use axum::routing::{delete, get, patch, post, put};
 
 use super::{Access, Param, Reply, Route};
-use crate::api::{alerts, config, deliveries, events, hosts, retention, rules, sinks, status, v1};
+use crate::api::{
+    alerts, config, deliveries, events, hosts, mibs, retention, rules, sinks, sources, status, v1,
+};
 use crate::state::Role;
 use crate::{assets, pages};
 
@@ -23,6 +25,14 @@ const EVENT_PARAMS: &[Param] = &[
     ("alert", "string", "Touching this alert."),
     ("since", "string", "received_at not before (RFC 3339)."),
     ("until", "string", "received_at before (RFC 3339)."),
+    ("parse", "string", "ok, partial or failed: how much of it was understood."),
+    LIMIT,
+    CURSOR,
+];
+const SOURCE_PARAMS: &[Param] = &[
+    ("q", "string", "Part of host or peer, case-insensitive."),
+    ("state", "string", "active, quiet, pending, muted or unparsed."),
+    ("relay", "string", "Behind this address."),
     LIMIT,
     CURSOR,
 ];
@@ -57,9 +67,21 @@ const DIFF_PARAMS: &[Param] = &[
 ];
 const SINCE: &[Param] = &[("since", "string", "Not before (RFC 3339); default an hour ago.")];
 const ACTIVE: &[Param] = &[("is_active", "boolean", "Active or inactive rules only.")];
+const V1_PAGE: &[Param] =
+    &[("page", "integer", "From 1."), ("limit", "integer", "1 to 200; default 50.")];
+const V1_AUDIT: &[Param] = &[
+    V1_PAGE[0],
+    V1_PAGE[1],
+    ("changed_by", "string", "Part of the name."),
+    ("operation", "string", "CREATE, UPDATE or DELETE."),
+    ("table_name", "string", "alert_rules, development_hosts, device_teams, dynamic_config ..."),
+    ("record_id", "string", "The object's id or name."),
+    ("start_date", "string", "Not before."),
+    ("end_date", "string", "Not after."),
+];
 const LOG_PARAMS: &[Param] = &[
-    ("page", "integer", "From 1."),
-    ("limit", "integer", "1 to 200; default 50."),
+    V1_PAGE[0],
+    V1_PAGE[1],
     ("hostname", "string", "Exact host."),
     ("rule_id", "integer", "Won by this rule."),
     ("start_date", "string", "Not before."),
@@ -96,6 +118,10 @@ macro_rules! rows {
 const PUBLIC: Access = Access::Public;
 const REASON: Option<&str> = Some("Reason");
 const NO: &[Param] = &[];
+const MIB_PARAMS: &[Param] = &[
+    ("name", "string", "The upload's name, when the body is the MIB itself."),
+    ("reason", "string", "Why, for the change log, when the body is the MIB itself."),
+];
 
 pub(super) static API: &[Route] = rows! {
     get "/api/openapi.json" PUBLIC "This document." NO, None, Reply::Object("Any"), status::openapi_json;
@@ -110,12 +136,16 @@ pub(super) static API: &[Route] = rows! {
     get "/api/v2/config/diff" VIEW "What differs between two versions of the settings." DIFF_PARAMS, None, Reply::Object("Any"), config::diff;
     post "/api/v2/config/rollback" ADMIN "Makes the settings of an earlier version stand again, as a new version." NO, Some("RollbackRequest"), Reply::Object("Any"), config::rollback;
     get "/api/v2/config/{key}" VIEW "One key: value, default, source, range, role, and how a change applies." NO, None, Reply::Object("Any"), config::one;
-    put "/api/v2/config/{key}" OPERATE "Sets a live key in every process, within a second; some need an admin." NO, Some("SettingRequest"), Reply::Object("Any"), config::set;
+    put "/api/v2/config/{key}" OPERATE "Sets a live key in every process, within a second; some need an admin." NO, Some("SettingRequest"), Reply::Set("Any"), config::set;
     delete "/api/v2/config/{key}" OPERATE "Returns a live key to what file and environment say." NO, Some("UnsetRequest"), Reply::Object("Any"), config::unset;
     get "/api/v2/processes" VIEW "The live processes of all hosts with version and dependencies; one that is gone is listed while events lie in its spill." NO, None, Reply::List("Any"), status::processes;
     get "/api/v2/whoami" VIEW "The name and role of the token in use." NO, None, Reply::Object("WhoAmI"), status::whoami;
     post "/api/v2/backup" ADMIN "Writes a backup while running." NO, Some("BackupRequest"), Reply::Object("Backup"), status::backup;
     post "/api/v2/restore" ADMIN "Puts a backup in the place of the store while running." NO, Some("BackupRequest"), Reply::Object("Backup"), status::restore;
+    get "/api/v2/mibs" VIEW "Uploaded MIBs, and how the files of this process fared." NO, None, Reply::List("Mib"), mibs::index;
+    post "/api/v2/mibs" ADMIN "Uploads a MIB for every Ingestor: this object, or the file itself as text/plain with its name as parameter." MIB_PARAMS, Some("MibRequest"), Reply::Created("Mib"), mibs::add;
+    get "/api/v2/mibs/{name}" VIEW "The text of an uploaded MIB." NO, None, Reply::Object("Any"), mibs::text;
+    delete "/api/v2/mibs/{name}" ADMIN "Deletes an uploaded MIB." NO, REASON, Reply::Nothing, mibs::remove;
     get "/api/v2/holds" VIEW "Legal holds that stand, newest first." NO, None, Reply::List("Hold"), retention::holds;
     post "/api/v2/holds" ADMIN "Keeps audit rows of a host and a time beyond retention." NO, Some("HoldRequest"), Reply::Created("Hold"), retention::add_hold;
     delete "/api/v2/holds/{id}" ADMIN "Releases a hold." NO, REASON, Reply::Nothing, retention::release_hold;
@@ -139,24 +169,36 @@ pub(super) static API: &[Route] = rows! {
     post "/api/v2/sinks/{name}/hold" OPERATE "Holds its lane." NO, REASON, Reply::Object("Sink"), sinks::hold;
     post "/api/v2/sinks/{name}/release" OPERATE "Releases its lane." NO, REASON, Reply::Object("Sink"), sinks::release;
     post "/api/v2/sinks/{name}/test" OPERATE "Sends a test notice outside the lane." NO, REASON, Reply::Object("SinkTest"), sinks::test;
+    get "/api/v2/sources" VIEW "The devices that were heard, by host." SOURCE_PARAMS, None, Reply::List("Any"), sources::index;
+    get "/api/v2/sources/{id}" VIEW "One source, HOST@PEER: rates, clock, what was not understood, SNMP users." NO, None, Reply::Object("Any"), sources::one;
+    post "/api/v2/sources/{id}/mute" OPERATE "Nobody is told of its silence any more." NO, REASON, Reply::Object("Any"), sources::mute;
+    post "/api/v2/sources/{id}/unmute" OPERATE "Its silence is told again." NO, REASON, Reply::Object("Any"), sources::unmute;
+    post "/api/v2/sources/{id}/forget" OPERATE "It goes, until it is heard again." NO, REASON, Reply::Object("Any"), sources::forget;
+    get "/api/v2/listeners" VIEW "What arrived at each listener of each process since its start, and where each of it went." NO, None, Reply::List("Any"), sources::listeners;
     get "/api/v2/rules" VIEW "All rules in the order in which they are tried." ACTIVE, None, Reply::List("Rule"), rules::index;
     post "/api/v2/rules" ADMIN "Creates a rule." NO, Some("RuleRequest"), Reply::Created("Rule"), rules::create;
     post "/api/v2/rules/test" VIEW "What would match sample events, and why." NO, Some("RuleTestRequest"), Reply::Object("RuleTest"), rules::test;
     get "/api/v2/rules/{id}" VIEW "One rule." NO, None, Reply::Object("Rule"), rules::one;
-    put "/api/v2/rules/{id}" ADMIN "Replaces a rule." NO, Some("RuleRequest"), Reply::Object("Rule"), rules::replace;
+    put "/api/v2/rules/{id}" ADMIN "Replaces a rule." NO, Some("RuleReplacement"), Reply::Object("Rule"), rules::replace;
     patch "/api/v2/rules/{id}" ADMIN "Changes fields of a rule; null sets a default." NO, Some("RulePatch"), Reply::Object("Rule"), rules::update;
-    delete "/api/v2/rules/{id}" ADMIN "Deletes a rule." NO, REASON, Reply::Nothing, rules::delete;
+    delete "/api/v2/rules/{id}" ADMIN "Deletes a rule." NO, Some("UnsetRequest"), Reply::Nothing, rules::delete;
     get "/api/v2/dev-hosts" VIEW "Development hosts." NO, None, Reply::List("DevHost"), hosts::dev_index;
     post "/api/v2/dev-hosts" ADMIN "Adds a development host." NO, Some("DevHostRequest"), Reply::Created("DevHost"), hosts::dev_create;
     get "/api/v2/dev-hosts/{hostname}" VIEW "One development host." NO, None, Reply::Object("DevHost"), hosts::dev_one;
-    delete "/api/v2/dev-hosts/{hostname}" ADMIN "Removes a development host." NO, REASON, Reply::Nothing, hosts::dev_delete;
+    put "/api/v2/dev-hosts/{hostname}" ADMIN "Gives a development host another name." NO, Some("DevHostUpdate"), Reply::Object("DevHost"), hosts::dev_rename;
+    delete "/api/v2/dev-hosts/{hostname}" ADMIN "Removes a development host." NO, Some("UnsetRequest"), Reply::Nothing, hosts::dev_delete;
     get "/api/v2/teams" VIEW "Teams of devices." NO, None, Reply::List("Team"), hosts::team_index;
     post "/api/v2/teams" ADMIN "Gives a device a team." NO, Some("TeamRequest"), Reply::Created("Team"), hosts::team_create;
     get "/api/v2/teams/{hostname}" VIEW "The team of one device." NO, None, Reply::Object("Team"), hosts::team_one;
     put "/api/v2/teams/{hostname}" ADMIN "Changes the team of a device." NO, Some("TeamUpdate"), Reply::Object("Team"), hosts::team_update;
-    delete "/api/v2/teams/{hostname}" ADMIN "Removes the team of a device." NO, REASON, Reply::Nothing, hosts::team_delete;
+    delete "/api/v2/teams/{hostname}" ADMIN "Removes the team of a device." NO, Some("UnsetRequest"), Reply::Nothing, hosts::team_delete;
     get "/api/v1/version" PUBLIC "Versions of the API (earlier shape)." NO, None, Reply::Object("Any"), v1::version;
     get "/api/v1/metrics" VIEW "Event rates (earlier shape)." NO, None, Reply::Object("Any"), v1::metrics;
+    get "/api/v1/config" VIEW "Keys that may be changed (earlier shape)." NO, None, Reply::Object("Any"), v1::changes::config;
+    get "/api/v1/config/history" VIEW "Changes of keys by pages (earlier shape)." V1_PAGE, None, Reply::Object("Any"), v1::changes::history;
+    put "/api/v1/config/{key}" OPERATE "Sets a key (earlier shape); some need an admin." NO, Some("SettingRequest"), Reply::Object("Any"), v1::changes::set;
+    get "/api/v1/slo" VIEW "Objectives (earlier shape)." NO, None, Reply::Object("Any"), v1::changes::slo;
+    get "/api/v1/audit" VIEW "The change log by pages (earlier shape)." V1_AUDIT, None, Reply::Object("Any"), v1::changes::audit;
     get "/api/v1/rules" VIEW "Rules (earlier shape)." NO, None, Reply::Object("Any"), v1::rules;
     post "/api/v1/rules" ADMIN "Creates a rule (earlier shape)." NO, Some("RuleRequest"), Reply::Created("Any"), v1::create;
     get "/api/v1/rules/{id}" VIEW "One rule (earlier shape)." NO, None, Reply::Object("Any"), v1::rule;
@@ -176,6 +218,16 @@ const PAGE: Reply = Reply::Nothing;
 const DONE: Param = ("done", "string", "What was just done.");
 
 const OVERVIEW: &[Param] = &[DONE];
+const SOURCES: &[Param] =
+    &[SOURCE_PARAMS[0], SOURCE_PARAMS[1], SOURCE_PARAMS[2], LIMIT, CURSOR, DONE];
+const HOSTS: &[Param] = &[("q", "string", "Part of a host or team."), DONE];
+const SETTINGS: &[Param] = &[
+    ("q", "string", "Part of the key or of what it does."),
+    ("apply", "string", "live, reload or restart."),
+    DONE,
+];
+const HISTORY: &[Param] = &[LIMIT, CURSOR, DONE];
+const WITH: &[Param] = &[("with", "integer", "Compare with this version.")];
 const SIGN_IN: &[Param] = &[("next", "string", "Where to go then.")];
 const EVENTS: &[Param] = &[
     EVENT_PARAMS[0],
@@ -186,6 +238,7 @@ const EVENTS: &[Param] = &[
     EVENT_PARAMS[5],
     EVENT_PARAMS[6],
     EVENT_PARAMS[7],
+    EVENT_PARAMS[8],
     LIMIT,
     CURSOR,
 ];
@@ -232,6 +285,11 @@ pub(super) static PAGES: &[Route] = rows! {
     get "/rules/{id}" VIEW "" OVERVIEW, None, PAGE, pages::rules::one;
     post "/rules/{id}" ADMIN "" NO, None, PAGE, pages::rules::update;
     post "/rules/{id}/delete" ADMIN "" NO, None, PAGE, pages::rules::delete;
+    get "/sources" VIEW "" SOURCES, None, PAGE, pages::sources::index;
+    get "/sources/{id}" VIEW "" OVERVIEW, None, PAGE, pages::sources::one;
+    post "/sources/{id}/mute" OPERATE "" NO, None, PAGE, pages::sources::mute;
+    post "/sources/{id}/unmute" OPERATE "" NO, None, PAGE, pages::sources::unmute;
+    post "/sources/{id}/forget" OPERATE "" NO, None, PAGE, pages::sources::forget;
     get "/deliveries" VIEW "" DELIVERIES, None, PAGE, pages::deliveries::index;
     post "/deliveries/replay" OPERATE "" NO, None, PAGE, pages::deliveries::replay_many;
     get "/deliveries/{id}" VIEW "" OVERVIEW, None, PAGE, pages::deliveries::one;
@@ -240,6 +298,30 @@ pub(super) static PAGES: &[Route] = rows! {
     post "/lanes/{name}/hold" OPERATE "" NO, None, PAGE, pages::lanes::hold;
     post "/lanes/{name}/release" OPERATE "" NO, None, PAGE, pages::lanes::release;
     post "/lanes/{name}/test" OPERATE "" NO, None, PAGE, pages::lanes::test;
+    get "/hosts" VIEW "" HOSTS, None, PAGE, pages::hosts::index;
+    post "/hosts/dev" ADMIN "" NO, None, PAGE, pages::hosts::dev_add;
+    get "/hosts/dev/{hostname}" VIEW "" NO, None, PAGE, pages::hosts::dev_one;
+    post "/hosts/dev/{hostname}" ADMIN "" NO, None, PAGE, pages::hosts::dev_rename;
+    post "/hosts/dev/{hostname}/remove" ADMIN "" NO, None, PAGE, pages::hosts::dev_remove;
+    post "/hosts/team" ADMIN "" NO, None, PAGE, pages::hosts::team_add;
+    get "/hosts/team/{hostname}" VIEW "" NO, None, PAGE, pages::hosts::team_one;
+    post "/hosts/team/{hostname}" ADMIN "" NO, None, PAGE, pages::hosts::team_set;
+    post "/hosts/team/{hostname}/remove" ADMIN "" NO, None, PAGE, pages::hosts::team_remove;
+    get "/settings" VIEW "" SETTINGS, None, PAGE, pages::settings::index;
+    get "/settings/history" VIEW "" HISTORY, None, PAGE, pages::settings::history;
+    get "/settings/versions/{version}" VIEW "" WITH, None, PAGE, pages::settings::version;
+    post "/settings/versions/{version}/rollback" ADMIN "" NO, None, PAGE, pages::settings::roll_back;
+    get "/settings/{key}" VIEW "" OVERVIEW, None, PAGE, pages::settings::one;
+    post "/settings/{key}" OPERATE "" NO, None, PAGE, pages::settings::set;
+    post "/settings/{key}/unset" OPERATE "" NO, None, PAGE, pages::settings::unset;
+    get "/processes" VIEW "" NO, None, PAGE, pages::processes::index;
+    get "/mibs" VIEW "" OVERVIEW, None, PAGE, pages::mibs::index;
+    post "/mibs" ADMIN "" NO, None, PAGE, pages::mibs::add;
+    post "/mibs/{name}/delete" ADMIN "" NO, None, PAGE, pages::mibs::remove;
+    get "/retention" VIEW "" OVERVIEW, None, PAGE, pages::retention::index;
+    post "/retention/holds" ADMIN "" NO, None, PAGE, pages::retention::add_hold;
+    post "/retention/holds/{id}/release" ADMIN "" NO, None, PAGE, pages::retention::release_hold;
+    post "/retention/archives/restore" ADMIN "" NO, None, PAGE, pages::retention::restore;
     get "/changes" VIEW "" PAGE_PARAMS, None, PAGE, pages::changes::index;
     get "/static/{name}" PUBLIC "" NO, None, PAGE, assets::file;
 };

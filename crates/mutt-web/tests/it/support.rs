@@ -32,6 +32,7 @@ pub(crate) type Observed = (String, String, u16);
 
 #[derive(Debug)]
 pub(crate) struct TestProgram {
+    pub(crate) archives: std::path::PathBuf,
     pub(crate) tokens: Mutex<Arc<[Token]>>,
     pub(crate) queue: Mutex<QueueStats>,
     pub(crate) observed: Mutex<Vec<Observed>>,
@@ -60,7 +61,10 @@ impl Program for TestProgram {
         self.queue.lock().unwrap().clone()
     }
     fn config(&self) -> Value {
-        serde_json::json!({"data_dir": "/var/lib/mutt", "sinks": {"moog": {"auth": "***"}}})
+        serde_json::json!({
+            "data_dir": "/var/lib/mutt", "sinks": {"moog": {"auth": "***"}},
+            "store": {"archive": {"dir": self.archives}},
+        })
     }
     fn keys(&self, settings: Option<&Settings>) -> Vec<KeyState> {
         let of = |(name, apply, role): (&str, &str, Option<Role>)| {
@@ -96,6 +100,15 @@ impl Program for TestProgram {
             Some("wrong") => Err(HookError::Bad("`wrong` is not allowed".to_owned())),
             _ => Ok(role),
         }
+    }
+    fn earlier_keys(&self) -> Vec<(String, &'static str)> {
+        vec![
+            ("default_team".to_owned(), "alerter.default_team"),
+            ("gone".to_owned(), "not.live.here"),
+        ]
+    }
+    fn earlier_setting(&self, name: &str, value: &str) -> Option<(&'static str, String)> {
+        (name == "default_team").then(|| ("alerter.default_team", format!("team {value}")))
     }
     fn sinks(&self) -> Vec<SinkRoute> {
         let route = |name: &str, repeat| SinkRoute {
@@ -179,6 +192,7 @@ impl World {
             SqliteOptions { clock: clock.clone(), id_seed: Some(7), ..SqliteOptions::default() };
         let store = Arc::new(SqliteStore::open(&dir.path().join("store.db"), options).unwrap());
         let program = Arc::new(TestProgram {
+            archives: dir.path().join("archives"),
             tokens: Mutex::new(tokens()),
             queue: Mutex::default(),
             observed: Mutex::default(),
@@ -207,7 +221,7 @@ impl World {
         (flap.name, flap.priority) = (Some("flapping".to_owned()), 50);
         let actor = Actor { name: "test".to_owned(), reason: None };
         let first = RuleChange::First(vec![down, flap]);
-        self.store.change_rules(first, &actor, self.clock.wall()).await.unwrap();
+        self.store.change_rules(first, None, &actor, self.clock.wall()).await.unwrap();
     }
 
     /// An event as it would come by syslog, now.
@@ -245,7 +259,11 @@ impl World {
                 shard: 0,
                 generation: 1,
                 ruleset: set.version,
-                batches: vec![JudgedBatch { batch: Arc::new(builder.finish()), verdicts }],
+                batches: vec![JudgedBatch {
+                    batch: Arc::new(builder.finish()),
+                    verdicts,
+                    first: false,
+                }],
                 policy: Arc::new(CommitPolicy {
                     unhandled_threshold: 0,
                     unhandled_window: Duration::from_secs(86_400),
@@ -308,6 +326,29 @@ impl World {
         let status = response.status();
         let text = text_of(response).await;
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// An admin's request that may name a tag: status, the answer's tag, its JSON.
+    pub(crate) async fn tagged(
+        &self,
+        method: &str,
+        path: &str,
+        if_match: Option<&str>,
+        body: Option<Value>,
+    ) -> (StatusCode, String, Value) {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {}", token(Role::Admin)));
+        if let Some(tag) = if_match {
+            request = request.header("if-match", tag);
+        }
+        let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
+        let response = self.send(request.body(body).unwrap()).await;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let tag = headers.get("etag").map_or("", |tag| tag.to_str().unwrap()).to_owned();
+        let text = text_of(response).await;
+        (status, tag, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
     /// A page as a role sees it.

@@ -1,18 +1,51 @@
-//! One JSON record to an event.
+//! One JSON record to an event: what senders call host, time, severity, program and message finds its
+//! place, anything else is kept.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use mutt_model::event::{facility_number, peer_host};
 use mutt_model::{Event, ParseStatus, Severity, Source, Timestamp, oid};
 
-use super::scan::{Kind, Repairs, Scanned, Scanner, unescape, write_clean, write_text};
+use super::members::{Members, note_repairs, plain};
+use super::scan::{Kind, Repairs, Scanner, write_clean};
 use crate::Frame;
 use crate::{snmp, syslog};
 
 /// How deep a kept field may nest; a deeper one is kept as its text.
 pub const FIELD_DEPTH_MAX: usize = 64;
+
+/// The names under which senders write the host: ours, then rsyslog's, syslog-ng's, journald's and
+/// OpenTelemetry's.
+const HOST: &[&str] =
+    &["hostname", "host", "HOST", "_HOSTNAME", "host.name", "fromhost", "nodename", "node_name"];
+/// The same of the time: `date` is Fluent Bit's, `timereported` rsyslog's.
+const TIME: &[&str] =
+    &["timestamp", "@timestamp", "time", "date", "ISODATE", "timereported", "DATE"];
+/// The same of the severity.
+const SEVERITY: &[&str] =
+    &["syslog_severity", "severity", "syslogseverity", "PRIORITY", "LEVEL", "level", "priority"];
+/// The same of the facility.
+const FACILITY: &[&str] =
+    &["facility", "syslogfacility", "syslogfacility-text", "FACILITY", "SYSLOG_FACILITY"];
+/// The same of the program.
+const PROGRAM: &[&str] = &[
+    "program",
+    "appname",
+    "app-name",
+    "app_name",
+    "programname",
+    "PROGRAM",
+    "ident",
+    "SYSLOG_IDENTIFIER",
+    "app",
+];
+/// The same of the process.
+const PROCID: &[&str] = &["procid", "proc_id", "pid", "PID", "_PID", "SYSLOG_PID"];
+/// The same of the kind of message.
+const MSGID: &[&str] = &["msgid", "msg_id", "MSGID"];
+/// The same of the message; `log` is what containers write and Fluent Bit reads.
+const MESSAGE: &[&str] = &["msg", "MESSAGE", "MSG", "log", "short_message", "body"];
 
 /// What a record gave.
 #[derive(Debug)]
@@ -21,6 +54,17 @@ pub struct Decoded<'a> {
     pub event: Event<'a>,
     /// The sender's `event_id`, by which a repeat is recognised.
     pub event_id: Option<String>,
+}
+
+/// How members are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    /// Whether it is remarked on that host, time or message are missing.
+    pub(super) absences: bool,
+    /// Whether what found its place stays among the fields, too: labels say what a stream is.
+    pub(super) keep: bool,
+    /// Whether the message is among the members.
+    pub(super) message: bool,
 }
 
 /// Decodes one record; `frame.raw` is what [`super::records`] gave.
@@ -46,156 +90,89 @@ pub fn decode(frame: Frame<'_>) -> Decoded<'_> {
     }
 }
 
-/// A text is itself, any other value its JSON.
-fn plain<'a>(value: &Scanned<'a>, repairs: &mut Repairs) -> Cow<'a, str> {
-    if value.kind == Kind::Text {
-        return unescape(value.raw, repairs);
-    }
-    let mut out = String::new();
-    write_clean(value.raw, &mut out, repairs);
-    Cow::Owned(out)
-}
-
-fn note_repairs(event: &mut Event<'_>, repairs: Repairs) {
-    if repairs.nul {
-        event.note(ParseStatus::Partial, "nul replaced");
-    }
-    if repairs.not_unicode {
-        event.note(ParseStatus::Partial, "invalid utf-8 replaced");
-    }
-}
-
-/// The members of a record, in order; of equal keys the last.
-struct Members<'a> {
-    items: Vec<Option<(Cow<'a, str>, Scanned<'a>)>>,
-    index: HashMap<Cow<'a, str>, usize>,
-    repairs: Repairs,
-    repeated: bool,
-}
-
-impl<'a> Members<'a> {
-    fn read(object: &'a [u8]) -> Self {
-        let mut members = Self {
-            items: Vec::new(),
-            index: HashMap::new(),
-            repairs: Repairs::default(),
-            repeated: false,
-        };
-        let mut scanner = Scanner::new(object);
-        scanner.take(b'{');
-        loop {
-            scanner.skip_space();
-            // The object was scanned before: what fails here is its end.
-            let Ok(key) = scanner.key() else { return members };
-            let Ok(value) = scanner.value() else { return members };
-            let key = unescape(key, &mut members.repairs);
-            match members.index.get(&key) {
-                Some(at) => {
-                    members.repeated = true;
-                    members.items[*at] = Some((key, value));
-                }
-                None => {
-                    members.index.insert(key.clone(), members.items.len());
-                    members.items.push(Some((key, value)));
-                }
-            }
-            scanner.skip_space();
-            if !scanner.take(b',') {
-                return members;
-            }
-        }
-    }
-
-    fn peek(&self, key: &str) -> Option<Scanned<'a>> {
-        let item = self.items.get(*self.index.get(key)?)?.as_ref()?;
-        (item.1.kind != Kind::Null).then_some(item.1)
-    }
-
-    /// Takes a member out, so that it is not among the fields.
-    fn remove(&mut self, key: &str) {
-        if let Some(item) = self.index.get(key).and_then(|at| self.items.get_mut(*at)) {
-            *item = None;
-        }
-    }
-
-    /// A text that is not empty, left where it is.
-    fn text(&mut self, key: &str) -> Option<Cow<'a, str>> {
-        let value = self.peek(key)?;
-        let mut repairs = Repairs::default();
-        let text = plain(&value, &mut repairs);
-        let usable = matches!(value.kind, Kind::Text | Kind::Number) && !text.trim().is_empty();
-        if !usable {
-            return None;
-        }
-        self.repairs.nul |= repairs.nul;
-        self.repairs.not_unicode |= repairs.not_unicode;
-        Some(text)
-    }
-
-    /// What was not taken, as one JSON object.
-    fn into_fields(self, deep: &mut bool) -> (Option<String>, Repairs) {
-        let mut repairs = self.repairs;
-        let mut out = String::from("{");
-        for (key, value) in self.items.into_iter().flatten() {
-            if out.len() > 1 {
-                out.push(',');
-            }
-            write_text(&key, &mut out);
-            out.push(':');
-            if value.depth > FIELD_DEPTH_MAX {
-                *deep = true;
-                write_text(&String::from_utf8_lossy(value.raw), &mut out);
-            } else {
-                write_clean(value.raw, &mut out, &mut repairs);
-            }
-        }
-        out.push('}');
-        ((out.len() > 2).then_some(out), repairs)
-    }
-}
-
 fn decode_object<'a>(mut event: Event<'a>, object: &'a [u8]) -> Decoded<'a> {
     let mut members = Members::read(object);
     if members.repeated {
         event.note(ParseStatus::Partial, "a key stands twice, the last counts");
     }
-    take_host(&mut event, &mut members);
-    take_time(&mut event, &mut members);
-    take_severity(&mut event, &mut members);
-    if let Some(text) = members.text("facility") {
-        match facility_number(text.trim()) {
-            Some(number) => {
-                event.facility = Some(number);
-                members.remove("facility");
-            }
-            None => event.note(ParseStatus::Partial, "facility not understood"),
-        }
-    }
-    if let Some(program) = members.text("program") {
-        event.app = Some(program);
-        members.remove("program");
-    }
-    let trap_text = take_trap(&mut event, &mut members);
-    take_message(&mut event, &mut members, trap_text);
+    fill(&mut event, &mut members, Reading { absences: true, keep: false, message: true });
     let event_id = members.text("event_id").map(Cow::into_owned);
+    keep_fields(&mut event, members);
+    Decoded { event, event_id }
+}
+
+/// What is left of the members becomes the event's fields.
+pub(super) fn keep_fields(event: &mut Event<'_>, members: Members<'_>) {
     let mut deep = false;
     let (fields, repairs) = members.into_fields(&mut deep);
     event.fields = fields.map(Cow::Owned);
     if deep {
         event.note(ParseStatus::Partial, "a field nests too deep and is kept as text");
     }
-    note_repairs(&mut event, repairs);
-    Decoded { event, event_id }
+    note_repairs(event, repairs);
 }
 
-fn take_host<'a>(event: &mut Event<'a>, members: &mut Members<'a>) {
-    let address = members.text("source_ip").filter(|text| text.trim().parse::<IpAddr>().is_ok());
-    let key = if members.text("hostname").is_some() { "hostname" } else { "host" };
-    if let Some(host) = members.text(key) {
-        event.host = trimmed(host);
+/// Puts what the members name in its place, as far as the event does not have it yet; says whether
+/// they name the host.
+pub(super) fn fill<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: Reading) -> bool {
+    let named = take_host(event, members, reading);
+    take_time(event, members, reading);
+    take_severity(event, members, reading);
+    take_facility(event, members, reading);
+    take_priority(event, members, reading);
+    if event.app.is_none() {
+        event.app = taken(members, PROGRAM, reading);
+    }
+    if event.procid.is_none() {
+        event.procid = taken(members, PROCID, reading);
+    }
+    if event.msgid.is_none() {
+        event.msgid = taken(members, MSGID, reading);
+    }
+    if event.app.is_none()
+        && let Some(tag) = taken(members, &["syslogtag"], reading)
+    {
+        let (program, process) = without_process(&tag);
+        event.app = program.map(|text| Cow::Owned(text.to_owned()));
+        event.procid = event.procid.take().or(process.map(|text| Cow::Owned(text.to_owned())));
+    }
+    if reading.message {
+        let trap_text = take_trap(event, members);
+        take_message(event, members, trap_text, reading);
+    }
+    named
+}
+
+fn taken<'a>(members: &mut Members<'a>, keys: &[&str], reading: Reading) -> Option<Cow<'a, str>> {
+    let (key, text) = members.first(keys)?;
+    if !reading.keep {
         members.remove(key);
+    }
+    Some(text)
+}
+
+/// `sshd[4711]:` into its program and its process.
+fn without_process(tag: &str) -> (Option<&str>, Option<&str>) {
+    let tag = tag.trim().trim_end_matches(':');
+    let some = |text: &'_ str| !text.is_empty();
+    match tag.strip_suffix(']').and_then(|tag| tag.split_once('[')) {
+        Some((program, process)) => {
+            (Some(program).filter(|t| some(t)), Some(process).filter(|t| some(t)))
+        }
+        None => (Some(tag).filter(|t| some(t)), None),
+    }
+}
+
+fn take_host<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: Reading) -> bool {
+    let address = members.text("source_ip").filter(|text| text.trim().parse::<IpAddr>().is_ok());
+    let named = taken(members, HOST, reading);
+    let is_named = named.is_some();
+    if let Some(host) = named {
+        event.host = trimmed(host);
     } else {
-        event.note(ParseStatus::Partial, "no hostname");
+        if reading.absences {
+            event.note(ParseStatus::Partial, "no hostname");
+        }
         if let Some(address) = &address {
             event.host = trimmed(address.clone());
         }
@@ -205,6 +182,7 @@ fn take_host<'a>(event: &mut Event<'a>, members: &mut Members<'a>) {
     if address.is_some_and(|address| !same_address(address.trim(), peer)) && !peer.is_empty() {
         event.relay = Some(Cow::Owned(peer.to_owned()));
     }
+    is_named
 }
 
 fn same_address(a: &str, b: &str) -> bool {
@@ -221,58 +199,92 @@ fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-fn take_time(event: &mut Event<'_>, members: &mut Members<'_>) {
-    let Some(text) = members.text("timestamp") else {
-        event.note(ParseStatus::Partial, "no timestamp");
+fn take_time<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: Reading) {
+    if event.device_time.is_some() {
         return;
-    };
-    match read_time(text.trim()) {
-        Some((at, note)) => {
+    }
+    let mut understood = true;
+    for key in TIME {
+        let Some(text) = members.text(key) else { continue };
+        if let Some((at, note)) = read_time(text.trim()) {
             event.device_time = Some(at);
             event.time_note = note.map(Cow::Borrowed);
-            members.remove("timestamp");
+            if !reading.keep {
+                members.remove(key);
+            }
+            return;
         }
-        None => event.note(ParseStatus::Partial, "timestamp not understood"),
+        // Other systems write much under the other names; it is kept as a field.
+        understood &= *key != "timestamp";
+    }
+    if !understood {
+        event.note(ParseStatus::Partial, "timestamp not understood");
+    } else if reading.absences {
+        event.note(ParseStatus::Partial, "no timestamp");
     }
 }
 
-/// RFC 3339; the same without zone, taken as UTC; or seconds, milliseconds or microseconds since the
-/// epoch, told apart by their size.
-fn read_time(text: &str) -> Option<(Timestamp, Option<&'static str>)> {
+/// RFC 3339; the same without zone, taken as UTC; or the time since the epoch.
+pub(super) fn read_time(text: &str) -> Option<(Timestamp, Option<&'static str>)> {
     if let Some(at) = Timestamp::parse_rfc3339(text) {
         return Some((at, None));
     }
-    if let Ok(number) = text.parse::<f64>() {
-        // Seconds reach the year 5138 and milliseconds begin in 1973.
-        let micros = match number.abs() {
-            seconds if seconds < 1e11 => number * 1e6,
-            millis if millis < 1e14 => number * 1e3,
-            micros if micros < 1e17 => number,
-            _ => return None,
-        };
-        return Some((Timestamp(micros.round() as i64), Some("epoch")));
+    if let Some(at) = read_epoch(text) {
+        return Some((at, Some("epoch")));
     }
     let civil: jiff::civil::DateTime = text.parse().ok()?;
     let at = jiff::tz::TimeZone::UTC.to_timestamp(civil).ok()?;
     Some((Timestamp(at.as_microsecond()), Some("zone assumed utc")))
 }
 
-fn take_severity(event: &mut Event<'_>, members: &mut Members<'_>) {
-    for key in ["syslog_severity", "severity"] {
+/// Seconds, milliseconds, microseconds or nanoseconds since the epoch, told apart by their size.
+pub(super) fn read_epoch(text: &str) -> Option<Timestamp> {
+    // Whole numbers exactly: those of nanoseconds are beyond what a double holds.
+    if let Ok(number) = text.parse::<i64>() {
+        let micros = match number.unsigned_abs() {
+            // Seconds reach the year 5138 and milliseconds begin in 1973.
+            0..100_000_000_000 => number.checked_mul(1_000_000)?,
+            100_000_000_000..100_000_000_000_000 => number.checked_mul(1_000)?,
+            100_000_000_000_000..100_000_000_000_000_000 => number,
+            _ => number / 1_000,
+        };
+        return Some(Timestamp(micros));
+    }
+    let number = text.parse::<f64>().ok()?;
+    let micros = match number.abs() {
+        seconds if seconds < 1e11 => number * 1e6,
+        millis if millis < 1e14 => number * 1e3,
+        micros if micros < 1e17 => number,
+        _ => return None,
+    };
+    Some(Timestamp(micros.round() as i64))
+}
+
+fn take_severity<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: Reading) {
+    if event.severity.is_some() {
+        return;
+    }
+    for key in SEVERITY {
         let Some(text) = members.text(key) else { continue };
         match read_severity(&text) {
             Some(severity) => {
                 event.severity = Some(severity);
-                members.remove(key);
+                if !reading.keep {
+                    members.remove(key);
+                }
                 return;
             }
-            None => event.note(ParseStatus::Partial, &format!("{key} not understood")),
+            // Under the other names stands much that is no severity of ours.
+            None if matches!(*key, "syslog_severity" | "severity") => {
+                event.note(ParseStatus::Partial, &format!("{key} not understood"));
+            }
+            None => {}
         }
     }
 }
 
 /// As syslog has them, and the perceived severities of ITU-T X.733 that event managers speak.
-fn read_severity(text: &str) -> Option<Severity> {
+pub(super) fn read_severity(text: &str) -> Option<Severity> {
     let x733 = || match text.trim().to_ascii_lowercase().as_str() {
         "major" => Some(Severity::ERROR),
         "minor" => Some(Severity::WARNING),
@@ -282,14 +294,54 @@ fn read_severity(text: &str) -> Option<Severity> {
     Severity::parse(text).or_else(x733)
 }
 
+fn take_facility<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: Reading) {
+    if event.facility.is_some() {
+        return;
+    }
+    for key in FACILITY {
+        let Some(text) = members.text(key) else { continue };
+        match facility_number(text.trim()) {
+            Some(number) => {
+                event.facility = Some(number);
+                if !reading.keep {
+                    members.remove(key);
+                }
+                return;
+            }
+            None if *key == "facility" => {
+                event.note(ParseStatus::Partial, "facility not understood");
+            }
+            None => {}
+        }
+    }
+}
+
+/// Both in one number, as in syslog's `<PRI>`: what Fluent Bit's parser and rsyslog's JSON call `pri`.
+fn take_priority<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: Reading) {
+    if event.severity.is_some() && event.facility.is_some() {
+        return;
+    }
+    for key in ["pri", "priority"] {
+        let number = members.text(key).and_then(|text| text.trim().parse::<u8>().ok());
+        let Some(number) = number.filter(|number| *number <= 191) else { continue };
+        event.severity = event.severity.or(Severity::new(number & 7));
+        event.facility = event.facility.or(Some(number >> 3));
+        if !reading.keep {
+            members.remove(key);
+        }
+        return;
+    }
+}
+
 /// Trap OID and varbinds; gives the text that a trap without message has.
 fn take_trap(event: &mut Event<'_>, members: &mut Members<'_>) -> Option<String> {
+    let names = snmp::names::Names::builtin();
     let bound = members.peek("varbinds").and_then(|value| {
         let fits =
             matches!(value.kind, Kind::Array | Kind::Object) && value.depth <= FIELD_DEPTH_MAX;
         let mut text = String::new();
         write_clean(value.raw, &mut text, &mut members.repairs);
-        fits.then(|| snmp::varbinds_from_json(&text)).flatten()
+        fits.then(|| snmp::varbinds_from_json(names, &text)).flatten()
     });
     match bound {
         Some(_) => members.remove("varbinds"),
@@ -309,22 +361,46 @@ fn take_trap(event: &mut Event<'_>, members: &mut Members<'_>) -> Option<String>
     if trap_oid.is_none() && bound.is_none() {
         return None;
     }
-    Some(snmp::describe(event, trap_oid, &bound.unwrap_or_default()))
+    Some(snmp::describe(event, names, trap_oid, &bound.unwrap_or_default()))
 }
 
-fn take_message<'a>(event: &mut Event<'a>, members: &mut Members<'a>, trap_text: Option<String>) {
-    let Some(value) = members.peek("message") else {
-        event.note(ParseStatus::Partial, "no message");
+/// The message under our name; else a text under a name of another.
+fn message_of<'a>(members: &mut Members<'a>) -> Option<(&'static str, Kind, Cow<'a, str>)> {
+    if let Some(value) = members.peek("message") {
+        return Some(("message", value.kind, plain(&value, &mut members.repairs)));
+    }
+    MESSAGE.iter().find_map(|key| {
+        let value = members.peek(key).filter(|value| value.kind == Kind::Text)?;
+        Some((*key, Kind::Text, plain(&value, &mut members.repairs)))
+    })
+}
+
+fn take_message<'a>(
+    event: &mut Event<'a>,
+    members: &mut Members<'a>,
+    trap_text: Option<String>,
+    reading: Reading,
+) {
+    let Some((key, kind, text)) = message_of(members) else {
+        if reading.absences {
+            event.note(ParseStatus::Partial, "no message");
+        }
         if let Some(text) = trap_text {
             event.message = Cow::Owned(text);
         }
         return;
     };
-    let text = plain(&value, &mut members.repairs);
-    if value.kind != Kind::Text {
+    if kind != Kind::Text {
         event.note(ParseStatus::Partial, "message is no text");
     }
-    members.remove("message");
+    if !reading.keep {
+        members.remove(key);
+    }
+    say(event, text);
+}
+
+/// The message of an event, read as from syslog.
+pub(super) fn say<'a>(event: &mut Event<'a>, text: Cow<'a, str>) {
     match text {
         Cow::Borrowed(text) => read_message(event, text.trim_end_matches(['\r', '\n'])),
         Cow::Owned(text) => {
@@ -347,6 +423,6 @@ fn read_message<'a>(event: &mut Event<'a>, message: &'a str) {
     if event.trap_oid.is_some() {
         event.message = Cow::Borrowed(message);
     } else {
-        syslog::read_message(event, message, syslog::format::RFC3164);
+        syslog::read_words(event, message);
     }
 }

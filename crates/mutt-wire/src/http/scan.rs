@@ -10,14 +10,14 @@ use std::borrow::Cow;
 
 /// Where and why a text is no JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) at: usize,
-    pub(super) why: &'static str,
+pub(crate) struct Fault {
+    pub(crate) at: usize,
+    pub(crate) why: &'static str,
 }
 
 /// What kind of value stands somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Object,
     Array,
     Text,
@@ -28,35 +28,35 @@ pub(super) enum Kind {
 
 /// A value as it came.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scanned<'a> {
-    pub(super) kind: Kind,
+pub(crate) struct Scanned<'a> {
+    pub(crate) kind: Kind,
     /// How deep its arrays and objects nest; 0 for a scalar.
-    pub(super) depth: usize,
-    pub(super) raw: &'a [u8],
+    pub(crate) depth: usize,
+    pub(crate) raw: &'a [u8],
 }
 
 /// Walks over a text.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scanner<'a> {
+pub(crate) struct Scanner<'a> {
     bytes: &'a [u8],
-    pub(super) at: usize,
+    pub(crate) at: usize,
 }
 
 impl<'a> Scanner<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
-    pub(super) fn peek(&self) -> Option<u8> {
+    pub(crate) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
-    pub(super) fn fault<T>(&self, why: &'static str) -> Result<T, Fault> {
+    pub(crate) fn fault<T>(&self, why: &'static str) -> Result<T, Fault> {
         Err(Fault { at: self.at, why })
     }
 
     /// Skips white space; says whether a newline was in it.
-    pub(super) fn skip_space(&mut self) -> bool {
+    pub(crate) fn skip_space(&mut self) -> bool {
         let mut newline = false;
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
             newline |= self.peek() == Some(b'\n');
@@ -66,14 +66,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes this byte when it stands here.
-    pub(super) fn take(&mut self, byte: u8) -> bool {
+    pub(crate) fn take(&mut self, byte: u8) -> bool {
         let stands = self.peek() == Some(byte);
         self.at += usize::from(stands);
         stands
     }
 
     /// One whole value, white space before it skipped.
-    pub(super) fn value(&mut self) -> Result<Scanned<'a>, Fault> {
+    pub(crate) fn value(&mut self) -> Result<Scanned<'a>, Fault> {
         self.skip_space();
         let start = self.at;
         let kind = self.kind()?;
@@ -86,6 +86,16 @@ impl<'a> Scanner<'a> {
                 return Ok(Scanned { kind, depth, raw: &self.bytes[start..self.at] });
             }
         }
+    }
+
+    /// The elements of the array that stands here, one by one.
+    pub(super) fn elements(&mut self) -> Elements<'_, 'a> {
+        Elements { scanner: self, begun: false, over: false }
+    }
+
+    /// The members of the object that stands here, one by one.
+    pub(super) fn members(&mut self) -> MembersOf<'_, 'a> {
+        MembersOf { scanner: self, begun: false, over: false }
     }
 
     fn kind(&self) -> Result<Kind, Fault> {
@@ -151,7 +161,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// An object's key and the colon after it.
-    pub(super) fn key(&mut self) -> Result<&'a [u8], Fault> {
+    pub(crate) fn key(&mut self) -> Result<&'a [u8], Fault> {
         if self.peek() != Some(b'"') {
             return self.fault("a key in quotes must stand here");
         }
@@ -227,17 +237,101 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// Walks over the elements of the array that stands next.
+pub(super) struct Elements<'s, 'a> {
+    scanner: &'s mut Scanner<'a>,
+    begun: bool,
+    over: bool,
+}
+
+impl<'a> Iterator for Elements<'_, 'a> {
+    type Item = Result<&'a [u8], Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let next = self.step().transpose();
+        self.over = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+impl<'a> Elements<'_, 'a> {
+    fn step(&mut self) -> Result<Option<&'a [u8]>, Fault> {
+        let scanner = &mut *self.scanner;
+        scanner.skip_space();
+        if !self.begun {
+            self.begun = true;
+            scanner.take(b'[');
+            scanner.skip_space();
+            if scanner.take(b']') {
+                return Ok(None);
+            }
+        } else if scanner.take(b']') {
+            return Ok(None);
+        } else if !scanner.take(b',') {
+            return scanner.fault("a comma or the closing bracket must stand here");
+        }
+        Ok(Some(scanner.value()?.raw))
+    }
+}
+
+/// Walks over the members of the object that stands next: keys with their quotes.
+pub(super) struct MembersOf<'s, 'a> {
+    scanner: &'s mut Scanner<'a>,
+    begun: bool,
+    over: bool,
+}
+
+impl<'a> Iterator for MembersOf<'_, 'a> {
+    type Item = Result<(&'a [u8], Scanned<'a>), Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let next = self.step().transpose();
+        self.over = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+impl<'a> MembersOf<'_, 'a> {
+    fn step(&mut self) -> Result<Option<(&'a [u8], Scanned<'a>)>, Fault> {
+        let scanner = &mut *self.scanner;
+        scanner.skip_space();
+        if !self.begun {
+            self.begun = true;
+            if !scanner.take(b'{') {
+                return scanner.fault("an object must stand here");
+            }
+            scanner.skip_space();
+            if scanner.take(b'}') {
+                return Ok(None);
+            }
+        } else if scanner.take(b'}') {
+            return Ok(None);
+        } else if !scanner.take(b',') {
+            return scanner.fault("a comma or the closing bracket must stand here");
+        }
+        scanner.skip_space();
+        let key = scanner.key()?;
+        Ok(Some((key, scanner.value()?)))
+    }
+}
+
 /// What had to be replaced when a string was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Repairs {
+pub(crate) struct Repairs {
     /// U+0000, which no store of texts keeps.
-    pub(super) nul: bool,
+    pub(crate) nul: bool,
     /// Bytes that are no UTF-8, or half a surrogate pair.
-    pub(super) not_unicode: bool,
+    pub(crate) not_unicode: bool,
 }
 
 /// The text within quotes, escapes resolved; what cannot be kept becomes U+FFFD.
-pub(super) fn unescape<'a>(quoted: &'a [u8], repairs: &mut Repairs) -> Cow<'a, str> {
+pub(crate) fn unescape<'a>(quoted: &'a [u8], repairs: &mut Repairs) -> Cow<'a, str> {
     let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
     let text = String::from_utf8_lossy(inner);
     repairs.not_unicode |= matches!(text, Cow::Owned(_));
@@ -292,7 +386,7 @@ fn unescape_unicode<'r>(rest: &'r str, out: &mut String, repairs: &mut Repairs) 
 
 /// Writes a scanned value so that every reader of JSON takes it: no white space, strings repaired,
 /// numbers beyond the range of doubles as strings.
-pub(super) fn write_clean(raw: &[u8], out: &mut String, repairs: &mut Repairs) {
+pub(crate) fn write_clean(raw: &[u8], out: &mut String, repairs: &mut Repairs) {
     let mut scanner = Scanner::new(raw);
     while let Some(byte) = scanner.peek() {
         let start = scanner.at;
@@ -315,7 +409,7 @@ pub(super) fn write_clean(raw: &[u8], out: &mut String, repairs: &mut Repairs) {
 }
 
 /// Writes a text in quotes.
-pub(super) fn write_text(text: &str, out: &mut String) {
+pub(crate) fn write_text(text: &str, out: &mut String) {
     // A string always becomes JSON.
     out.push_str(&serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned()));
 }

@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::Frame;
 
+mod shapes;
+
 fn decoded(raw: &[u8]) -> Decoded<'_> {
     let (id, received_at) = (Id([1; 16]), Timestamp(5));
     decode(Frame { id, received_at, listener: "http", peer: "192.0.2.7:40022", raw })
@@ -50,7 +52,8 @@ fn a_body_that_is_no_json_is_refused_as_a_whole_with_its_place() {
     check(" \n", 2, 2, 1, "the text ends where a value must stand");
     check("\u{feff}x", 3, 1, 4, "a value must stand here");
     check("{\"a\":1}\n{\"b\":}", 13, 2, 6, "a value must stand here");
-    check("{} {}", 3, 1, 4, "the next record must stand on a line of its own");
+    check("{} []", 3, 1, 4, "the next record must stand on a line of its own");
+    check("[] {}", 3, 1, 4, "the next record must stand on a line of its own");
     check("[{},]", 4, 1, 5, "a value must stand here");
     check("[{}", 3, 1, 4, "a comma or the closing bracket must stand here");
     check("{\"a\":1", 6, 1, 7, "the text ends within an array or object");

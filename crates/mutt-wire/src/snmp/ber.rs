@@ -4,7 +4,6 @@
 //! Nothing here recurses: SNMP nests five levels deep, and the callers go down by name, so that the
 //! depth is bounded by the code and not by the datagram.
 
-use std::fmt::Write as _;
 use std::ops::Range;
 
 /// Universal INTEGER.
@@ -104,6 +103,12 @@ impl<'a> Reader<'a> {
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, base: 0, at: 0 }
+    }
+
+    /// Reads a part of a datagram that begins at `base`.
+    #[must_use]
+    pub fn at(bytes: &'a [u8], base: usize) -> Self {
+        Self { bytes, base, at: 0 }
     }
 
     /// Whether nothing is left.
@@ -261,13 +266,28 @@ pub struct OidText {
     pub wide: bool,
 }
 
+/// Appends a number; nearly every arc has one digit or two.
+pub(super) fn push_number(out: &mut String, number: u64) {
+    if number < 10 {
+        return out.push(char::from(b'0' + number as u8));
+    }
+    let mut digits = [b'0'; 20];
+    let (mut at, mut rest) = (digits.len(), number);
+    while rest > 0 && at > 0 {
+        at -= 1;
+        digits[at] += (rest % 10) as u8;
+        rest /= 10;
+    }
+    out.extend(digits[at..].iter().map(|digit| char::from(*digit)));
+}
+
 /// Reads an object identifier. One without octets, as some agents send for `0.0`, is `0.0`.
 ///
 /// # Errors
 ///
 /// When it is cut off within an arc, an arc is over 64 bits, or it has more than 128 arcs.
 pub fn oid(content: &[u8]) -> Result<OidText, BerError> {
-    let mut out = OidText { text: String::new(), wide: false };
+    let mut out = OidText { text: String::with_capacity(content.len() * 3), wide: false };
     if content.is_empty() {
         out.text.push_str("0.0");
         return Ok(out);
@@ -295,8 +315,8 @@ pub fn oid(content: &[u8]) -> Result<OidText, BerError> {
         if arcs > ARCS_MAX {
             return Err(BerError::OidLength);
         }
-        // Writing to a String cannot fail.
-        let _ = write!(out.text, ".{arc}");
+        out.text.push('.');
+        push_number(&mut out.text, arc);
         arc = 0;
     }
     Ok(out)

@@ -4,7 +4,7 @@
 use mutt_model::oid;
 
 use super::ber::{INTEGER, NULL, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE};
-use super::message::{INFORM, IP_ADDRESS, RESPONSE, TIME_TICKS, TRAP_V1, TRAP_V2};
+use super::message::{GET, INFORM, IP_ADDRESS, REPORT, RESPONSE, TIME_TICKS, TRAP_V1, TRAP_V2};
 use super::names;
 
 /// Where the standard traps lie: snmpTraps of SNMPv2-MIB.
@@ -156,25 +156,69 @@ fn notification(
     trap_oid: &str,
     varbinds: &[Pair<'_>],
 ) -> Result<Vec<u8>, NotAnOid> {
+    Ok(message(1, community, &notification_pdu(tag, request_id, uptime, trap_oid, varbinds)?))
+}
+
+/// An SNMPv2-Trap-PDU, or an InformRequest-PDU, for [`super::usm::seal`].
+///
+/// # Errors
+///
+/// When an OID cannot be written.
+pub fn pdu(
+    inform: bool,
+    request_id: i32,
+    uptime: u32,
+    trap_oid: &str,
+    varbinds: &[Pair<'_>],
+) -> Result<Vec<u8>, NotAnOid> {
+    let tag = if inform { INFORM } else { TRAP_V2 };
+    notification_pdu(tag, request_id, uptime, trap_oid, varbinds)
+}
+
+fn notification_pdu(
+    tag: u8,
+    request_id: i32,
+    uptime: u32,
+    trap_oid: &str,
+    varbinds: &[Pair<'_>],
+) -> Result<Vec<u8>, NotAnOid> {
     let mut all: Vec<Pair<'_>> = vec![
         (names::SYS_UP_TIME, Value::TimeTicks(uptime)),
         (names::SNMP_TRAP_OID, Value::Oid(trap_oid.to_owned())),
     ];
     all.extend_from_slice(varbinds);
-    let mut pdu = integer(INTEGER, i128::from(request_id));
-    pdu.extend(integer(INTEGER, 0));
-    pdu.extend(integer(INTEGER, 0));
-    pdu.extend(list(&all)?);
-    Ok(message(1, community, &element(tag, &pdu)))
+    Ok(filled_pdu(tag, &integer(INTEGER, i128::from(request_id)), 0, &list(&all)?))
+}
+
+/// A GetRequest without varbinds: how an engine's id is asked for, RFC 3414 section 4.
+#[must_use]
+pub fn discovery_pdu(request_id: i32) -> Vec<u8> {
+    let list = element(SEQUENCE, &[]);
+    filled_pdu(GET, &integer(INTEGER, i128::from(request_id)), 0, &list)
 }
 
 /// The response to an inform, from its own request id and varbind list as they came.
 pub(super) fn response(version: i64, community: &[u8], request_id: &[u8], list: &[u8]) -> Vec<u8> {
+    message(version, community, &response_pdu(request_id, 0, list))
+}
+
+pub(super) fn response_pdu(request_id: &[u8], error_status: i64, list: &[u8]) -> Vec<u8> {
+    filled_pdu(RESPONSE, request_id, error_status, list)
+}
+
+/// A Report that says how often something went wrong.
+pub(super) fn report_pdu(request_id: &[u8], counter: &str, count: u32) -> Vec<u8> {
+    // The OIDs are our own and can be written.
+    let list = list(&[(counter, Value::Counter32(count))]).unwrap_or_default();
+    filled_pdu(REPORT, request_id, 0, &list)
+}
+
+fn filled_pdu(tag: u8, request_id: &[u8], error_status: i64, list: &[u8]) -> Vec<u8> {
     let mut pdu = request_id.to_vec();
-    pdu.extend(integer(INTEGER, 0));
+    pdu.extend(integer(INTEGER, i128::from(error_status)));
     pdu.extend(integer(INTEGER, 0));
     pdu.extend_from_slice(list);
-    message(version, community, &element(RESPONSE, &pdu))
+    element(tag, &pdu)
 }
 
 fn message(version: i64, community: &[u8], pdu: &[u8]) -> Vec<u8> {
@@ -229,7 +273,7 @@ fn push_arc(out: &mut Vec<u8>, arc: u64) {
 }
 
 /// The shortest two's complement form. An i128 holds both an i64 and a u64.
-fn integer(tag: u8, number: i128) -> Vec<u8> {
+pub(super) fn integer(tag: u8, number: i128) -> Vec<u8> {
     let sixteen = number.to_be_bytes();
     let spare = sixteen.windows(2).take_while(|pair| {
         (pair[0] == 0 && pair[1] & 0x80 == 0) || (pair[0] == 0xff && pair[1] & 0x80 != 0)
@@ -238,7 +282,7 @@ fn integer(tag: u8, number: i128) -> Vec<u8> {
     element(tag, &sixteen[start..])
 }
 
-fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+pub(super) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
     match u8::try_from(content.len()) {
         Ok(short) if short < 0x80 => out.push(short),

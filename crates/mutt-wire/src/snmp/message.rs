@@ -14,6 +14,10 @@ pub(super) const INFORM: u8 = 0xa6;
 pub(super) const TRAP_V2: u8 = 0xa7;
 /// The Response-PDU.
 pub(super) const RESPONSE: u8 = 0xa2;
+/// The GetRequest-PDU.
+pub(super) const GET: u8 = 0xa0;
+/// The Report-PDU.
+pub(super) const REPORT: u8 = 0xa8;
 /// IpAddress, application 0.
 pub(super) const IP_ADDRESS: u8 = 0x40;
 /// TimeTicks, application 3.
@@ -59,23 +63,48 @@ pub(super) enum Message<'a> {
 }
 
 /// What can be read of a v3 message without keys.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct V3<'a> {
     pub(super) message_id: i64,
+    /// The most octets that the sender takes as an answer.
+    pub(super) max_size: i64,
     pub(super) flags: u8,
     pub(super) security_model: i64,
     pub(super) engine_id: &'a [u8],
     pub(super) boots: i64,
     pub(super) time: i64,
     pub(super) user: &'a [u8],
+    /// What stands behind the user's name; `None` where the message is cut off or damaged there.
+    pub(super) secured: Option<SecuredPart<'a>>,
+    /// The message, tag and length too: what its digest is over.
+    pub(super) whole: &'a [u8],
+    /// Whether bytes follow the message.
+    pub(super) trailing: bool,
+}
+
+/// The parameters that secure a v3 message, and what they secure.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SecuredPart<'a> {
+    /// The digest.
+    pub(super) digest: Element<'a>,
+    /// The salt.
+    pub(super) salt: Element<'a>,
+    /// The scoped PDU: a SEQUENCE, or an OCTET STRING when it is encrypted.
+    pub(super) data: Element<'a>,
 }
 
 /// Reads the envelope.
 pub(super) fn read(datagram: &[u8]) -> Result<Message<'_>, Fault> {
     let mut outer = Reader::new(datagram);
-    let mut message = at("message", outer.expect(SEQUENCE))?.inside();
+    let envelope = at("message", outer.expect(SEQUENCE))?;
+    let mut message = envelope.inside();
     match at("version", message.integer())? {
-        3 => Ok(Message::V3(read_v3(&mut message)?)),
+        3 => {
+            let mut v3 = read_v3(&mut message)?;
+            v3.whole = envelope.whole;
+            v3.trailing = !outer.is_empty() || !message.is_empty();
+            Ok(Message::V3(v3))
+        }
         version @ (0 | 1) => Ok(Message::Community {
             version,
             community: at("community", message.expect(OCTET_STRING))?,
@@ -90,7 +119,7 @@ fn read_v3<'a>(message: &mut Reader<'a>) -> Result<V3<'a>, Fault> {
     let mut v3 = V3::default();
     let mut global = at("header data", message.expect(SEQUENCE))?.inside();
     v3.message_id = at("message id", global.integer())?;
-    at("message size", global.integer())?;
+    v3.max_size = at("message size", global.integer())?;
     v3.flags = at("flags", global.expect(OCTET_STRING))?.content.first().copied().unwrap_or(0);
     v3.security_model = at("security model", global.integer())?;
     let parameters = at("security parameters", message.expect(OCTET_STRING))?;
@@ -99,7 +128,34 @@ fn read_v3<'a>(message: &mut Reader<'a>) -> Result<V3<'a>, Fault> {
     v3.boots = at("engine boots", usm.integer())?;
     v3.time = at("engine time", usm.integer())?;
     v3.user = at("user name", usm.expect(OCTET_STRING))?.content;
+    v3.secured = read_secured(&mut usm, message).ok();
     Ok(v3)
+}
+
+fn read_secured<'a>(
+    usm: &mut Reader<'a>,
+    message: &mut Reader<'a>,
+) -> Result<SecuredPart<'a>, BerError> {
+    let (digest, salt) = (usm.expect(OCTET_STRING)?, usm.expect(OCTET_STRING)?);
+    Ok(SecuredPart { digest, salt, data: message.element()? })
+}
+
+/// A scoped PDU, RFC 3412 section 6.8.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scoped<'a> {
+    pub(super) engine_id: &'a [u8],
+    pub(super) context: &'a [u8],
+    pub(super) pdu: Element<'a>,
+}
+
+/// Reads a scoped PDU; what follows it, as padding does, is left.
+pub(super) fn read_scoped<'a>(reader: &mut Reader<'a>) -> Result<Scoped<'a>, Fault> {
+    let mut scoped = at("scoped pdu", reader.expect(SEQUENCE))?.inside();
+    Ok(Scoped {
+        engine_id: at("context engine id", scoped.expect(OCTET_STRING))?.content,
+        context: at("context name", scoped.expect(OCTET_STRING))?.content,
+        pdu: at("pdu", scoped.element())?,
+    })
 }
 
 /// The v1 Trap-PDU, RFC 1157 section 4.1.6.

@@ -1,25 +1,97 @@
-//! The names that are built in: standard notifications with their severity and subject, and the
-//! objects that they carry. Facts of the MIBs named beside each group; no MIB files are needed.
+//! The names of objects and notifications: built in, and what MIBs gave, as one tree of OIDs that is
+//! looked up by longest prefix without allocation.
+
+mod build;
+pub(super) mod builtin;
+#[cfg(test)]
+mod tests;
+
+use std::sync::LazyLock;
 
 use mutt_model::{Severity, oid};
+use serde::{Deserialize, Serialize};
 
-/// How the octets of an object are meant, where its MIB says so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub use self::build::{DEFINITIONS_MAX, NAME_MAX};
+
+/// snmpTrapOID.0
+pub(super) const SNMP_TRAP_OID: &str = "1.3.6.1.6.3.1.1.4.1.0";
+/// snmpTrapEnterprise.0
+pub(super) const SNMP_TRAP_ENTERPRISE: &str = "1.3.6.1.6.3.1.1.4.3.0";
+/// sysUpTime.0
+pub(super) const SYS_UP_TIME: &str = "1.3.6.1.2.1.1.3.0";
+/// snmpTrapAddress.0
+pub(super) const SNMP_TRAP_ADDRESS: &str = "1.3.6.1.6.3.18.1.3.0";
+
+/// What a definition is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A place in the tree: a group, a table, an identity.
+    #[default]
+    Node,
+    /// An object with one instance.
+    Scalar,
+    /// A row of a table; it has the index.
+    Row,
+    /// A column of a table.
+    Column,
+    /// A notification (NOTIFICATION-TYPE, TRAP-TYPE).
+    Trap,
+}
+
+/// What an object's value is on the wire, as far as showing it depends on that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Base {
+    /// Not known.
+    #[default]
+    Any,
+    /// A number.
+    Integer,
+    /// OCTET STRING.
+    Octets,
+    /// BITS.
+    Bits,
+    /// OBJECT IDENTIFIER.
+    Oid,
+    /// IpAddress.
+    Address,
+}
+
+/// Textual conventions whose value means more than its DISPLAY-HINT says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Convention {
+    /// None of them.
+    #[default]
+    None,
+    /// InetAddressType: says what an InetAddress beside it is.
+    InetType,
+    /// InetAddress: an address whose kind its neighbour or its length says.
+    InetAddress,
+    /// DateAndTime.
+    Date,
+}
+
+/// How the octets of an object are meant, where nothing else says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum Form {
     /// Guess: text when printable, a date when it can be one, else hexadecimal.
+    #[default]
     Guess,
     /// Always text (DisplayString, SnmpAdminString).
     Text,
-    /// Always hexadecimal (MacAddress, BITS, masks).
+    /// Always hexadecimal (masks, codes).
     Hex,
     /// A community: never shown.
     Secret,
 }
 
 /// What a notification is about: where its resource comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum Subject {
     /// The device itself.
+    #[default]
     Device,
     /// An interface, by ifDescr, ifName or ifIndex.
     Interface,
@@ -31,267 +103,365 @@ pub(super) enum Subject {
     Part,
 }
 
-/// A notification that is known.
-#[derive(Debug)]
-pub(super) struct Trap {
-    oid: &'static str,
-    /// Its name in the MIB.
-    pub(super) name: &'static str,
-    /// What it means for people on call; `None` where only a rule can say.
-    pub(super) severity: Option<Severity>,
-    /// What it is about.
-    pub(super) subject: Subject,
+/// One definition, as a loader of MIBs gives it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Definition {
+    /// Its OID.
+    pub oid: Vec<u32>,
+    /// Its name.
+    pub name: String,
+    /// The module that defines it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub module: String,
+    /// What it is.
+    #[serde(default)]
+    pub kind: Kind,
+    /// The type of its value.
+    #[serde(default)]
+    pub base: Base,
+    /// Its DISPLAY-HINT, empty without one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
+    /// See [`Convention`].
+    #[serde(default)]
+    pub convention: Convention,
+    /// The words for its numbers (enumeration) or for its bits (BITS).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<(i64, String)>,
+    /// Octets that it always has; 0 when their number varies.
+    #[serde(default)]
+    pub fixed: u16,
+    /// The index, of a row only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub index: Vec<IndexPart>,
 }
 
-const fn trap(
-    oid: &'static str,
-    name: &'static str,
-    severity: Option<Severity>,
+/// One part of a row's INDEX.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexPart {
+    /// The object that it is; empty when the clause names a type.
+    pub oid: Vec<u32>,
+    /// Its type.
+    pub base: Base,
+    /// Octets that it always has; 0 when their number varies.
+    #[serde(default)]
+    pub fixed: u16,
+    /// Whether its length is left out (IMPLIED).
+    #[serde(default)]
+    pub implied: bool,
+}
+
+const NONE: u32 = u32::MAX;
+
+/// A piece of [`Names::text`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Span {
+    at: u32,
+    length: u16,
+}
+
+/// A place in the tree. Its children stand together, in order of their arcs.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    arc: u32,
+    parent: u32,
+    first_child: u32,
+    children: u32,
+    /// Empty: a place without a name.
+    name: Span,
+    facts: u32,
+}
+
+/// What is the same for many definitions, kept once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Facts {
+    kind: Kind,
+    base: Base,
+    convention: Convention,
+    form: Form,
     subject: Subject,
-) -> Trap {
-    Trap { oid, name, severity, subject }
+    severity: Option<u8>,
+    fixed: u16,
+    hint: Span,
+    module: Span,
+    /// First and number in [`Names::labels`], in order of their numbers.
+    labels: (u32, u32),
+    /// First and number in [`Names::index`].
+    index: (u32, u32),
 }
 
-const ERROR: Option<Severity> = Some(Severity::ERROR);
-const WARNING: Option<Severity> = Some(Severity::WARNING);
-const NOTICE: Option<Severity> = Some(Severity::NOTICE);
-const INFO: Option<Severity> = Some(Severity::INFO);
+/// A part of an index, resolved.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    facts: u32,
+    pub(super) base: Base,
+    pub(super) fixed: u16,
+    pub(super) implied: bool,
+}
 
-/// Each in the spelling of its MIB; looked up in both.
-const TRAPS: &[Trap] = &[
-    // SNMPv2-MIB, IF-MIB (RFC 3418, 2863)
-    trap("1.3.6.1.6.3.1.1.5.1", "coldStart", WARNING, Subject::Device),
-    trap("1.3.6.1.6.3.1.1.5.2", "warmStart", NOTICE, Subject::Device),
-    trap("1.3.6.1.6.3.1.1.5.3", "linkDown", ERROR, Subject::Interface),
-    trap("1.3.6.1.6.3.1.1.5.4", "linkUp", NOTICE, Subject::Interface),
-    trap("1.3.6.1.6.3.1.1.5.5", "authenticationFailure", WARNING, Subject::Device),
-    trap("1.3.6.1.6.3.1.1.5.6", "egpNeighborLoss", WARNING, Subject::Device),
-    // BGP4-MIB (RFC 4273, and the older pair of RFC 1657)
-    trap("1.3.6.1.2.1.15.0.1", "bgpEstablishedNotification", NOTICE, Subject::BgpPeer),
-    trap("1.3.6.1.2.1.15.0.2", "bgpBackwardTransNotification", ERROR, Subject::BgpPeer),
-    trap("1.3.6.1.2.1.15.7.1", "bgpEstablished", NOTICE, Subject::BgpPeer),
-    trap("1.3.6.1.2.1.15.7.2", "bgpBackwardTransition", ERROR, Subject::BgpPeer),
-    // OSPF-TRAP-MIB (RFC 4750)
-    trap("1.3.6.1.2.1.14.16.2.1", "ospfVirtIfStateChange", WARNING, Subject::Device),
-    trap("1.3.6.1.2.1.14.16.2.2", "ospfNbrStateChange", WARNING, Subject::OspfNeighbour),
-    trap("1.3.6.1.2.1.14.16.2.3", "ospfVirtNbrStateChange", WARNING, Subject::Device),
-    trap("1.3.6.1.2.1.14.16.2.4", "ospfIfConfigError", WARNING, Subject::Device),
-    trap("1.3.6.1.2.1.14.16.2.5", "ospfVirtIfConfigError", WARNING, Subject::Device),
-    trap("1.3.6.1.2.1.14.16.2.6", "ospfIfAuthFailure", WARNING, Subject::Device),
-    trap("1.3.6.1.2.1.14.16.2.7", "ospfVirtIfAuthFailure", WARNING, Subject::Device),
-    trap("1.3.6.1.2.1.14.16.2.8", "ospfIfRxBadPacket", WARNING, Subject::Device),
-    trap("1.3.6.1.2.1.14.16.2.9", "ospfVirtIfRxBadPacket", WARNING, Subject::Device),
-    trap("1.3.6.1.2.1.14.16.2.10", "ospfTxRetransmit", INFO, Subject::Device),
-    trap("1.3.6.1.2.1.14.16.2.11", "ospfVirtIfTxRetransmit", INFO, Subject::Device),
-    trap("1.3.6.1.2.1.14.16.2.12", "ospfOriginateLsa", INFO, Subject::Device),
-    trap("1.3.6.1.2.1.14.16.2.13", "ospfMaxAgeLsa", INFO, Subject::Device),
-    trap("1.3.6.1.2.1.14.16.2.14", "ospfLsdbOverflow", WARNING, Subject::Device),
-    trap("1.3.6.1.2.1.14.16.2.15", "ospfLsdbApproachingOverflow", WARNING, Subject::Device),
-    trap("1.3.6.1.2.1.14.16.2.16", "ospfIfStateChange", WARNING, Subject::Device),
-    // RMON-MIB (RFC 2819), BRIDGE-MIB (RFC 4188), UPS-MIB (RFC 1628), ENTITY-MIB (RFC 6933)
-    trap("1.3.6.1.2.1.16.0.1", "risingAlarm", WARNING, Subject::Device),
-    trap("1.3.6.1.2.1.16.0.2", "fallingAlarm", NOTICE, Subject::Device),
-    trap("1.3.6.1.2.1.17.0.1", "newRoot", NOTICE, Subject::Device),
-    trap("1.3.6.1.2.1.17.0.2", "topologyChange", NOTICE, Subject::Device),
-    trap("1.3.6.1.2.1.33.2.1", "upsTrapOnBattery", WARNING, Subject::Device),
-    trap("1.3.6.1.2.1.33.2.2", "upsTrapTestCompleted", INFO, Subject::Device),
-    trap("1.3.6.1.2.1.33.2.3", "upsTrapAlarmEntryAdded", WARNING, Subject::Device),
-    trap("1.3.6.1.2.1.33.2.4", "upsTrapAlarmEntryRemoved", NOTICE, Subject::Device),
-    trap("1.3.6.1.2.1.47.2.0.1", "entConfigChange", NOTICE, Subject::Part),
-    // VRRP-MIB (RFC 2787)
-    trap("1.3.6.1.2.1.68.0.1", "vrrpTrapNewMaster", WARNING, Subject::Device),
-    trap("1.3.6.1.2.1.68.0.2", "vrrpTrapAuthFailure", WARNING, Subject::Device),
-];
-
-/// An object that is known: a scalar or a column.
+/// The names in force: data, built once and only read.
 #[derive(Debug)]
-pub(super) struct Object {
-    /// The OID of the scalar or column, without instance.
-    pub(super) oid: &'static str,
-    /// Its name in the MIB.
-    pub(super) name: &'static str,
-    /// How its octets are meant.
-    pub(super) form: Form,
-    labels: &'static [&'static str],
+pub struct Names {
+    nodes: Vec<Node>,
+    facts: Vec<Facts>,
+    labels: Vec<(i64, Span)>,
+    index: Vec<Part>,
+    text: String,
+    /// Definitions with a name.
+    named: usize,
 }
 
-impl Object {
-    /// The MIB's word for a number of an enumeration; enumerations here count from 1.
-    pub(super) fn label(&self, number: i64) -> Option<&'static str> {
-        let position = usize::try_from(number.checked_sub(1)?).ok()?;
-        self.labels.get(position).copied()
-    }
-}
+static BUILTIN: LazyLock<Names> = LazyLock::new(|| build::build(Vec::new()));
 
-const fn object(oid: &'static str, name: &'static str, form: Form) -> Object {
-    Object { oid, name, form, labels: &[] }
-}
-
-const fn states(oid: &'static str, name: &'static str, labels: &'static [&'static str]) -> Object {
-    Object { oid, name, form: Form::Guess, labels }
-}
-
-const ADMIN: &[&str] = &["up", "down", "testing"];
-const OPER: &[&str] =
-    &["up", "down", "testing", "unknown", "dormant", "notPresent", "lowerLayerDown"];
-const BGP: &[&str] = &["idle", "connect", "active", "opensent", "openconfirm", "established"];
-const OSPF_NBR: &[&str] =
-    &["down", "attempt", "init", "twoWay", "exchangeStart", "exchange", "loading", "full"];
-const OSPF_IF: &[&str] = &[
-    "down",
-    "loopback",
-    "waiting",
-    "pointToPoint",
-    "designatedRouter",
-    "backupDesignatedRouter",
-    "otherDesignatedRouter",
-];
-
-/// snmpTrapOID.0
-pub(super) const SNMP_TRAP_OID: &str = "1.3.6.1.6.3.1.1.4.1.0";
-/// snmpTrapEnterprise.0
-pub(super) const SNMP_TRAP_ENTERPRISE: &str = "1.3.6.1.6.3.1.1.4.3.0";
-/// sysUpTime.0
-pub(super) const SYS_UP_TIME: &str = "1.3.6.1.2.1.1.3.0";
-/// snmpTrapAddress.0
-pub(super) const SNMP_TRAP_ADDRESS: &str = "1.3.6.1.6.3.18.1.3.0";
-/// snmpTrapCommunity, column
-const SNMP_TRAP_COMMUNITY: &str = "1.3.6.1.6.3.18.1.4";
-
-/// Where every object of the table lies; most of what vendors send does not.
-const STANDARD: [&str; 2] = ["1.3.6.1.2.1.", "1.3.6.1.6.3."];
-
-const OBJECTS: &[Object] = &[
-    // SNMPv2-MIB, SNMP-COMMUNITY-MIB
-    object("1.3.6.1.2.1.1.1", "sysDescr", Form::Text),
-    object("1.3.6.1.2.1.1.2", "sysObjectID", Form::Guess),
-    object("1.3.6.1.2.1.1.3", "sysUpTime", Form::Guess),
-    object("1.3.6.1.2.1.1.4", "sysContact", Form::Text),
-    object("1.3.6.1.2.1.1.5", "sysName", Form::Text),
-    object("1.3.6.1.2.1.1.6", "sysLocation", Form::Text),
-    object("1.3.6.1.6.3.1.1.4.1", "snmpTrapOID", Form::Guess),
-    object("1.3.6.1.6.3.1.1.4.3", "snmpTrapEnterprise", Form::Guess),
-    object("1.3.6.1.6.3.18.1.3", "snmpTrapAddress", Form::Guess),
-    object(SNMP_TRAP_COMMUNITY, "snmpTrapCommunity", Form::Secret),
-    // IF-MIB, ifTable and ifXTable
-    object("1.3.6.1.2.1.2.2.1.1", "ifIndex", Form::Guess),
-    object("1.3.6.1.2.1.2.2.1.2", "ifDescr", Form::Text),
-    object("1.3.6.1.2.1.2.2.1.3", "ifType", Form::Guess),
-    object("1.3.6.1.2.1.2.2.1.4", "ifMtu", Form::Guess),
-    object("1.3.6.1.2.1.2.2.1.5", "ifSpeed", Form::Guess),
-    object("1.3.6.1.2.1.2.2.1.6", "ifPhysAddress", Form::Hex),
-    states("1.3.6.1.2.1.2.2.1.7", "ifAdminStatus", ADMIN),
-    states("1.3.6.1.2.1.2.2.1.8", "ifOperStatus", OPER),
-    object("1.3.6.1.2.1.2.2.1.9", "ifLastChange", Form::Guess),
-    object("1.3.6.1.2.1.2.2.1.10", "ifInOctets", Form::Guess),
-    object("1.3.6.1.2.1.2.2.1.14", "ifInErrors", Form::Guess),
-    object("1.3.6.1.2.1.2.2.1.16", "ifOutOctets", Form::Guess),
-    object("1.3.6.1.2.1.2.2.1.20", "ifOutErrors", Form::Guess),
-    object("1.3.6.1.2.1.31.1.1.1.1", "ifName", Form::Text),
-    object("1.3.6.1.2.1.31.1.1.1.6", "ifHCInOctets", Form::Guess),
-    object("1.3.6.1.2.1.31.1.1.1.10", "ifHCOutOctets", Form::Guess),
-    object("1.3.6.1.2.1.31.1.1.1.15", "ifHighSpeed", Form::Guess),
-    object("1.3.6.1.2.1.31.1.1.1.18", "ifAlias", Form::Text),
-    // OSPF-MIB, OSPF-TRAP-MIB
-    object("1.3.6.1.2.1.14.1.1", "ospfRouterId", Form::Guess),
-    object("1.3.6.1.2.1.14.7.1.1", "ospfIfIpAddress", Form::Guess),
-    object("1.3.6.1.2.1.14.7.1.2", "ospfAddressLessIf", Form::Guess),
-    states("1.3.6.1.2.1.14.7.1.12", "ospfIfState", OSPF_IF),
-    object("1.3.6.1.2.1.14.10.1.1", "ospfNbrIpAddr", Form::Guess),
-    object("1.3.6.1.2.1.14.10.1.2", "ospfNbrAddressLessIndex", Form::Guess),
-    object("1.3.6.1.2.1.14.10.1.3", "ospfNbrRtrId", Form::Guess),
-    states("1.3.6.1.2.1.14.10.1.6", "ospfNbrState", OSPF_NBR),
-    object("1.3.6.1.2.1.14.16.1.2", "ospfConfigErrorType", Form::Guess),
-    object("1.3.6.1.2.1.14.16.1.3", "ospfPacketType", Form::Guess),
-    object("1.3.6.1.2.1.14.16.1.4", "ospfPacketSrc", Form::Guess),
-    // BGP4-MIB
-    states("1.3.6.1.2.1.15.3.1.2", "bgpPeerState", BGP),
-    object("1.3.6.1.2.1.15.3.1.7", "bgpPeerRemoteAddr", Form::Guess),
-    object("1.3.6.1.2.1.15.3.1.9", "bgpPeerRemoteAs", Form::Guess),
-    object("1.3.6.1.2.1.15.3.1.14", "bgpPeerLastError", Form::Hex),
-    // RMON-MIB, HOST-RESOURCES-MIB, UPS-MIB, ENTITY-MIB
-    object("1.3.6.1.2.1.16.3.1.1.1", "alarmIndex", Form::Guess),
-    object("1.3.6.1.2.1.16.3.1.1.3", "alarmVariable", Form::Guess),
-    object("1.3.6.1.2.1.16.3.1.1.4", "alarmSampleType", Form::Guess),
-    object("1.3.6.1.2.1.16.3.1.1.5", "alarmValue", Form::Guess),
-    object("1.3.6.1.2.1.16.3.1.1.7", "alarmRisingThreshold", Form::Guess),
-    object("1.3.6.1.2.1.16.3.1.1.8", "alarmFallingThreshold", Form::Guess),
-    object("1.3.6.1.2.1.25.1.1", "hrSystemUptime", Form::Guess),
-    object("1.3.6.1.2.1.25.1.2", "hrSystemDate", Form::Guess),
-    object("1.3.6.1.2.1.33.1.2.2", "upsSecondsOnBattery", Form::Guess),
-    object("1.3.6.1.2.1.33.1.2.3", "upsEstimatedMinutesRemaining", Form::Guess),
-    object("1.3.6.1.2.1.47.1.1.1.1.2", "entPhysicalDescr", Form::Text),
-    object("1.3.6.1.2.1.47.1.1.1.1.7", "entPhysicalName", Form::Text),
-    object("1.3.6.1.2.1.47.1.4.1", "entLastChangeTime", Form::Guess),
-];
-
-/// The notification with this OID, in whichever spelling.
-pub(super) fn find_trap(trap_oid: &str) -> Option<&'static Trap> {
-    let exact = |wanted: &str| TRAPS.iter().find(|trap| trap.oid == wanted);
-    exact(trap_oid).or_else(|| exact(&oid::other_spelling(trap_oid)?))
-}
-
-/// The object that this OID is an instance of, and the instance.
-pub(super) fn find_object(oid: &str) -> Option<(&'static Object, &str)> {
-    if !STANDARD.iter().any(|prefix| oid.starts_with(prefix)) {
-        return None;
-    }
-    // No column is a prefix of another, so the first that fits is the one.
-    OBJECTS.iter().find_map(|object| {
-        let instance = oid::rest_after(object.oid, oid)?;
-        Some((object, instance))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn notifications_are_found_in_both_spellings() {
-        let check = |oid: &str, expected: Option<&str>| {
-            assert_eq!(find_trap(oid).map(|t| t.name), expected, "{oid}");
-        };
-        check("1.3.6.1.6.3.1.1.5.3", Some("linkDown"));
-        check("1.3.6.1.2.1.15.7.2", Some("bgpBackwardTransition"));
-        check("1.3.6.1.2.1.15.7.0.2", Some("bgpBackwardTransition"));
-        check("1.3.6.1.2.1.14.16.2.0.2", Some("ospfNbrStateChange"));
-        check("1.3.6.1.2.1.47.2.1", Some("entConfigChange"));
-        check("1.3.6.1.4.1.9.9.41.2.0.1", None);
+impl Names {
+    /// What is known without any MIB.
+    #[must_use]
+    pub fn builtin() -> &'static Self {
+        &BUILTIN
     }
 
-    #[test]
-    fn objects_are_found_with_their_instance() {
-        let check = |oid: &str, expected: Option<(&str, &str)>| {
-            assert_eq!(find_object(oid).map(|(o, i)| (o.name, i)), expected, "{oid}");
-        };
-        check("1.3.6.1.2.1.2.2.1.1.12", Some(("ifIndex", "12")));
-        check("1.3.6.1.2.1.2.2.1.10.7", Some(("ifInOctets", "7")));
-        check("1.3.6.1.2.1.15.3.1.2.192.0.2.1", Some(("bgpPeerState", "192.0.2.1")));
-        check("1.3.6.1.2.1.2.2.1.1", Some(("ifIndex", "")));
-        check("1.3.6.1.2.1.2.2.1.100.1", None);
+    /// The built-in names and these. What is built in keeps its name; of several definitions of one
+    /// OID the first counts.
+    #[must_use]
+    pub fn with(definitions: Vec<Definition>) -> Self {
+        build::build(definitions)
     }
 
-    #[test]
-    fn every_oid_of_the_tables_is_in_its_one_form_and_stands_once() {
-        let all = TRAPS.iter().map(|t| t.oid).chain(OBJECTS.iter().map(|o| o.oid));
-        let mut seen = std::collections::BTreeSet::new();
-        for text in all {
-            assert_eq!(oid::normalise(text).as_deref(), Some(text));
-            assert!(seen.insert(text), "{text} stands twice");
-        }
-        for a in OBJECTS {
-            assert!(STANDARD.iter().any(|prefix| a.oid.starts_with(prefix)), "{}", a.oid);
-            for b in OBJECTS {
-                assert!(a.oid == b.oid || !oid::is_prefix(a.oid, b.oid), "{} {}", a.oid, b.oid);
+    /// Definitions with a name.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.named
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.named == 0
+    }
+
+    /// The longest prefix of an OID that has a name.
+    #[must_use]
+    pub fn find<'n>(&'n self, oid: &str) -> Option<Found<'n>> {
+        let mut at = self.nodes.first()?;
+        let (mut found, mut read) = (None, 0);
+        for arc in oid.split('.') {
+            let end = if read == 0 { arc.len() } else { read + 1 + arc.len() };
+            let Some(child) = arc.parse().ok().and_then(|arc| self.child(at, arc)) else { break };
+            (at, read) = (child, end);
+            if child.name.length > 0 {
+                found = Some(Found { names: self, node: child, length: read });
             }
         }
+        found
     }
 
-    #[test]
-    fn labels_count_from_one() {
-        let (oper, _) = find_object("1.3.6.1.2.1.2.2.1.8.12").unwrap();
-        assert_eq!(oper.label(2), Some("down"));
-        assert_eq!((oper.label(0), oper.label(8), oper.label(i64::MIN)), (None, None, None));
+    fn child(&self, node: &Node, arc: u32) -> Option<&Node> {
+        let first = node.first_child as usize;
+        let children = self.nodes.get(first..first + node.children as usize)?;
+        // Most places have their children numbered from 1 (or 0) without a gap.
+        let near = (arc as usize).wrapping_sub(1);
+        if let Some(child) = children.get(near).filter(|child| child.arc == arc) {
+            return Some(child);
+        }
+        let at = children.binary_search_by_key(&arc, |child| child.arc).ok()?;
+        children.get(at)
+    }
+
+    /// The notification with this OID, in whichever spelling.
+    #[must_use]
+    pub fn find_trap<'n>(&'n self, trap_oid: &str) -> Option<Found<'n>> {
+        let exact = |wanted: &str| {
+            self.find(wanted).filter(|f| f.length == wanted.len() && f.kind() == Kind::Trap)
+        };
+        exact(trap_oid).or_else(|| exact(&oid::other_spelling(trap_oid)?))
+    }
+
+    /// The scalar or column that this OID is, or is an instance of.
+    #[must_use]
+    pub fn find_object<'n>(&'n self, oid: &str) -> Option<Found<'n>> {
+        self.find(oid).filter(|found| matches!(found.kind(), Kind::Scalar | Kind::Column))
+    }
+
+    /// The OIDs that have this name, with a module in front (`IF-MIB::ifDescr`) or without. Looks at
+    /// everything: for people, not for the way of an event.
+    #[must_use]
+    pub fn oids_of(&self, name: &str) -> Vec<String> {
+        let (module, name) = match name.split_once("::") {
+            Some((module, name)) => (Some(module), name),
+            None => (None, name),
+        };
+        let fits = |node: &&Node| {
+            node.name.length > 0
+                && self.text(node.name) == name
+                && module.is_none_or(|module| self.text(self.facts_of(node).module) == module)
+        };
+        self.nodes.iter().filter(fits).map(|node| self.oid_of(node)).collect()
+    }
+
+    /// Every name with its OID, in no order that means something.
+    pub fn iter(&self) -> impl Iterator<Item = (String, &str)> {
+        let named = self.nodes.iter().filter(|node| node.name.length > 0);
+        named.map(|node| (self.oid_of(node), self.text(node.name)))
+    }
+
+    fn oid_of(&self, node: &Node) -> String {
+        let mut way = vec![node.arc];
+        let mut at = node.parent;
+        // The root is its own parent, and its arc is none.
+        while let Some(above) = self.nodes.get(at as usize).filter(|_| at != 0) {
+            way.push(above.arc);
+            at = above.parent;
+        }
+        way.reverse();
+        oid::format(&way)
+    }
+
+    fn facts_of(&self, node: &Node) -> Facts {
+        self.facts.get(node.facts as usize).copied().unwrap_or_default()
+    }
+
+    fn text(&self, span: Span) -> &str {
+        let at = span.at as usize;
+        self.text.get(at..at + usize::from(span.length)).unwrap_or("")
+    }
+
+    fn label(&self, facts: &Facts, number: i64) -> Option<&str> {
+        let (first, count) = (facts.labels.0 as usize, facts.labels.1 as usize);
+        let labels = self.labels.get(first..first + count)?;
+        let at = labels.binary_search_by_key(&number, |label| label.0).ok()?;
+        Some(self.text(labels.get(at)?.1))
+    }
+}
+
+/// A definition that was found.
+#[derive(Clone, Copy)]
+pub struct Found<'n> {
+    names: &'n Names,
+    node: &'n Node,
+    /// How much of the OID's text it is.
+    length: usize,
+}
+
+impl std::fmt::Debug for Found<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}::{}", self.module(), self.name())
+    }
+}
+
+impl<'n> Found<'n> {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'n str {
+        self.names.text(self.node.name)
+    }
+
+    /// The module that defines it; empty when that is not known.
+    #[must_use]
+    pub fn module(&self) -> &'n str {
+        self.names.text(self.facts().module)
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.facts().kind
+    }
+
+    /// What follows it in the OID that was looked up, without the dot between.
+    #[must_use]
+    pub fn instance<'o>(&self, oid: &'o str) -> &'o str {
+        let rest = oid.get(self.length..).unwrap_or("");
+        rest.strip_prefix('.').unwrap_or(rest)
+    }
+
+    /// The type of its value.
+    #[must_use]
+    pub fn base(&self) -> Base {
+        self.facts().base
+    }
+
+    /// Its DISPLAY-HINT, empty without one.
+    #[must_use]
+    pub fn hint(&self) -> &'n str {
+        self.names.text(self.facts().hint)
+    }
+
+    /// See [`Convention`].
+    #[must_use]
+    pub fn convention(&self) -> Convention {
+        self.facts().convention
+    }
+
+    /// The MIB's word for a number of an enumeration, or for a bit.
+    #[must_use]
+    pub fn label(&self, number: i64) -> Option<&'n str> {
+        self.names.label(&self.facts(), number)
+    }
+
+    /// Whether it has words for its numbers or bits.
+    #[must_use]
+    pub fn has_labels(&self) -> bool {
+        self.facts().labels.1 > 0
+    }
+
+    /// The name with the instance that the OID has, its index decoded as far as it is known:
+    /// `ifDescr.12`, `ipAddressIfIndex.ipv4."192.0.2.1"`.
+    #[must_use]
+    pub fn display(&self, oid: &str) -> String {
+        let mut out = self.name().to_owned();
+        super::instance::write(self, self.instance(oid), &mut out);
+        out
+    }
+
+    pub(super) fn form(&self) -> Form {
+        self.facts().form
+    }
+
+    pub(super) fn subject(&self) -> Subject {
+        self.facts().subject
+    }
+
+    pub(super) fn severity(&self) -> Option<Severity> {
+        self.facts().severity.and_then(Severity::new)
+    }
+
+    /// The parts of the index of the row that this column is in.
+    pub(super) fn index(&self) -> &'n [Part] {
+        if self.kind() != Kind::Column {
+            return &[];
+        }
+        let Some(row) = self.names.nodes.get(self.node.parent as usize) else { return &[] };
+        let (first, count) = self.names.facts_of(row).index;
+        self.names.index.get(first as usize..first as usize + count as usize).unwrap_or(&[])
+    }
+
+    /// Hint, convention and words of a part of the index.
+    pub(super) fn part(&self, part: &Part) -> PartFacts<'n> {
+        let facts = self.names.facts.get(part.facts as usize).copied().unwrap_or_default();
+        PartFacts { names: self.names, facts }
+    }
+
+    fn facts(&self) -> Facts {
+        self.names.facts_of(self.node)
+    }
+}
+
+/// What the object says that a part of an index is.
+pub(super) struct PartFacts<'n> {
+    names: &'n Names,
+    facts: Facts,
+}
+
+impl<'n> PartFacts<'n> {
+    pub(super) fn hint(&self) -> &'n str {
+        self.names.text(self.facts.hint)
+    }
+
+    pub(super) fn convention(&self) -> Convention {
+        self.facts.convention
+    }
+
+    pub(super) fn label(&self, number: i64) -> Option<&'n str> {
+        self.names.label(&self.facts, number)
     }
 }

@@ -7,7 +7,7 @@ use super::varbind::Varbind;
 use crate::syslog::canonical_interface;
 
 /// The resource, where the varbinds say it.
-pub(super) fn resource(subject: Subject, items: &[Varbind]) -> Option<String> {
+pub(super) fn resource(subject: Subject, items: &[Varbind<'_>]) -> Option<String> {
     match subject {
         Subject::Device => None,
         Subject::Interface => interface(items),
@@ -23,7 +23,7 @@ pub(super) fn resource(subject: Subject, items: &[Varbind]) -> Option<String> {
 
 /// The interface. Syslog speaks the name of ifDescr (`GigabitEthernet0/1`, where ifName is `Gi0/1`),
 /// unless ifDescr is a sentence, as some vendors have it; then ifName.
-fn interface(items: &[Varbind]) -> Option<String> {
+fn interface(items: &[Varbind<'_>]) -> Option<String> {
     let descr = text(items, "ifDescr");
     let name = text(items, "ifName");
     let is_word = |text: &String| !text.contains([' ', ',']);
@@ -37,11 +37,11 @@ fn interface(items: &[Varbind]) -> Option<String> {
     })
 }
 
-fn find<'v>(items: &'v [Varbind], name: &str) -> Option<&'v Varbind> {
+fn find<'v, 'n>(items: &'v [Varbind<'n>], name: &str) -> Option<&'v Varbind<'n>> {
     items.iter().find(|item| item.base_name() == Some(name))
 }
 
-fn text(items: &[Varbind], name: &str) -> Option<String> {
+fn text(items: &[Varbind<'_>], name: &str) -> Option<String> {
     match &find(items, name)?.value {
         Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
         _ => None,
@@ -49,7 +49,7 @@ fn text(items: &[Varbind], name: &str) -> Option<String> {
 }
 
 /// The first `arcs` arcs of the instance of the first column whose name begins so.
-fn instance(items: &[Varbind], prefix: &str, arcs: usize) -> Option<String> {
+fn instance(items: &[Varbind<'_>], prefix: &str, arcs: usize) -> Option<String> {
     items.iter().find_map(|item| {
         let (name, instance) = (item.base_name()?, item.instance()?);
         let parts: Vec<&str> = instance.split('.').take(arcs).collect();

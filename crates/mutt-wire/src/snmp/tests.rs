@@ -17,7 +17,7 @@ fn frame<'a>(peer: &'a str, raw: &'a [u8]) -> Frame<'a> {
 }
 
 fn decoded(raw: &[u8]) -> Decoded<'_> {
-    decode(frame(PEER, raw))
+    decode(frame(PEER, raw), Names::builtin())
 }
 
 fn octets(text: &str) -> Value {
@@ -36,8 +36,11 @@ fn link_down() -> Vec<u8> {
     encode::trap_v2c(COMMUNITY, 77, 4_200, LINK_DOWN, &interface_varbinds()).unwrap()
 }
 
+/// Status and notes, without the one that only says that a MIB would help; it is the last.
 fn notes<'e>(event: &'e Event<'_>) -> (ParseStatus, &'e str) {
-    (event.parse.status, event.parse.notes.as_ref())
+    let notes = event.parse.notes.as_ref();
+    let at = notes.find(MIB_MISSING).unwrap_or(notes.len());
+    (event.parse.status, notes[..at].trim_end())
 }
 
 #[test]
@@ -64,13 +67,28 @@ fn a_v2c_link_down_is_named_rendered_and_has_its_interface() {
         event.varbinds.as_deref().unwrap(),
         concat!(
             r#"[{"oid":"1.3.6.1.2.1.1.3.0","name":"sysUpTime.0","type":"TimeTicks","value":4200},"#,
-            r#"{"oid":"1.3.6.1.6.3.1.1.4.1.0","name":"snmpTrapOID.0","type":"OBJECT IDENTIFIER","value":"1.3.6.1.6.3.1.1.5.3"},"#,
+            r#"{"oid":"1.3.6.1.6.3.1.1.4.1.0","name":"snmpTrapOID.0","type":"OBJECT IDENTIFIER","value":"1.3.6.1.6.3.1.1.5.3","label":"linkDown"},"#,
             r#"{"oid":"1.3.6.1.2.1.2.2.1.1.12","name":"ifIndex.12","type":"INTEGER","value":12},"#,
             r#"{"oid":"1.3.6.1.2.1.2.2.1.2.12","name":"ifDescr.12","type":"OCTET STRING","value":"GigabitEthernet0/1"},"#,
-            r#"{"oid":"1.3.6.1.2.1.2.2.1.8.12","name":"ifOperStatus.12","type":"INTEGER","value":2}]"#
+            r#"{"oid":"1.3.6.1.2.1.2.2.1.8.12","name":"ifOperStatus.12","type":"INTEGER","value":2,"label":"down"}]"#
         )
     );
     assert!(decoded.inform.is_none());
+}
+
+#[test]
+fn what_no_mib_names_is_kept_in_numbers_and_said() {
+    let check = |trap_oid: &str, varbinds: &[(&str, Value)], expected: &str| {
+        let raw = encode::trap_v2c(COMMUNITY, 1, 1, trap_oid, varbinds).unwrap();
+        let event = decoded(&raw).event;
+        assert_eq!((event.parse.status, event.parse.notes.as_ref()), (ParseStatus::Ok, expected));
+    };
+    let own = || ("1.3.6.1.4.1.32473.1.6.1", octets("x"));
+    check(LINK_DOWN, &[], "");
+    check(LINK_DOWN, &[own()], "mib missing: 1.3.6.1.4.1.32473.1.6.1");
+    check(LINK_DOWN, &[own(), own(), own()], "mib missing: 1.3.6.1.4.1.32473.1.6.1 and 2 more");
+    check("1.3.6.1.4.1.32473.0.1", &[], "mib missing: 1.3.6.1.4.1.32473.0.1");
+    check("1.3.6.1.4.1.32473.0.1", &[own()], "mib missing: 1.3.6.1.4.1.32473.0.1 and 1 more");
 }
 
 #[test]
@@ -138,7 +156,7 @@ fn a_v1_trap_and_the_same_v2c_trap_say_the_same() {
 fn the_agent_address_names_the_device_and_the_sender_the_relay() {
     let check = |agent, peer: &str, host: &str, relay: Option<&str>| {
         let raw = encode::trap_v1(COMMUNITY, agent, 9, LINK_DOWN, &[]).unwrap();
-        let event = decode(frame(peer, &raw)).event;
+        let event = decode(frame(peer, &raw), Names::builtin()).event;
         assert_eq!(
             (event.host.as_ref(), event.relay.as_deref()),
             (host, relay),

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use mutt_model::oid;
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::ber::{self, BerError, Element, Reader};
 use super::message::{IP_ADDRESS, TIME_TICKS};
-use super::names::{self, Form, Object};
+use super::names::{Base, Convention, Form, Found, Kind, Names};
+use super::{hint, instance};
+use crate::text::push_json_str;
 
 /// Varbinds that are decoded; what follows is in the raw bytes only, and noted.
 pub const VARBINDS_MAX: usize = 1_024;
@@ -19,79 +20,148 @@ pub const VARBINDS_MAX: usize = 1_024;
 const EXACT_MAX: u64 = 1 << 53;
 
 /// A varbind as the contract shows it.
-#[derive(Debug, Serialize)]
-pub(crate) struct Varbind {
+#[derive(Debug)]
+pub(crate) struct Varbind<'n> {
     pub(super) oid: String,
     pub(super) name: Option<String>,
-    #[serde(rename = "type")]
     pub(super) kind: Option<Cow<'static, str>>,
     pub(super) value: Value,
+    /// What the MIB says that a number, a set of bits or an OID means.
+    pub(super) label: Option<String>,
     /// The object that it is an instance of, where that is known.
-    #[serde(skip)]
-    pub(super) object: Option<&'static Object>,
+    pub(super) object: Option<Found<'n>>,
 }
 
-impl Varbind {
+impl<'n> Varbind<'n> {
     /// Names what an OID stands for; a community's value is never shown.
-    fn new(oid: String, kind: Option<Cow<'static, str>>, value: Value) -> Self {
-        let (object, name) = match names::find_object(&oid) {
-            Some((object, "")) => (Some(object), Some(object.name.to_owned())),
-            Some((object, instance)) => (Some(object), Some(format!("{}.{instance}", object.name))),
-            None => (None, None),
-        };
-        let secret = object.is_some_and(|object| object.form == Form::Secret);
+    fn new(names: &'n Names, oid: String, kind: Option<Cow<'static, str>>, value: Value) -> Self {
+        let object = names.find_object(&oid);
+        let name = object.map(|object| object.display(&oid));
+        let secret = object.is_some_and(|object| object.form() == Form::Secret);
         let value = if secret { Value::String("*".to_owned()) } else { value };
-        Self { oid, name, kind, value, object }
+        let mut made = Self { oid, name, kind, value, label: None, object };
+        made.label = made.find_label(names);
+        made
     }
 
     /// A varbind that the decoder adds, as RFC 3584 section 3.1 wants.
-    pub(super) fn made(oid: &str, kind: &'static str, value: Value) -> Self {
-        Self::new(oid.to_owned(), Some(Cow::Borrowed(kind)), value)
+    pub(super) fn made(names: &'n Names, oid: &str, kind: &'static str, value: Value) -> Self {
+        Self::new(names, oid.to_owned(), Some(Cow::Borrowed(kind)), value)
     }
 
     /// The name without instance.
-    pub(super) fn base_name(&self) -> Option<&'static str> {
-        self.object.map(|object| object.name)
+    pub(super) fn base_name(&self) -> Option<&'n str> {
+        self.object.map(|object| object.name())
     }
 
     /// The arcs behind the object's own, where the object is known.
     pub(super) fn instance(&self) -> Option<&str> {
-        oid::rest_after(self.object?.oid, &self.oid)
+        Some(self.object?.instance(&self.oid))
+    }
+
+    /// The word for a number, the number with its point, the name of an OID. Bits are named where the
+    /// octets are at hand.
+    fn find_label(&self, names: &'n Names) -> Option<String> {
+        if let (Some(object), Some(number)) = (self.object, self.value.as_i64()) {
+            let label = || object.label(number).map(str::to_owned);
+            let scaled = || match object.hint() {
+                "" | "d" => None,
+                hint => hint::integer(hint, number),
+            };
+            return label().or_else(scaled);
+        }
+        let text =
+            self.value.as_str().filter(|_| self.kind.as_deref() == Some("OBJECT IDENTIFIER"))?;
+        oid_name(names, text)
     }
 
     /// Writes ` name=value` as it stands in a message.
     pub(super) fn write_pair(&self, out: &mut String) {
         let key = self.name.as_deref().unwrap_or(&self.oid);
+        out.push(' ');
+        out.push_str(key);
+        out.push('=');
         // Writing to a String cannot fail.
-        let _ = write!(out, " {key}=");
-        let label = self.object.zip(self.value.as_i64()).and_then(|(o, number)| o.label(number));
-        match (&self.value, label) {
+        match (&self.value, &self.label) {
+            (Value::String(_), Some(name)) if self.kind.as_deref() == Some("OBJECT IDENTIFIER") => {
+                out.push_str(name);
+            }
+            (Value::String(text), Some(label)) => drop(write!(out, "{label}({text})")),
             (number, Some(label)) => drop(write!(out, "{label}({number})")),
-            (Value::String(text), _)
+            (Value::String(text), None)
                 if text.is_empty() || text.contains([' ', '\t', '\n', '\r']) =>
             {
                 out.push('"');
                 out.extend(text.chars().map(|c| if c.is_control() { ' ' } else { c }));
                 out.push('"');
             }
-            (Value::String(text), _) => out.push_str(text),
-            (other, _) => drop(write!(out, "{other}")),
+            (Value::String(text), None) => out.push_str(text),
+            (other, None) => drop(write!(out, "{other}")),
         }
     }
 }
 
+/// The list as JSON text, into room made before.
+pub(super) fn to_json(items: &[Varbind<'_>]) -> String {
+    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let room = items.iter().map(|item| {
+        let value = item.value.as_str().map_or(20, str::len);
+        80 + item.oid.len() + text(&item.name) + value + text(&item.label)
+    });
+    let mut out = String::with_capacity(room.sum());
+    let push = |out: &mut String, text: Option<&str>| match text {
+        Some(text) => push_json_str(out, text),
+        None => out.push_str("null"),
+    };
+    for item in items {
+        out.push_str(if out.is_empty() { "[{\"oid\":" } else { ",{\"oid\":" });
+        push_json_str(&mut out, &item.oid);
+        out.push_str(",\"name\":");
+        push(&mut out, item.name.as_deref());
+        out.push_str(",\"type\":");
+        push(&mut out, item.kind.as_deref());
+        out.push_str(",\"value\":");
+        match &item.value {
+            Value::String(text) => push_json_str(&mut out, text),
+            // Writing to a String cannot fail.
+            other => drop(write!(out, "{other}")),
+        }
+        if let Some(label) = &item.label {
+            out.push_str(",\"label\":");
+            push_json_str(&mut out, label);
+        }
+        out.push('}');
+    }
+    out.push_str(if out.is_empty() { "[]" } else { "]" });
+    out
+}
+
+/// What an OID that is a value is called: a notification, an object with its instance, or another
+/// place that has a name of its own.
+fn oid_name(names: &Names, oid: &str) -> Option<String> {
+    let found = names.find(oid)?;
+    let exact = found.instance(oid).is_empty();
+    // The other spelling of a trap only where nothing has this one.
+    if let Some(trap) = names.find_trap(oid).filter(|_| !exact) {
+        return Some(trap.name().to_owned());
+    }
+    let object = matches!(found.kind(), Kind::Scalar | Kind::Column);
+    (exact || object).then(|| found.display(oid))
+}
+
 /// What a list of varbinds gave.
 #[derive(Debug, Default)]
-pub(super) struct Varbinds {
-    pub(super) items: Vec<Varbind>,
+pub(super) struct Varbinds<'n> {
+    pub(super) items: Vec<Varbind<'n>>,
     pub(super) notes: Vec<String>,
     /// Where communities stand in the datagram that a proxy passed on in snmpTrapCommunity.
     pub(super) secrets: Vec<Range<usize>>,
 }
 
 /// Reads a list to its end or to the first varbind whose bounds cannot be known.
-pub(super) fn read_all(mut list: Reader<'_>) -> Varbinds {
+pub(super) fn read_all<'n>(names: &'n Names, mut list: Reader<'_>) -> Varbinds<'n> {
     let mut out = Varbinds::default();
+    let mut addresses = Vec::new();
     let mut position = 0;
     while !list.is_empty() {
         position += 1;
@@ -106,26 +176,60 @@ pub(super) fn read_all(mut list: Reader<'_>) -> Varbinds {
                 break;
             }
         };
-        if let Err(why) = read_one(&pair, &mut out) {
+        if let Err(why) = read_one(names, &pair, &mut out, &mut addresses) {
             out.notes.push(format!("varbind {position}: {why}"));
         }
     }
+    settle_addresses(&mut out.items, &addresses);
     out
 }
 
-fn read_one(pair: &Element<'_>, out: &mut Varbinds) -> Result<(), BerError> {
+/// An InetAddress is what its InetAddressType says, the varbind before it with the same instance. It
+/// was read by its length before, and stays so where there is none.
+fn settle_addresses(items: &mut [Varbind<'_>], addresses: &[(usize, &[u8])]) {
+    for (at, octets) in addresses {
+        let Some(item) = items.get(*at) else { continue };
+        let mut beside = items.iter().filter(|other| {
+            let inet = other.object.is_some_and(|o| o.convention() == Convention::InetType);
+            inet && other.instance() == item.instance()
+        });
+        // Rows may have several; the nearest before the address is its own.
+        let kind = beside.rfind(|other| oid::compare(&other.oid, &item.oid).is_lt());
+        let kind = kind.and_then(|kind| kind.value.as_i64());
+        if let (Some(text), Some(item)) = (instance::inet_address(octets, kind), items.get_mut(*at))
+        {
+            item.value = Value::String(text);
+        }
+    }
+}
+
+fn read_one<'n, 'a>(
+    names: &'n Names,
+    pair: &Element<'a>,
+    out: &mut Varbinds<'n>,
+    addresses: &mut Vec<(usize, &'a [u8])>,
+) -> Result<(), BerError> {
     let mut pair = pair.inside();
     let name = ber::oid(pair.expect(ber::OBJECT_IDENTIFIER)?.content)?;
     let element = pair.element()?;
-    let mut varbind = Varbind::new(name.text, None, Value::Null);
-    let form = varbind.object.map_or(Form::Guess, |object| object.form);
+    let mut varbind = Varbind::new(names, name.text, None, Value::Null);
+    let object = varbind.object;
     let mut odd = None;
-    if form == Form::Secret {
+    if object.is_some_and(|object| object.form() == Form::Secret) {
         out.secrets.push(element.range());
         varbind.kind = Some(Cow::Borrowed("OCTET STRING"));
     } else {
-        let shown = read_value(&element, form);
+        let shown = read_value(&element, object.as_ref());
         (varbind.kind, varbind.value, odd) = (Some(Cow::Borrowed(shown.0)), shown.1, shown.2);
+        varbind.label = match (object, element.tag) {
+            (Some(object), ber::OCTET_STRING) if object.base() == Base::Bits => {
+                bits(&object, element.content)
+            }
+            _ => varbind.find_label(names),
+        };
+        if object.is_some_and(|o| o.convention() == Convention::InetAddress) {
+            addresses.push((out.items.len(), element.content));
+        }
     }
     if name.wide {
         out.notes.push(format!("{}: an arc over 32 bits", varbind.oid));
@@ -137,19 +241,33 @@ fn read_one(pair: &Element<'_>, out: &mut Varbinds) -> Result<(), BerError> {
     Ok(())
 }
 
+/// The names of the bits that are set; the first bit is the highest of the first octet.
+fn bits(object: &Found<'_>, octets: &[u8]) -> Option<String> {
+    let mut out = String::new();
+    for (number, at) in (0..octets.len().saturating_mul(8)).zip(0i64..) {
+        let set = octets.get(number / 8).is_some_and(|octet| octet & (0x80 >> (number % 8)) != 0);
+        let Some(label) = object.label(at).filter(|_| set) else { continue };
+        if !out.is_empty() {
+            out.push(',');
+        }
+        out.push_str(label);
+    }
+    (!out.is_empty()).then_some(out)
+}
+
 /// Reads varbinds that came as JSON: the contract's list of objects, or one object of OIDs and values.
 /// `None` when it is neither, or one of them names no OID.
-pub(crate) fn read_json(text: &str) -> Option<Vec<Varbind>> {
+pub(crate) fn read_json<'n>(names: &'n Names, text: &str) -> Option<Vec<Varbind<'n>>> {
     match serde_json::from_str(text).ok()? {
         Value::Object(pairs) => {
-            pairs.into_iter().map(|(oid, value)| from_json(&oid, None, value)).collect()
+            pairs.into_iter().map(|(oid, value)| from_json(names, &oid, None, value)).collect()
         }
-        Value::Array(items) => items.into_iter().map(item_from_json).collect(),
+        Value::Array(items) => items.into_iter().map(|item| item_from_json(names, item)).collect(),
         _ => None,
     }
 }
 
-fn item_from_json(item: Value) -> Option<Varbind> {
+fn item_from_json<'n>(names: &'n Names, item: Value) -> Option<Varbind<'n>> {
     let Value::Object(mut item) = item else { return None };
     let text = |item: &mut Map<String, Value>, key| match item.remove(key) {
         Some(Value::String(text)) if !text.is_empty() => Some(text),
@@ -157,20 +275,25 @@ fn item_from_json(item: Value) -> Option<Varbind> {
     };
     let (oid, kind, name) =
         (text(&mut item, "oid")?, text(&mut item, "type"), text(&mut item, "name"));
-    let mut varbind = from_json(&oid, kind, item.remove("value").unwrap_or_default())?;
+    let mut varbind = from_json(names, &oid, kind, item.remove("value").unwrap_or_default())?;
     varbind.name = varbind.name.or(name);
     Some(varbind)
 }
 
-fn from_json(text: &str, kind: Option<String>, value: Value) -> Option<Varbind> {
+fn from_json<'n>(
+    names: &'n Names,
+    text: &str,
+    kind: Option<String>,
+    value: Value,
+) -> Option<Varbind<'n>> {
     let oid = oid::normalise(text)?.into_owned();
-    Some(Varbind::new(oid, kind.map(Cow::Owned), value))
+    Some(Varbind::new(names, oid, kind.map(Cow::Owned), value))
 }
 
 type Shown = (&'static str, Value, Option<&'static str>);
 
 /// The value with its type; what does not fit its type is kept in hexadecimal with a remark.
-fn read_value(element: &Element<'_>, form: Form) -> Shown {
+fn read_value(element: &Element<'_>, object: Option<&Found<'_>>) -> Shown {
     let octets = element.content;
     let number = |kind, read: Result<Value, BerError>| match read {
         Ok(value) => (kind, value, None),
@@ -179,7 +302,7 @@ fn read_value(element: &Element<'_>, form: Form) -> Shown {
     let unsigned = |kind| number(kind, ber::unsigned(octets).map(unsigned_value));
     match element.tag {
         ber::INTEGER => number("INTEGER", ber::signed(octets).map(signed_value)),
-        ber::OCTET_STRING => ("OCTET STRING", Value::String(octets_text(octets, form)), None),
+        ber::OCTET_STRING => ("OCTET STRING", Value::String(object_text(octets, object)), None),
         ber::NULL => ("NULL", Value::Null, None),
         ber::OBJECT_IDENTIFIER => match ber::oid(octets) {
             Ok(oid) => {
@@ -276,6 +399,30 @@ pub(super) fn hex(octets: &[u8]) -> String {
     out
 }
 
+/// Octets as the object's convention or hint says, or as they look.
+fn object_text(octets: &[u8], object: Option<&Found<'_>>) -> String {
+    let Some(object) = object else { return octets_text(octets, Form::Guess) };
+    let special = match object.convention() {
+        Convention::InetAddress => instance::inet_address(octets, None),
+        Convention::Date => date_and_time(octets),
+        Convention::None | Convention::InetType => None,
+    };
+    if let Some(text) = special {
+        return text;
+    }
+    let hint = object.hint();
+    if object.base() == Base::Bits {
+        return hex(octets);
+    }
+    if !hint.is_empty() {
+        let octets = if hint::is_text(hint) { trim_nul(octets) } else { octets };
+        if let Some(text) = hint::octets(hint, octets) {
+            return text;
+        }
+    }
+    octets_text(octets, object.form())
+}
+
 fn octets_text(octets: &[u8], form: Form) -> String {
     match form {
         Form::Hex => hex(octets),
@@ -294,6 +441,11 @@ fn trim_nul(octets: &[u8]) -> &[u8] {
 
 fn printable(c: char) -> bool {
     !c.is_control() || matches!(c, '\t' | '\n' | '\r')
+}
+
+/// Text of a MIB's object, whatever the octets are.
+pub(super) fn clean_text(octets: &[u8]) -> String {
+    clean(&String::from_utf8_lossy(octets))
 }
 
 fn clean(text: &str) -> String {
@@ -340,7 +492,7 @@ mod tests {
     fn values_of_every_type() {
         let check = |bytes: &[u8], kind: &str, value: Value| {
             let element = Reader::new(bytes).element().unwrap();
-            let (found_kind, found, _) = read_value(&element, Form::Guess);
+            let (found_kind, found, _) = read_value(&element, None);
             assert_eq!((found_kind, found), (kind, value), "{bytes:02x?}");
         };
         check(&[2, 1, 0xff], "INTEGER", json!(-1));

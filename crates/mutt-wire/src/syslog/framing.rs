@@ -101,6 +101,12 @@ impl Framer {
         self.max_message + MAX_PREFIX + 1
     }
 
+    /// Whether nothing is being thrown away.
+    #[must_use]
+    pub fn is_in_step(&self) -> bool {
+        self.skipping == Skipping::Nothing
+    }
+
     /// Looks at the front of `buf`. After `NeedMore` the next call must have the same front.
     pub fn next(&mut self, buf: &[u8]) -> FrameOutcome {
         match self.skipping {
@@ -166,12 +172,17 @@ impl Framer {
 
     fn line(&mut self, buf: &[u8]) -> FrameOutcome {
         let window = buf.len().min(self.max_message + 1);
-        let from = self.scanned.min(window);
-        if let Some(found) = memchr::memchr2(b'\n', 0, &buf[from..window]) {
-            self.scanned = 0;
-            let end = from + found;
-            let range = 0..trimmed_end(buf, 0, end);
-            return FrameOutcome::Frame { range, consumed: end + 1, cut: false };
+        match trailer(buf, self.scanned.min(window), window) {
+            Trailer::At(end) => {
+                self.scanned = 0;
+                let range = 0..trimmed_end(buf, 0, end);
+                return FrameOutcome::Frame { range, consumed: end + 1, cut: false };
+            }
+            Trailer::Unclear(at) => {
+                self.scanned = at;
+                return FrameOutcome::NeedMore;
+            }
+            Trailer::None => {}
         }
         if buf.len() <= self.max_message {
             self.scanned = buf.len();
@@ -191,14 +202,56 @@ impl Framer {
     }
 
     fn skip_to_trailer(&mut self, buf: &[u8]) -> FrameOutcome {
-        match memchr::memchr2(b'\n', 0, buf) {
-            Some(at) => {
+        match trailer(buf, 0, buf.len()) {
+            Trailer::At(at) => {
                 self.skipping = Skipping::Nothing;
                 FrameOutcome::Skip { consumed: at + 1 }
             }
-            None => FrameOutcome::Skip { consumed: buf.len() },
+            Trailer::Unclear(0) => FrameOutcome::NeedMore,
+            Trailer::Unclear(at) => FrameOutcome::Skip { consumed: at },
+            Trailer::None => FrameOutcome::Skip { consumed: buf.len() },
         }
     }
+}
+
+/// The first trailer of a stretch.
+enum Trailer {
+    At(usize),
+    /// A CR that the next bytes decide about.
+    Unclear(usize),
+    None,
+}
+
+/// Looks for a trailer in `from..to`. LF and NUL always are one. A CR is one before LF and NUL, and where
+/// a whole `<PRI>` follows: some devices end their lines so, and others have a CR inside a message.
+fn trailer(buf: &[u8], from: usize, to: usize) -> Trailer {
+    let mut from = from;
+    while let Some(found) = memchr::memchr3(b'\n', 0, b'\r', &buf[from..to]) {
+        let at = from + found;
+        if buf[at] != b'\r' {
+            return Trailer::At(at);
+        }
+        match begins_with_priority(&buf[at + 1..]) {
+            Some(true) => return Trailer::At(at),
+            Some(false) => from = at + 1,
+            None => return Trailer::Unclear(at),
+        }
+    }
+    Trailer::None
+}
+
+/// Whether a line ends before these bytes, as far as they tell: `<PRI>`, LF, NUL.
+fn begins_with_priority(bytes: &[u8]) -> Option<bool> {
+    match bytes.first()? {
+        b'\n' | 0 => return Some(true),
+        b'<' => {}
+        _ => return Some(false),
+    }
+    let digits = bytes[1..].iter().take(4).take_while(|b| b.is_ascii_digit()).count();
+    if digits > 3 {
+        return Some(false);
+    }
+    bytes.get(1 + digits).map(|&byte| byte == b'>' && digits > 0)
 }
 
 const fn is_trailer(byte: u8) -> bool {

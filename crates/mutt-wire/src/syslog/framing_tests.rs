@@ -57,6 +57,35 @@ fn lines_and_counts_are_told_apart_for_each_message() {
 }
 
 #[test]
+fn every_trailer_of_the_field_ends_a_message() {
+    for trailer in ["\n", "\r\n", "\0", "\r", "\r\0", "\n\0", "\n\r", "\r\r\n", "\n\n"] {
+        check(&format!("<13>a{trailer}<13>b{trailer}"), &["<13>a", "<13>b"]);
+        let mixed = format!("6 <13>a\n{trailer}<13>b{trailer}5 <13>c");
+        // Only a priority behind it makes a lone CR a trailer.
+        let (last, expected) = match trailer {
+            "\r" => (mixed.len() - 7, &["<13>a", "<13>b"][..]),
+            _ => (mixed.len(), &["<13>a", "<13>b", "<13>c"][..]),
+        };
+        check(&mixed[..last], expected);
+    }
+    // A CR that no priority follows is the message's own.
+    check("<13>a\rb\n", &["<13>a\rb"]);
+    check("<13>a\r<b>\r<1234>\r<>\r<12\n<13>c\n", &["<13>a\r<b>\r<1234>\r<>\r<12", "<13>c"]);
+    check("<13>a\r\r<13>b", &["<13>a", "<13>b"]);
+    check("<13>half\r<1", &["<13>half\r<1"]);
+    check("<13>half\r", &["<13>half"]);
+}
+
+#[test]
+fn counts_may_cover_their_own_trailer_or_not() {
+    check("6 <13>a\n6 <13>b\n", &["<13>a", "<13>b"]);
+    check("7 <13>a\r\n5 <13>b\n5 <13>c\r\n", &["<13>a", "<13>b", "<13>c"]);
+    check("6 <13>a\x005 <13>b\0", &["<13>a", "<13>b"]);
+    // Line ends inside the count are the message's own.
+    check("13 <13>a\n<13>b\nc5 <13>d", &["<13>a\n<13>b\nc", "<13>d"]);
+}
+
+#[test]
 fn a_count_is_octets_not_characters() {
     check("9 <13>a\u{fc}bc5 <13>x", &["<13>a\u{fc}bc", "<13>x"]);
     check("10 <13>a\nb\ncde5 <13>x", &["<13>a\nb\ncd", "e5 <13>x"]);
@@ -75,6 +104,11 @@ fn what_only_looks_like_a_count_is_a_line() {
     check("2 <13>ab\n", &["2 <13>ab"]);
     check("12\n<13>b\n", &["12", "<13>b"]);
     check("2026 was a good year\n", &["2026 was a good year"]);
+    check("5 <1x>ab\n", &["5 <1x>ab"]);
+    check("5\t<13>a\n", &["5\t<13>a"]);
+    check("+5 <13>a\n", &["+5 <13>a"]);
+    check("5. <13>a\n", &["5. <13>a"]);
+    check("16777217 <13>a\n<13>b\n", &["16777217 <13>a", "<13>b"]);
 }
 
 #[test]
@@ -112,11 +146,43 @@ fn a_message_above_the_limit_is_cut_and_the_stream_is_in_step_again() {
     assert_eq!(got[0].0.len(), 63, "a character is not cut in two");
 }
 
+#[test]
+fn many_megabytes_without_a_line_end_costs_one_buffer_and_one_message() {
+    let mut framer = Framer::new(1_024);
+    let room = framer.buffer_needed();
+    let (mut buf, mut frames, mut left) = (Vec::with_capacity(room), 0, 64usize << 20);
+    buf.extend_from_slice(b"<13>");
+    loop {
+        match framer.next(&buf) {
+            FrameOutcome::Frame { consumed, .. } => {
+                frames += 1;
+                buf.drain(..consumed);
+            }
+            FrameOutcome::Skip { consumed } => drop(buf.drain(..consumed)),
+            FrameOutcome::NeedMore if left == 0 => break,
+            FrameOutcome::NeedMore => {
+                let more = (room - buf.len()).min(left);
+                buf.resize(buf.len() + more, b'x');
+                left -= more;
+            }
+        }
+        assert!(buf.len() <= room);
+    }
+    assert_eq!(frames, 1);
+    // The next line is a message of its own.
+    buf.extend_from_slice(b"\n<13>next\n");
+    assert!(matches!(framer.next(&buf), FrameOutcome::Skip { consumed: 1 }));
+    buf.drain(..1);
+    assert!(matches!(framer.next(&buf), FrameOutcome::Frame { cut: false, .. }));
+}
+
 fn messy_stream() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         Just(b"<13>".to_vec()),
         Just(b"\n".to_vec()),
         Just(b"\r\n".to_vec()),
+        Just(b"\r".to_vec()),
+        Just(b"\r<13>".to_vec()),
         Just(b"\0".to_vec()),
         Just(b" ".to_vec()),
         "[0-9]{1,4} ".prop_map(String::into_bytes),
@@ -136,5 +202,13 @@ proptest! {
         let whole = frames(&stream, &[usize::MAX], 64);
         prop_assert_eq!(&whole, &frames(&stream, &chunks, 64));
         prop_assert_eq!(&whole, &frames(&stream, &[1], 64));
+    }
+
+    #[test]
+    fn every_split_gives_the_same_frames(stream in messy_stream()) {
+        let whole = frames(&stream, &[usize::MAX], 64);
+        for at in 1..stream.len() {
+            prop_assert_eq!(&whole, &frames(&stream, &[at, usize::MAX], 64), "split at {}", at);
+        }
     }
 }

@@ -4,6 +4,7 @@
 use mutt_model::Severity;
 
 use super::format;
+use crate::text::{Words, kind, near, run};
 
 /// What the first words tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,29 +30,107 @@ pub(crate) fn read<'a>(message: &'a str, app: Option<&str>, dialect: &'static st
         text_at: 0,
     };
     match message.as_bytes().first() {
-        Some(b'%') if message.starts_with("%%") => huawei(message).unwrap_or(nothing),
         Some(b'%') => match cisco(behind_vdc(message)) {
-            Some((name, severity)) => Found {
-                mnemonic: Some(name),
-                severity: Some(severity),
-                format: cisco_dialect(name, app, dialect),
-                look_for_resource: true,
-                text_at: message.len() - behind_vdc(message).len() + 1 + name.len(),
-            },
-            None => Found { look_for_resource: true, ..nothing },
+            Some((name, severity)) => percent(message, name, severity, app, dialect),
+            None => vrp(message)
+                .or_else(|| junos_priority(message, app, dialect))
+                .unwrap_or(Found { look_for_resource: true, ..nothing }),
         },
-        Some(b'A'..=b'Z') => match junos(message) {
-            Some(name) if dialect == format::RFC3164 || dialect == format::JUNIPER => Found {
-                mnemonic: Some(name),
-                format: format::JUNIPER,
-                look_for_resource: true,
-                text_at: name.len() + 1,
-                ..nothing
+        // Newer releases of AireOS write `#` where others have `%`.
+        Some(b'#') if dialect == format::CISCO_WLC => match cisco(message) {
+            Some((name, severity)) => percent(message, name, severity, app, dialect),
+            None => nothing,
+        },
+        Some(b'A'..=b'Z') if !matches!(dialect, format::RFC3164 | format::JUNIPER) => {
+            by_process(app, nothing)
+        }
+        Some(b'A'..=b'Z') => match behind_word(message) {
+            Some(b':') => match junos(message) {
+                Some(name) => Found {
+                    mnemonic: Some(name),
+                    format: format::JUNIPER,
+                    look_for_resource: true,
+                    text_at: name.len() + 1,
+                    ..nothing
+                },
+                None => by_process(app, nothing),
             },
+            Some(b'/') if dialect == format::RFC3164 => {
+                vrp(message).unwrap_or(by_process(app, nothing))
+            }
             _ => by_process(app, nothing),
         },
+        Some(b'0'..=b'9') if dialect == format::RFC3164 => {
+            vrp(message).unwrap_or(by_process(app, nothing))
+        }
         _ => by_process(app, nothing),
     }
+}
+
+/// A message that begins with `%FAC-SEV-NAME`: of Cisco, of Arista, or of Junos with its priority
+/// written out (`%DAEMON-6-CHASSISD_PARSE_COMPLETE:`).
+fn percent<'a>(
+    message: &'a str,
+    name: &'a str,
+    severity: Severity,
+    app: Option<&str>,
+    dialect: &'static str,
+) -> Found<'a> {
+    let text_at = message.len() - behind_vdc(message).len() + 1 + name.len();
+    let (facility, behind) = name.split_at(near(b'-', name.as_bytes()).unwrap_or(name.len()));
+    // Behind the facility a hyphen, the level and another.
+    let tag = || behind.get(1..).and_then(|rest| rest.split_once('-')).map(|(_, tag)| tag);
+    let junos = app.is_some_and(|app| {
+        JUNOS_PROCESSES.contains(app)
+            || JUNOS_FACILITIES.contains(facility) && tag().is_some_and(|tag| tag.contains('_'))
+    });
+    if junos && dialect != format::CISCO_IOSXR {
+        return Found {
+            mnemonic: tag(),
+            severity: Some(severity),
+            format: format::JUNIPER,
+            look_for_resource: true,
+            text_at,
+        };
+    }
+    let spaced = message[text_at..].starts_with(" :");
+    Found {
+        mnemonic: Some(name),
+        severity: Some(severity),
+        format: cisco_dialect(name, app, spaced, dialect),
+        look_for_resource: true,
+        text_at,
+    }
+}
+
+/// Facilities as Junos writes them out. Those that Cisco or Arista have too are left out.
+static JUNOS_FACILITIES: Words<14> = Words::new([
+    "AUTH", "AUTHPRIV", "CHANGE", "CONFLICT", "CRON", "DAEMON", "DFC", "EXTERNAL", "FIREWALL",
+    "FTP", "INTERACT", "KERN", "PFE", "USER",
+]);
+
+/// `%DAEMON-6: text`, where the message has no tag of its own.
+fn junos_priority<'a>(
+    message: &'a str,
+    app: Option<&str>,
+    dialect: &'static str,
+) -> Option<Found<'a>> {
+    let word = message.strip_prefix('%')?;
+    let facility = word.split('-').next()?;
+    let level = word.as_bytes().get(facility.len() + 1)?.wrapping_sub(b'0');
+    let closed = word.as_bytes().get(facility.len() + 2) == Some(&b':');
+    if !closed || app.is_none() || !JUNOS_FACILITIES.contains(facility) {
+        return None;
+    }
+    let ours = matches!(dialect, format::RFC3164 | format::UNKNOWN | format::JUNIPER);
+    let severity = Severity::new(level).filter(|_| ours)?;
+    Some(Found {
+        mnemonic: None,
+        severity: Some(severity),
+        format: format::JUNIPER,
+        look_for_resource: true,
+        text_at: facility.len() + 4,
+    })
 }
 
 /// NX-OS may name its virtual device context first: `%$ VDC-1 %$ %ETHPORT-5-...`.
@@ -62,45 +141,76 @@ fn behind_vdc(message: &str) -> &str {
 
 /// `%FAC-SUB-SEV-NAME` with a colon, a space and a colon, or a space behind it.
 fn cisco(message: &str) -> Option<(&str, Severity)> {
-    let word = message.strip_prefix('%')?;
-    let len = word
-        .bytes()
-        .take(MAX_MNEMONIC + 1)
-        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'/' | b'.'))
-        .count();
-    if len > MAX_MNEMONIC || !matches!(word.as_bytes().get(len), None | Some(b':' | b' ')) {
+    let word = message.strip_prefix(['%', '#'])?;
+    const NAME: u16 =
+        kind::LETTER | kind::DIGIT | kind::UNDERSCORE | kind::HYPHEN | kind::SLASH | kind::DOT;
+    let bytes = word.as_bytes();
+    let (len, seen) = run(&bytes[..bytes.len().min(MAX_MNEMONIC + 1)], NAME);
+    if seen & kind::HYPHEN == 0
+        || len > MAX_MNEMONIC
+        || !matches!(bytes.get(len), None | Some(b':' | b' '))
+    {
         return None;
     }
     let name = &word[..len];
-    let at = name
-        .as_bytes()
-        .windows(3)
-        .position(|w| w[0] == b'-' && matches!(w[1], b'0'..=b'7') && w[2] == b'-')?;
+    let mut at = near(b'-', name.as_bytes())?;
+    while !matches!(name.as_bytes().get(at + 1..at + 3), Some([b'0'..=b'7', b'-'])) {
+        at += 1 + near(b'-', &name.as_bytes()[at + 1..])?;
+    }
     if at == 0 || at + 3 == len {
         return None;
     }
     Some((name, Severity::new(name.as_bytes()[at + 1] - b'0')?))
 }
 
-fn cisco_dialect(name: &str, app: Option<&str>, dialect: &'static str) -> &'static str {
-    let facility = name.split('-').next().unwrap_or_default();
+fn cisco_dialect(
+    name: &str,
+    app: Option<&str>,
+    spaced: bool,
+    dialect: &'static str,
+) -> &'static str {
+    let facility = &name[..near(b'-', name.as_bytes()).unwrap_or(name.len())];
     if matches!(facility, "ASA" | "FTD" | "PIX" | "FWSM") {
         return format::CISCO_ASA;
     }
     match dialect {
-        format::RFC3164 | format::UNKNOWN if app.is_some() => format::ARISTA_EOS,
-        format::RFC3164 | format::UNKNOWN => format::CISCO_IOS,
+        // A space before the colon is a habit of IOS-XR alone.
+        format::RFC3164 | format::RFC5424 if spaced && app.is_some() => format::CISCO_IOSXR,
+        format::RFC3164 | format::RFC5424 | format::UNKNOWN if app.is_some() => format::ARISTA_EOS,
+        format::RFC3164 | format::RFC5424 | format::UNKNOWN => format::CISCO_IOS,
         other => other,
     }
 }
 
-/// `%%01IFNET/4/IF_STATE(l)[4997]:`
-fn huawei(message: &str) -> Option<Found<'_>> {
-    let word = message.strip_prefix("%%")?;
-    if !word.as_bytes().get(..2)?.iter().all(u8::is_ascii_digit) {
+/// True where a mnemonic of VRP or Comware stands at the front.
+pub(crate) fn is_vrp(text: &str) -> bool {
+    vrp(text).is_some()
+}
+
+/// What stands behind the letters, digits and marks of a mnemonic's first word.
+fn behind_word(text: &str) -> Option<u8> {
+    const WORD: u16 = kind::LETTER | kind::DIGIT | kind::UNDERSCORE | kind::HYPHEN;
+    let bytes = text.as_bytes();
+    bytes.get(run(bytes, WORD).0).copied()
+}
+
+/// VRP and Comware: `%%01IFNET/4/IF_STATE(l)[4997]:`, `%%10IFNET/3/LINK_UPDOWN:`, `%% 01 ...` as some
+/// documents print it, `%10...` (cmcc), `10IFNET/2/serial:` (unicom), `IFNET/5/UPDOWN:` of old releases.
+/// The number is the version of the format: Comware's is 10.
+fn vrp(message: &str) -> Option<Found<'_>> {
+    // Without the mark a module of letters and digits has its slash before any other mark.
+    if !message.starts_with('%') && behind_word(message) != Some(b'/') {
         return None;
     }
-    let word = &word[2..];
+    let marked = message.trim_start_matches('%');
+    let marks = message.len() - marked.len();
+    let word = if marks == 2 { marked.trim_start_matches(' ') } else { marked };
+    let version = word.bytes().take(3).take_while(u8::is_ascii_digit).count();
+    if marks > 2 || !(version == 2 || (version == 0 && marks == 0)) {
+        return None;
+    }
+    let comware = &word[..version] == "10";
+    let word = if marks == 2 { word[version..].trim_start_matches(' ') } else { &word[version..] };
     let len = word
         .bytes()
         .take(MAX_MNEMONIC)
@@ -108,15 +218,23 @@ fn huawei(message: &str) -> Option<Found<'_>> {
         .count();
     let name = &word[..len];
     let mut parts = name.split('/');
-    let (_, severity, brief) = (parts.next()?, parts.next()?, parts.next()?);
-    if brief.is_empty() || parts.next().is_some() || severity.len() != 1 {
+    let (module, severity, brief) = (parts.next()?, parts.next()?, parts.next()?);
+    let shaped = !brief.is_empty() && parts.next().is_none() && severity.len() == 1;
+    // Without the mark only the whole shape counts.
+    let closed = matches!(word.as_bytes().get(len), Some(b':' | b'('));
+    if !shaped || module.is_empty() || (marks < 2 && !closed) {
         return None;
     }
-    let text_at = 4 + len + word[len..].find(':').map_or(0, |colon| colon + 1);
+    let behind = message.len() - word.len() + len;
+    let text_at = behind + memchr::memchr(b':', &word.as_bytes()[len..]).map_or(0, |at| at + 1);
+    let severity = severity.parse().ok().and_then(Severity::new);
+    if marks < 2 && severity.is_none() {
+        return None;
+    }
     Some(Found {
         mnemonic: Some(name),
-        severity: severity.parse().ok().and_then(Severity::new),
-        format: format::HUAWEI,
+        severity,
+        format: if comware { format::HPE_COMWARE } else { format::HUAWEI },
         look_for_resource: true,
         text_at,
     })
@@ -124,35 +242,37 @@ fn huawei(message: &str) -> Option<Found<'_>> {
 
 /// `SNMP_TRAP_LINK_DOWN:`: capitals with at least one underscore, then a colon.
 fn junos(message: &str) -> Option<&str> {
-    let len = message
-        .bytes()
-        .take(MAX_MNEMONIC)
-        .take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_')
-        .count();
+    let front = &message.as_bytes()[..message.len().min(MAX_MNEMONIC)];
+    let (len, _) = run(front, kind::UPPER | kind::DIGIT | kind::UNDERSCORE);
     let name = &message[..len];
     let closed = message.as_bytes().get(len) == Some(&b':');
     (closed && len >= 5 && name.contains('_')).then_some(name)
 }
 
 /// Processes that only Junos has.
-const JUNOS_PROCESSES: [&str; 34] = [
+static JUNOS_PROCESSES: Words<34> = Words::new([
     "/kernel", "alarmd", "apsd", "bfdd", "cfmd", "chassisd", "cosd", "craftd", "dcd", "dfwd",
     "eswd", "ethd", "fud", "idpd", "jddosd", "jlaunchd", "jsrpd", "kmd", "l2ald", "l2cpd", "lacpd",
     "lfmd", "mgd", "mib2d", "pfed", "ppmd", "rmopd", "rpd", "RT_FLOW", "RT_IDS", "RT_UTM",
     "sampled", "vrrpd", "xntpd",
-];
+]);
 
 /// Processes of other network devices that write plain sentences: NetIron, SONiC, FRRouting.
-const DEVICE_PROCESSES: [&str; 8] =
-    ["BGP", "OSPF", "System", "bgpd", "isisd", "orchagent", "ospfd", "zebra"];
+static DEVICE_PROCESSES: Words<8> =
+    Words::new(["BGP", "OSPF", "System", "bgpd", "isisd", "orchagent", "ospfd", "zebra"]);
+
+/// True for a process of which only network devices have one.
+pub(crate) fn is_device_process(app: &str) -> bool {
+    DEVICE_PROCESSES.contains(app)
+}
 
 fn by_process<'a>(app: Option<&str>, nothing: Found<'a>) -> Found<'a> {
     let junos =
-        nothing.format == format::RFC3164 && app.is_some_and(|app| JUNOS_PROCESSES.contains(&app));
+        nothing.format == format::RFC3164 && app.is_some_and(|app| JUNOS_PROCESSES.contains(app));
     if junos {
         return Found { format: format::JUNIPER, look_for_resource: true, ..nothing };
     }
-    let device = app.is_some_and(|app| DEVICE_PROCESSES.contains(&app));
+    let device = app.is_some_and(is_device_process);
     Found { look_for_resource: nothing.look_for_resource || device, ..nothing }
 }
 
@@ -178,6 +298,28 @@ mod tests {
         check("100% of x", None, None, "rfc3164");
         check("%%01IFNET/4/IF_STATE(l)[49]:x", None, Some("IFNET/4/IF_STATE"), "huawei");
         check("%%01IFNET:x", None, None, "rfc3164");
+        check("%%10IFNET/3/LINK_UPDOWN: x", None, Some("IFNET/3/LINK_UPDOWN"), "hpe-comware");
+        check("%10SHELL/5/SHELL_LOGIN: x", None, Some("SHELL/5/SHELL_LOGIN"), "hpe-comware");
+        check(
+            "10IFNET/2/210231A64JX073000020: x",
+            None,
+            Some("IFNET/2/210231A64JX073000020"),
+            "hpe-comware",
+        );
+        check("%% 01 HWCM/5/EXIT(l)[1]: x", None, Some("HWCM/5/EXIT"), "huawei");
+        check("IFNET/5/UPDOWN:x", None, Some("IFNET/5/UPDOWN"), "huawei");
+        check("A/B/C: x", None, None, "rfc3164");
+        check("10/8/x y", None, None, "rfc3164");
+        check("%DAEMON-6-A_B: x", Some("chassisd"), Some("A_B"), "juniper");
+        check("%DAEMON-3-A_B: x", Some("snmpd"), Some("A_B"), "juniper");
+        check("%PFE-3: x", Some("fpc0"), None, "juniper");
+        check("%PFE-9: x", Some("fpc0"), None, "rfc3164");
+        check(
+            "%PKT_INFRA-LINK-3-UPDOWN : x",
+            Some("ifmgr"),
+            Some("PKT_INFRA-LINK-3-UPDOWN"),
+            "cisco-iosxr",
+        );
         check("UI_COMMIT: x", Some("mgd"), Some("UI_COMMIT"), "juniper");
         check("AR: x", None, None, "rfc3164");
         check("bgp_recv: read", Some("rpd"), None, "juniper");

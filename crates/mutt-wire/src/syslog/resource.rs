@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::format;
+use crate::text::{Words as Known, kind, made_of, near};
 
 /// Longer messages name what they are about early.
 const MAX_SEARCH: usize = 512;
@@ -46,12 +47,33 @@ impl<'a> Iterator for Words<'a> {
             self.at += 1;
         }
         let rest = bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
-        let len = memchr::memchr(b' ', rest).unwrap_or(rest.len());
+        let len = near(b' ', rest).unwrap_or(rest.len());
         let word = &self.text[self.at..self.at + len];
         self.at += len;
         Some(word)
     }
 }
+
+/// The words of the phrases, so that other words cost little.
+static PHRASES: Known<17> = Known::new([
+    "Interface",
+    "interface",
+    "ifName",
+    "port",
+    "Port",
+    "Intf",
+    "intf",
+    "neighbor",
+    "Neighbor",
+    "peer",
+    "Peer",
+    "Nbr",
+    "nbr",
+    "addr",
+    "from",
+    "to",
+    "SystemID",
+]);
 
 fn at_word<'a>(
     word: &'a str,
@@ -60,6 +82,9 @@ fn at_word<'a>(
     mut ahead: Words<'a>,
     dialect: &str,
 ) -> Option<Cow<'a, str>> {
+    if !first && dialect != format::JUNIPER && !PHRASES.may_hold(word) {
+        return None;
+    }
     match word {
         "Interface" | "interface" | "ifName" | "port" | "Port" | "Intf" | "intf" => {
             interface(ahead).map(|name| canonical_for(name, dialect))
@@ -75,6 +100,11 @@ fn at_word<'a>(
             ahead.next().map(|name| Cow::Borrowed(name.trim_end_matches([',', '.', ':'])))
         }
         "SystemID" => ahead.next().map(Cow::Borrowed),
+        // `GigabitEthernet3/1/6 link status is DOWN`
+        _ if first && matches!(dialect, format::HUAWEI | format::HPE_COMWARE) => {
+            let port = word.contains('/') && is_interface(word);
+            port.then_some(Cow::Borrowed(word))
+        }
         _ if dialect == format::JUNIPER && word.len() > 4 => {
             let name = word.trim_end_matches([',', ';', ':', ')', '.']);
             if is_junos_port(name) || (first && is_junos_logical(name)) {
@@ -104,14 +134,24 @@ fn interface(mut ahead: Words<'_>) -> Option<Cow<'_, str>> {
 }
 
 fn trimmed(word: &str) -> &str {
-    word.trim_matches(|c: char| matches!(c, ',' | '.' | ';' | ':' | '(' | ')' | '"' | '\''))
+    let mark = |b: &u8| matches!(b, b',' | b'.' | b';' | b':' | b'(' | b')' | b'"' | b'\'');
+    let bytes = word.as_bytes();
+    let Some(from) = bytes.iter().position(|b| !mark(b)) else { return "" };
+    let end = bytes.iter().rposition(|b| !mark(b)).map_or(from, |at| at + 1);
+    &word[from..end]
 }
 
 fn is_interface(name: &str) -> bool {
+    const NAME: u16 = kind::LETTER
+        | kind::DIGIT
+        | kind::SLASH
+        | kind::DOT
+        | kind::COLON
+        | kind::HYPHEN
+        | kind::UNDERSCORE;
     name.len() <= MAX_NAME
-        && name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.bytes().any(|b| b.is_ascii_digit())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"/.:-_".contains(&b))
+        && name.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
+        && made_of(name, NAME).is_some_and(|seen| seen & kind::DIGIT != 0)
 }
 
 /// `ge-0/0/12`, `xe-1/0/0:3.0`
@@ -172,7 +212,7 @@ fn address(word: &str) -> Option<&str> {
 
 fn canonical_for<'a>(name: Cow<'a, str>, dialect: &str) -> Cow<'a, str> {
     match (dialect, name) {
-        (format::JUNIPER | format::HUAWEI, name) => name,
+        (format::JUNIPER | format::HUAWEI | format::HPE_COMWARE, name) => name,
         (_, Cow::Borrowed(name)) => canonical_interface(name),
         (_, Cow::Owned(name)) => Cow::Owned(canonical_interface(&name).into_owned()),
     }

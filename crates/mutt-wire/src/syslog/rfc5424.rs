@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use mutt_model::{Event, ParseStatus};
 
-use super::{Options, format, set_host, stamp, structured, zone};
+use super::stamp::{self, Stamp};
+use super::{Options, fields as body, format, notes, set_host, structured, zone};
+use crate::text::{behind_spaces, near};
 
 /// True when a version and then a full date or `-` stand at the front.
 pub(crate) fn begins(text: &str) -> bool {
@@ -13,7 +15,7 @@ pub(crate) fn begins(text: &str) -> bool {
     if !(1..=2).contains(&version) || bytes.get(version) != Some(&b' ') {
         return false;
     }
-    let rest = text[version..].trim_start_matches(' ').as_bytes();
+    let rest = behind_spaces(&text[version..]).as_bytes();
     match rest.first() {
         Some(b'-') => matches!(rest.get(1), None | Some(b' ')),
         Some(b'0'..=b'9') => {
@@ -21,6 +23,11 @@ pub(crate) fn begins(text: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// The same behind another header, where it is certain: the version is 1 and a whole date follows.
+pub(crate) fn begins_inside(text: &str) -> bool {
+    text.starts_with("1 ") && matches!(text.as_bytes().get(12), Some(b'T' | b't')) && begins(text)
 }
 
 /// Takes header fields from the front.
@@ -38,28 +45,48 @@ impl<'a> Fields<'a> {
             self.missing = true;
             return None;
         }
-        let len = memchr::memchr(b' ', self.rest.as_bytes()).unwrap_or(self.rest.len());
-        let (field, rest) = self.rest.split_at(len);
-        self.rest = rest.strip_prefix(' ').unwrap_or(rest);
+        let len = near(b' ', self.rest.as_bytes()).unwrap_or(self.rest.len());
+        let field = &self.rest[..len];
+        self.rest = self.rest.get(len + 1..).unwrap_or("");
         (field != "-").then_some(field)
     }
 
     fn skip_spaces(&mut self) {
         if self.rest.starts_with(' ') {
             self.extra_space = true;
-            self.rest = self.rest.trim_start_matches(' ');
+            self.rest = behind_spaces(self.rest);
         }
     }
 }
 
-pub(crate) fn read<'a>(text: &'a str, event: &mut Event<'a>, options: &Options) {
+/// Reads a message. `relay` is who passed it on, where a header before this one says so.
+pub(crate) fn read<'a>(
+    text: &'a str,
+    relay: Option<&'a str>,
+    event: &mut Event<'a>,
+    options: &Options,
+) {
     let mut fields = Fields { rest: text, extra_space: false, missing: false };
     if fields.next() != Some("1") {
-        event.note(ParseStatus::Partial, "version is not 1");
+        notes::add(event, ParseStatus::Partial, notes::OTHER_VERSION);
     }
-    read_time(&mut fields, event, options);
-    if let Some(host) = fields.next() {
-        set_host(event, host, None);
+    let stamp = read_time(&mut fields, event);
+    match (fields.next(), relay) {
+        (Some(host), relay) => set_host(event, host, relay),
+        (None, Some(relay)) => set_host(event, relay, None),
+        (None, None) => {}
+    }
+    if let Some(stamp) = stamp {
+        let zone = options.zone_for(event);
+        (event.device_time, event.time_note) =
+            zone::resolve(&stamp, zone::Sync::Plain, event.received_at, zone);
+    }
+    // The document of LEEF ends the header here.
+    if body::begins(fields.rest)
+        && let Some(found) = body::read(event, fields.rest, options)
+    {
+        event.parse.format = Cow::Borrowed(found);
+        return;
     }
     event.app = fields.next().map(Cow::Borrowed);
     event.procid = fields.next().map(Cow::Borrowed);
@@ -69,81 +96,99 @@ pub(crate) fn read<'a>(text: &'a str, event: &mut Event<'a>, options: &Options) 
     event.msgid = msgid.map(Cow::Borrowed);
     fields.skip_spaces();
     if fields.missing {
-        event.note(ParseStatus::Partial, "header cut short");
+        notes::add(event, ParseStatus::Partial, notes::CUT_SHORT);
     }
     if fields.extra_space {
-        event.note(ParseStatus::Partial, "extra space in header");
+        notes::add(event, ParseStatus::Partial, notes::EXTRA_SPACE);
     }
-    let junos = read_structured(&mut fields, event);
-    if junos {
-        event.mnemonic = msgid.map(Cow::Borrowed);
+    let mut dialect = read_structured(&mut fields, event);
+    match dialect {
+        format::JUNIPER => event.mnemonic = msgid.map(Cow::Borrowed),
+        format::F5 => f5_msgid(event, msgid),
+        _ => {}
     }
     // Structured data without a text: what it says is the message, so that rules can match it.
-    let mut dialect = if junos { format::JUNIPER } else { format::RFC5424 };
-    let message = if fields.rest.trim_start().is_empty() && event.structured_data.is_some() {
+    let message = if event.structured_data.is_some() && fields.rest.trim_start().is_empty() {
         from_msgid.strip_prefix("- ").unwrap_or(from_msgid)
     } else {
         read_bom(fields.rest, &mut dialect, event)
     };
-    let found = super::read_message(event, message, dialect);
-    event.parse.format = Cow::Borrowed(super::paloalto::read(event, message).unwrap_or(found));
+    let found = match body::read(event, message, options) {
+        Some(format) => format,
+        None => super::read_message(event, message, dialect),
+    };
+    event.parse.format = Cow::Borrowed(found);
 }
 
-fn read_time<'a>(fields: &mut Fields<'a>, event: &mut Event<'a>, options: &Options) {
+fn read_time<'a>(fields: &mut Fields<'a>, event: &mut Event<'a>) -> Option<Stamp<'a>> {
     fields.skip_spaces();
     if fields.rest == "-" || fields.rest.starts_with("- ") {
         fields.next();
-        return;
+        return None;
     }
     match stamp::read(fields.rest) {
         Some((stamp, len)) if fields.rest[len..].starts_with(' ') || len == fields.rest.len() => {
             fields.rest = fields.rest[len..].strip_prefix(' ').unwrap_or("");
-            (event.device_time, event.time_note) =
-                zone::resolve(&stamp, zone::Sync::Plain, event.received_at, &options.zone);
+            Some(stamp)
         }
         _ => {
             fields.next();
-            event.note(ParseStatus::Partial, "bad timestamp");
+            notes::add(event, ParseStatus::Partial, notes::BAD_TIMESTAMP);
+            None
         }
     }
 }
 
-/// Reads the structured data; true when it is that of Junos.
-fn read_structured<'a>(fields: &mut Fields<'a>, event: &mut Event<'a>) -> bool {
+/// Reads the structured data; whose they are.
+fn read_structured<'a>(fields: &mut Fields<'a>, event: &mut Event<'a>) -> &'static str {
     let rest = fields.rest;
     if rest == "-" || rest.starts_with("- ") {
         fields.rest = rest[1..].strip_prefix(' ').unwrap_or("");
-        return false;
+        return format::RFC5424;
     }
     if !rest.starts_with('[') {
         if !fields.missing {
-            event.note(ParseStatus::Partial, "no structured data");
+            notes::add(event, ParseStatus::Partial, notes::NO_DATA);
         }
-        return false;
+        return format::RFC5424;
+    }
+    if body::in_place_of_structured_data(rest) {
+        return format::RFC5424;
     }
     let Some(found) = structured::read(rest) else {
-        event.note(ParseStatus::Partial, "malformed structured data");
-        return false;
+        notes::add(event, ParseStatus::Partial, notes::BAD_DATA);
+        return format::RFC5424;
     };
     if let Some(note) = found.note {
-        event.note(ParseStatus::Partial, note);
+        let known = note == notes::UNQUOTED && found.dialect == format::VMWARE;
+        let status = if known { ParseStatus::Ok } else { ParseStatus::Partial };
+        notes::add(event, status, note);
     }
     event.structured_data = Some(Cow::Owned(found.json));
     event.resource = found.resource.map(Cow::Borrowed);
+    let data = &rest[..rest.len() - found.rest.len()];
+    body::of_structured_data(event, data, found.dialect, "");
     fields.rest = found.rest.strip_prefix(' ').unwrap_or(found.rest);
-    found.junos
+    found.dialect
+}
+
+/// BIG-IP writes the message's number, perhaps with its level, in MSGID: `01490248:5:`.
+fn f5_msgid<'a>(event: &mut Event<'a>, msgid: Option<&'a str>) {
+    let Some(msgid) = msgid else { return };
+    let number = msgid.split(':').next().unwrap_or(msgid);
+    event.mnemonic = Some(Cow::Borrowed(number)).filter(|number| !number.is_empty());
 }
 
 /// Strips the byte order mark, or the letters `BOM` that Cisco writes in its place.
 fn read_bom<'a>(text: &'a str, dialect: &mut &'static str, event: &mut Event<'a>) -> &'a str {
-    let text = text.trim_start_matches(' ');
+    let text = behind_spaces(text);
     if text.starts_with('\u{feff}') {
         return text.trim_start_matches(['\u{feff}', ' ']);
     }
     match text.strip_prefix("BOM") {
         Some(text) if text.starts_with('%') => {
             *dialect = format::CISCO_IOS;
-            event.note(ParseStatus::Ok, "literal BOM removed");
+            notes::add(event, ParseStatus::Ok, notes::LITERAL_BOM);
             text
         }
         _ => text,

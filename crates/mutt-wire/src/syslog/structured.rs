@@ -1,14 +1,15 @@
 //! Structured data of RFC 5424 as JSON text: `{"id":{"name":"value"}}`.
 
-use crate::text::{push_json_part, push_json_str};
+use super::{format, notes};
+use crate::text::{near, push_json_part, push_json_str};
 
 /// What was read.
 pub(crate) struct Structured<'a> {
     pub(crate) json: String,
     pub(crate) rest: &'a str,
     pub(crate) note: Option<&'static str>,
-    /// An element of Junos (`junos@2636...`) is there.
-    pub(crate) junos: bool,
+    /// Whose elements they are: `junos@2636...`, `F5@12276`, `Originator@6876`.
+    pub(crate) dialect: &'static str,
     /// The interface or peer that Junos names.
     pub(crate) resource: Option<&'a str>,
     elements: usize,
@@ -34,7 +35,7 @@ pub(crate) fn read(text: &str) -> Option<Structured<'_>> {
         json: String::with_capacity(80.min(text.len()) + text.len() / 2),
         rest: text,
         note: None,
-        junos: false,
+        dialect: format::RFC5424,
         resource: None,
         elements: 0,
     };
@@ -54,7 +55,9 @@ fn element(out: &mut Structured<'_>) -> Option<()> {
         return None;
     }
     let junos = id.starts_with("junos@");
-    out.junos |= junos;
+    if let Some(dialect) = dialect(id) {
+        out.dialect = dialect;
+    }
     push_id(out, id);
     let mut params = [Param::default(); MAX_COMPARED];
     let mut count = 0;
@@ -69,7 +72,7 @@ fn element(out: &mut Structured<'_>) -> Option<()> {
         let (param, behind, quoted) = param(rest)?;
         rest = behind;
         if !quoted {
-            out.note = Some("unquoted structured data");
+            out.note = Some(notes::UNQUOTED);
         }
         if junos && out.resource.is_none() {
             out.resource = junos_resource(param);
@@ -85,6 +88,37 @@ fn element(out: &mut Structured<'_>) -> Option<()> {
     out.json.push('}');
     out.rest = rest;
     Some(())
+}
+
+/// Hands out names and values, as written, of every element of structured data that was read.
+pub(crate) fn each_param<'a>(data: &'a str, mut take: impl FnMut(&'a str, &'a str)) {
+    let mut rest = data;
+    while let Some(inside) = rest.strip_prefix('[') {
+        let id = inside.bytes().position(|b| matches!(b, b' ' | b']')).unwrap_or(inside.len());
+        rest = &inside[id..];
+        loop {
+            rest = rest.trim_start_matches(' ');
+            if let Some(behind) = rest.strip_prefix(']') {
+                rest = behind;
+                break;
+            }
+            let Some((found, behind, _)) = param(rest) else { return };
+            take(found.name, found.value);
+            rest = behind;
+        }
+    }
+}
+
+/// Vendors by their enterprise numbers.
+fn dialect(id: &str) -> Option<&'static str> {
+    let (name, number) = id.split_once('@')?;
+    match (name, number) {
+        ("junos", _) => Some(format::JUNIPER),
+        ("F5", "12276") => Some(format::F5),
+        (_, "6876") => Some(format::VMWARE),
+        (_, "2620") => Some(format::CHECKPOINT),
+        _ => None,
+    }
 }
 
 /// Writes `"id":{`, the id made unique.
@@ -104,7 +138,7 @@ fn push_id(out: &mut Structured<'_>, id: &str) {
     let compare = out.elements <= MAX_UNIQUE_ELEMENTS;
     let mut number = 2;
     while compare && start > 1 && taken(json, start) {
-        out.note = Some("repeated structured data id");
+        out.note = Some(notes::REPEATED_ID);
         json.truncate(start + 1);
         push_json_part(json, id);
         json.push_str(&format!("#{number}\":{{"));
@@ -166,18 +200,16 @@ fn push_params(json: &mut String, params: &[Param<'_>], wrote: &mut bool) {
 }
 
 fn push_name(json: &mut String, name: &str, wrote: &mut bool) {
-    if std::mem::replace(wrote, true) {
-        json.push(',');
-    }
-    push_json_str(json, name);
-    json.push(':');
+    json.push_str(if std::mem::replace(wrote, true) { ",\"" } else { "\"" });
+    push_json_part(json, name);
+    json.push_str("\":");
 }
 
 /// Writes a value; `\"`, `\\` and `\]` lose their backslash, any other backslash stays.
 fn push_value(json: &mut String, value: &str) {
     json.push('"');
     let mut rest = value;
-    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+    while let Some(at) = near(b'\\', rest.as_bytes()) {
         let escaped = matches!(rest.as_bytes().get(at + 1), Some(b'"' | b'\\' | b']'));
         push_json_part(json, &rest[..at]);
         if escaped {

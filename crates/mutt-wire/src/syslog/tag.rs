@@ -1,5 +1,7 @@
 //! The tag of RFC 3164: `rpd[1234]: `, `su: `, `/kernel: `.
 
+use crate::text::{kind, run};
+
 /// A tag and the text behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tag<'a> {
@@ -9,6 +11,17 @@ pub(crate) struct Tag<'a> {
 }
 
 const MAX_TAG: usize = 64;
+/// What a name may be made of.
+const TAG: u16 = kind::LETTER
+    | kind::HIGH
+    | kind::DIGIT
+    | kind::DOT
+    | kind::UNDERSCORE
+    | kind::HYPHEN
+    | kind::SLASH
+    | kind::AT
+    | kind::MARK
+    | kind::ROUND;
 
 /// Reads a tag at the front: a name, perhaps a process id in brackets, a colon. Without the colon
 /// (RFC 3164's own `10.0.0.99 Use the BFG!`) the first word is a word of the message, not a tag; only
@@ -17,21 +30,8 @@ pub(crate) fn read(text: &str) -> Option<Tag<'_>> {
     // The wireless controllers of Cisco put a star before the task's name.
     let text = text.strip_prefix('*').unwrap_or(text);
     let bytes = text.as_bytes();
-    let mut letters = false;
-    let mut end = 0;
-    while let Some(&byte) = bytes.get(end) {
-        if end == MAX_TAG {
-            return None;
-        }
-        match byte {
-            b':' | b'[' => break,
-            b'0'..=b'9' | b'.' | b'_' | b'-' | b'/' | b'@' | b'+' | b'#' | b'(' | b')' | b'\\' => {}
-            _ if byte.is_ascii_alphabetic() || byte >= 0x80 => letters = true,
-            _ => return None,
-        }
-        end += 1;
-    }
-    if end == 0 || !letters {
+    let (end, seen) = run(&bytes[..bytes.len().min(MAX_TAG)], TAG);
+    if seen & (kind::LETTER | kind::HIGH) == 0 || end >= MAX_TAG {
         return None;
     }
     let app = &text[..end];

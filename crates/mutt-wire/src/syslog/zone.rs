@@ -8,10 +8,15 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use mutt_model::Timestamp;
 
 use super::stamp::Stamp;
+use crate::text::Words;
 
 /// How far ahead of the receive time a stamp without a year may lie before it is taken for last
 /// year's: two days cover a wrong zone and a clock that is a little fast.
 pub const FUTURE_SKEW_SECONDS: i64 = 2 * 24 * 3600;
+
+/// An ambiguous zone name is settled when one of its meanings lies this near to the receive time, and
+/// no other does.
+const SETTLED_SECONDS: u64 = 15 * 60;
 
 /// The zone in which stamps without one are read.
 #[derive(Clone, Debug)]
@@ -20,6 +25,26 @@ pub enum Zone {
     Fixed(i32),
     /// A zone with summer time; its rules were loaded by the caller.
     Named(TimeZone),
+}
+
+impl Zone {
+    /// Reads an offset from UTC: `+02:00`, `-0330`, `+02`, `Z`, `UTC`; `None` for anything else, which
+    /// may be the name of a zone whose rules the caller can load.
+    #[must_use]
+    pub fn parse_offset(text: &str) -> Option<Self> {
+        match text.trim() {
+            "Z" | "UTC" | "utc" => Some(Self::Fixed(0)),
+            text => super::stamp::whole_offset(text).map(Self::Fixed),
+        }
+    }
+}
+
+/// The zone for stamps that carry none.
+#[derive(Clone, Copy)]
+pub(crate) struct Assumed<'z> {
+    pub(crate) zone: &'z Zone,
+    /// A rule says so for this source.
+    pub(crate) by_rule: bool,
 }
 
 impl Default for Zone {
@@ -42,14 +67,12 @@ impl From<TimeZone> for Zone {
 pub(crate) enum Sync {
     #[default]
     Plain,
-    /// `*`: never set by NTP.
-    Never,
-    /// `.`: NTP was lost.
+    /// `*`: the clock was never set, or not by NTP; `.`: NTP was lost.
     Lost,
 }
 
 /// Zone names that devices write, with the offsets in minutes that each may mean.
-const ZONES: [(&str, &[i16]); 44] = [
+const ZONES: [(&str, &[i16]); 52] = [
     ("UTC", &[0]),
     ("GMT", &[0]),
     ("Z", &[0]),
@@ -92,12 +115,30 @@ const ZONES: [(&str, &[i16]); 44] = [
     ("AEST", &[600]),
     ("AEDT", &[660]),
     ("AWST", &[480]),
+    ("ACST", &[570]),
+    ("ACDT", &[630]),
+    ("WIB", &[420]),
+    ("ICT", &[420]),
+    ("PHT", &[480]),
+    ("SAST", &[120]),
+    ("CLST", &[-180]),
+    ("MSD", &[240]),
     ("NZST", &[720]),
     ("NZDT", &[780]),
 ];
 
+static NAMES: Words<{ ZONES.len() }> = {
+    let mut names = [""; ZONES.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = ZONES[at].0;
+        at += 1;
+    }
+    Words::new(names)
+};
+
 fn meanings(name: &str) -> Option<&'static [i16]> {
-    ZONES.iter().find(|(known, _)| *known == name).map(|(_, offsets)| *offsets)
+    NAMES.position(name).map(|at| ZONES[at].1)
 }
 
 /// Hours east of UTC as RFC 3164 writes them: `TZ-6`.
@@ -112,6 +153,7 @@ pub(crate) fn is_known(name: &str) -> bool {
 }
 
 /// Days since 1970-01-01 of a civil date; `None` when there is no such day.
+#[inline]
 fn days(year: i64, month: u8, day: u8) -> Option<i64> {
     const LENGTHS: [u8; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -143,8 +185,16 @@ pub(crate) fn resolve(
     stamp: &Stamp<'_>,
     sync: Sync,
     received_at: Timestamp,
-    zone: &Zone,
+    zone: Assumed<'_>,
 ) -> (Option<Timestamp>, Option<Cow<'static, str>>) {
+    if let (Some(year), Some(offset)) = (stamp.year, stamp.offset)
+        && sync == Sync::Plain
+        && !stamp.cut
+        && let Some(local) = local_micros(stamp, i64::from(year))
+    {
+        // Nothing to be worked out, nothing to be said.
+        return (Some(Timestamp::from_micros(local - i64::from(offset) * 1_000_000)), None);
+    }
     let mut how = How { sync, cut: stamp.cut, ..How::default() };
     let at = match stamp.year {
         Some(year) => place(stamp, i64::from(year), received_at, zone, &mut how),
@@ -161,16 +211,27 @@ pub(crate) fn resolve(
 fn guess_year(
     stamp: &Stamp<'_>,
     received_at: Timestamp,
-    zone: &Zone,
+    zone: Assumed<'_>,
     how: &mut How,
 ) -> Option<Timestamp> {
     let latest = received_at.micros().saturating_add(FUTURE_SKEW_SECONDS * 1_000_000);
     let this_year = year_of(received_at);
     how.year = true;
+    // Only a day of January is so near to the year before that it may be next year's.
+    let next = i64::from(stamp.month == 1);
     (0..=9).find_map(|back| {
-        place(stamp, this_year + 1 - back, received_at, zone, how)
+        place(stamp, this_year + next - back, received_at, zone, how)
             .filter(|at| at.micros() <= latest)
     })
+}
+
+/// What the stamp reads in this year, counted as if its clock ran in UTC.
+#[inline]
+fn local_micros(stamp: &Stamp<'_>, year: i64) -> Option<i64> {
+    let day = days(year, stamp.month, stamp.day)?;
+    let clock =
+        i64::from(stamp.hour) * 3600 + i64::from(stamp.minute) * 60 + i64::from(stamp.second);
+    Some((day * 86_400 + clock) * 1_000_000 + i64::from(stamp.micros))
 }
 
 /// The stamp in this year; `None` when there is no such day.
@@ -178,13 +239,10 @@ fn place(
     stamp: &Stamp<'_>,
     year: i64,
     received_at: Timestamp,
-    zone: &Zone,
+    zone: Assumed<'_>,
     how: &mut How,
 ) -> Option<Timestamp> {
-    let day = days(year, stamp.month, stamp.day)?;
-    let clock =
-        i64::from(stamp.hour) * 3600 + i64::from(stamp.minute) * 60 + i64::from(stamp.second);
-    let local = (day * 86_400 + clock) * 1_000_000 + i64::from(stamp.micros);
+    let local = local_micros(stamp, year)?;
     let shifted = |seconds: i32| Timestamp::from_micros(local - i64::from(seconds) * 1_000_000);
     if let Some(offset) = stamp.offset {
         return Some(shifted(offset));
@@ -193,18 +251,24 @@ fn place(
         if let Some(offset) = posix_like(name) {
             return Some(shifted(offset));
         }
-        if let Some(offset) = own_zone_named(name, shifted(0), zone) {
+        if let Some(offset) = own_zone_named(name, shifted(0), zone.zone) {
             return Some(shifted(offset));
         }
         if let Some(offsets) = meanings(name) {
-            how.ambiguous = offsets.len() > 1;
             let candidates = offsets.iter().map(|&minutes| shifted(i32::from(minutes) * 60));
-            return candidates.min_by_key(|at| distance(*at, received_at));
+            let best = candidates.min_by_key(|at| distance(*at, received_at))?;
+            if offsets.len() > 1 {
+                // Meanings lie half an hour apart or more: only one can be as near as this.
+                how.settled = distance(best, received_at) <= SETTLED_SECONDS * 1_000_000;
+                how.ambiguous = !how.settled;
+            }
+            return Some(best);
         }
         how.unknown_zone = true;
     }
-    how.zone = true;
-    match zone {
+    how.zone = !zone.by_rule;
+    how.rule = zone.by_rule;
+    match zone.zone {
         Zone::Fixed(offset) => Some(shifted(*offset)),
         Zone::Named(zone) => in_named(stamp, year, zone, local, received_at, how),
     }
@@ -267,10 +331,13 @@ fn in_named(
 
 /// What `time_note` says.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one word of the note")]
 struct How {
     year: bool,
     zone: bool,
+    rule: bool,
     ambiguous: bool,
+    settled: bool,
     unknown_zone: bool,
     cut: bool,
     shift: Option<&'static str>,
@@ -280,14 +347,16 @@ struct How {
 impl How {
     /// The notes, joined; the common ones cost no allocation.
     fn note(&self) -> Option<Cow<'static, str>> {
-        let plain = !self.ambiguous && !self.unknown_zone && !self.cut && self.shift.is_none();
+        let rare = self.ambiguous || self.settled || self.unknown_zone || self.rule || self.cut;
+        let plain = !rare && self.shift.is_none();
         let common = match (plain, self.sync, self.year, self.zone) {
             (true, Sync::Plain, false, false) => return None,
             (true, Sync::Plain, true, false) => Some("year guessed"),
             (true, Sync::Plain, false, true) => Some("zone assumed"),
             (true, Sync::Plain, true, true) => Some("year guessed, zone assumed"),
-            (true, Sync::Never, true, true) => Some("year guessed, zone assumed, clock never set"),
-            (true, Sync::Lost, true, true) => Some("year guessed, zone assumed, clock sync lost"),
+            (true, Sync::Lost, true, true) => {
+                Some("year guessed, zone assumed, clock not synchronised")
+            }
             _ => None,
         };
         if let Some(text) = common {
@@ -296,15 +365,13 @@ impl How {
         let parts = [
             self.year.then_some("year guessed"),
             self.zone.then_some("zone assumed"),
+            self.rule.then_some("zone by rule"),
             self.unknown_zone.then_some("zone name unknown"),
             self.ambiguous.then_some("zone name ambiguous"),
+            self.settled.then_some("zone by receive time"),
             self.shift,
             self.cut.then_some("fraction cut"),
-            match self.sync {
-                Sync::Plain => None,
-                Sync::Never => Some("clock never set"),
-                Sync::Lost => Some("clock sync lost"),
-            },
+            (self.sync == Sync::Lost).then_some("clock not synchronised"),
         ];
         Some(Cow::Owned(parts.into_iter().flatten().collect::<Vec<_>>().join(", ")))
     }

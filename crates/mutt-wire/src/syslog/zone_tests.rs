@@ -10,7 +10,7 @@ fn at(text: &str) -> Timestamp {
 fn check(written: &str, received: &str, zone: &Zone, expected: &str, note: &str) {
     let (stamp, len) = stamp::read(written).expect("a stamp");
     assert_eq!(len, written.len(), "{written}");
-    let (got, how) = resolve(&stamp, Sync::Plain, at(received), zone);
+    let (got, how) = resolve(&stamp, Sync::Plain, at(received), Assumed { zone, by_rule: false });
     assert_eq!(got, Some(at(expected)), "{written} received {received}");
     assert_eq!(how.as_deref().unwrap_or_default(), note, "{written} received {received}");
 }
@@ -40,9 +40,48 @@ fn zones_are_written_named_or_assumed() {
     check("2026-08-06T10:00:00+05:30", received, &plus2, "2026-08-06T04:30:00Z", "");
     check("Aug 6 2026 10:00:00 CEST", received, &Zone::default(), "2026-08-06T08:00:00Z", "");
     check("Aug 6 2026 10:00:00 TZ-6", received, &Zone::default(), "2026-08-06T16:00:00Z", "");
+    let settled = "zone by receive time";
+    check("Aug 6 2026 20:00:00 CST", received, &Zone::default(), "2026-08-06T12:00:00Z", settled);
+    check("Aug 6 2026 06:00:00 CST", received, &Zone::default(), "2026-08-06T12:00:00Z", settled);
     let ambiguous = "zone name ambiguous";
-    check("Aug 6 2026 20:00:00 CST", received, &Zone::default(), "2026-08-06T12:00:00Z", ambiguous);
-    check("Aug 6 2026 06:00:00 CST", received, &Zone::default(), "2026-08-06T12:00:00Z", ambiguous);
+    check("Aug 6 2026 05:00:00 CST", received, &Zone::default(), "2026-08-06T11:00:00Z", ambiguous);
+    check("Aug 6 2026 17:29:00 IST", received, &Zone::default(), "2026-08-06T11:59:00Z", settled);
+    check("Aug 6 2026 12:59:00 IST", received, &Zone::default(), "2026-08-06T11:59:00Z", settled);
+}
+
+#[test]
+fn a_rule_of_the_source_is_no_guess() {
+    let (stamp, _) = stamp::read("2026-08-06 10:00:00").expect("a stamp");
+    let zone = Zone::Fixed(7200);
+    let (got, how) = resolve(
+        &stamp,
+        Sync::Lost,
+        at("2026-08-06T12:00:00Z"),
+        Assumed { zone: &zone, by_rule: true },
+    );
+    assert_eq!(got, Some(at("2026-08-06T08:00:00Z")));
+    assert_eq!(how.as_deref(), Some("zone by rule, clock not synchronised"));
+}
+
+#[test]
+fn offsets_are_read() {
+    let check = |text: &str, expected: Option<i32>| {
+        let got = Zone::parse_offset(text).map(|zone| match zone {
+            Zone::Fixed(seconds) => seconds,
+            Zone::Named(_) => panic!("{text} has a name"),
+        });
+        assert_eq!(got, expected, "{text}");
+    };
+    check("+02:00", Some(7200));
+    check("-0330", Some(-12_600));
+    check("+05", Some(18_000));
+    check("UTC", Some(0));
+    check("Z", Some(0));
+    check("+2", None);
+    check("02:00", None);
+    check("+99:00", None);
+    check("+02:00x", None);
+    check("Europe/Berlin", None);
 }
 
 #[test]

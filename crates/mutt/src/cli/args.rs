@@ -2,11 +2,15 @@
 
 mod import;
 mod local;
+mod mib;
 mod objects;
+mod sources;
 
 pub use import::*;
 pub use local::*;
+pub use mib::*;
 pub use objects::*;
+pub use sources::*;
 
 use std::path::PathBuf;
 
@@ -52,6 +56,8 @@ pub enum Command {
     Deliveries(DeliveriesArgs),
     /// Sinks and their lanes: hold, release, test
     Sinks(SinksArgs),
+    /// Sources: the devices that were heard, and what each listener counted
+    Sources(SourcesArgs),
     /// Rules: list, change, test, import
     Rules(RulesArgs),
     /// Development hosts
@@ -84,6 +90,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Take over what another MUTT left
     Import(ImportArgs),
+    /// MIBs: what does not load and why, names of OIDs, uploads
+    Mib(MibArgs),
     /// Find what is wrong and print the command that mends it
     Doctor(DoctorArgs),
     /// Explain an error code, or the life of one event

@@ -13,7 +13,12 @@ use crate::services::Service;
 /// Reports every error with its place; what v2 left in the environment is said too.
 pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     for note in v2::notes(&ProcessEnv) {
-        output::note(&format!("environment {}: {}", note.name, note.what));
+        let words = format!("environment {}: {}", note.name, note.what);
+        if note.warning {
+            output::warning(&words);
+        } else {
+            output::note(&words);
+        }
     }
     let overrides = Overrides { data_dir: args.data_dir.clone() };
     let mut errors: Vec<ConfigError> = Vec::new();
@@ -21,6 +26,11 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     match config::load(args.config.as_deref(), &ProcessEnv, &overrides) {
         Ok(config) => {
             sinks = config.sinks.len();
+            if let Some(dir) = unit_cannot_write(&config) {
+                output::warning(&format!(
+                    "store.archive.dir = {dir} is outside {STATE_DIR}, which is all that the units let MUTT write to: run systemctl edit mutt-remediation (and mutt) and add, below [Service], ReadWritePaths={dir}"
+                ));
+            }
             errors.extend(config.missing_doors(Service::chosen(&args.only)));
             let mut missing = Vec::new();
             if !args.no_secrets {
@@ -58,6 +68,17 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let rules = if args.rules.is_empty() { String::new() } else { format!(", {rules} rules") };
     output::note(&format!("the configuration is good: {sinks} sinks{rules}"));
     Ok(())
+}
+
+/// `StateDirectory` of the units.
+const STATE_DIR: &str = "/var/lib/mutt";
+
+/// The folder of archives, where a unit as it was installed must not write. Whoever keeps the data
+/// elsewhere runs MUTT without these units, or has changed them.
+fn unit_cannot_write(config: &Config) -> Option<std::path::Display<'_>> {
+    let dir = config.store.archive.dir.as_ref()?;
+    let by_a_unit = config.data_dir.starts_with(STATE_DIR);
+    (by_a_unit && dir.is_absolute() && !dir.starts_with(STATE_DIR)).then(|| dir.display())
 }
 
 /// The secrets that Vault does not give.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use mutt_model::{Clock, Timestamp, codes};
-use mutt_store::postgres::{AuditFinding, PgOptions, PostgresStore, migrate, status};
+use mutt_store::postgres::{AuditFinding, PgOptions, PostgresStore, identifier, migrate, status};
 use mutt_store::state::EngineState;
 use mutt_store::store::{OpenError, SignalStore as _, StoreError};
 use serde_json::json;
@@ -15,7 +15,7 @@ use super::api::block_on;
 use super::args::{AuditArgs, AuditVerb, DbArgs, DbVerb};
 use super::failure::Failure;
 use super::output;
-use crate::config::{self, Overrides, ProcessEnv};
+use crate::config::{self, Config, Overrides, ProcessEnv};
 use crate::postgres;
 use crate::secrets::Keyring;
 
@@ -26,8 +26,11 @@ const LOOK: Duration = Duration::from_millis(50);
 
 fn options(file: Option<&PathBuf>) -> Result<PgOptions, Failure> {
     let loaded = config::load(file.map(PathBuf::as_path), &ProcessEnv, &Overrides::default());
-    let config = loaded.map_err(|errors| Failure::config(&errors))?;
-    let keyring = Keyring::new(&config, Box::new(ProcessEnv), Clock::System);
+    options_of(&loaded.map_err(|errors| Failure::config(&errors))?)
+}
+
+fn options_of(config: &Config) -> Result<PgOptions, Failure> {
+    let keyring = Keyring::new(config, Box::new(ProcessEnv), Clock::System);
     block_on(async {
         keyring.look_at_vault().await;
         keyring.end().await;
@@ -38,7 +41,7 @@ fn options(file: Option<&PathBuf>) -> Result<PgOptions, Failure> {
         let why = format!("{}: {}", missing.key, missing.trouble.why);
         return Err(Failure::new(missing.trouble.code, why));
     }
-    postgres::options(&config, "mutt-ctl", &keyring).map_err(|r| Failure::new(r.code, r.why))
+    postgres::options(config, "mutt-ctl", &keyring).map_err(|r| Failure::new(r.code, r.why))
 }
 
 fn failed(error: &StoreError) -> Failure {
@@ -60,6 +63,31 @@ fn bar(words: &str) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+/// What stands in the way of an audit that nobody takes back: the words and the mending commands, when
+/// the services' role can change or remove what is audited. `None` also when nobody can be asked.
+pub(super) fn open_audit(config: &Config) -> Option<(String, String)> {
+    let options = options_of(config).ok()?;
+    let stands =
+        block_on(async { status(&options, &Clock::System).await.map_err(|e| failed(&e)) }).ok()?;
+    stands.audit_open.then(|| open_words(&options))
+}
+
+fn open_words(options: &PgOptions) -> (String, String) {
+    let role = options.user().unwrap_or_default();
+    let words = format!(
+        "the services' role {role} can change and remove what is audited: it owns the tables or was granted it"
+    );
+    let named = options.owner.as_ref().map(|owner| owner.user.clone());
+    let owner = named.filter(|owner| *owner != role).unwrap_or_else(|| format!("{role}_owner"));
+    let (role, owner) = (identifier(&role), identifier(&owner));
+    let fix = format!(
+        "as a superuser in MUTT's database: CREATE ROLE {owner} LOGIN PASSWORD '...'; \
+         REASSIGN OWNED BY {role} TO {owner}; ALTER ROLE {role} NOSUPERUSER; REVOKE UPDATE, DELETE, TRUNCATE ON \
+         ALL TABLES IN SCHEMA mutt FROM {role}; then name {owner} in store.owner and run: muttctl db migrate"
+    );
+    (words, fix)
 }
 
 /// Does what the verb says.
@@ -96,13 +124,20 @@ pub(super) fn run(args: &DbArgs) -> Result<(), Failure> {
             let code = stands.code();
             if args.json {
                 let code = code.map(|code| code.id);
-                let value = json!({ "found": stands.found, "known": stands.known, "code": code });
+                let value = json!({
+                    "found": stands.found, "known": stands.known, "code": code,
+                    "audit_open": stands.audit_open,
+                });
                 output::line(&value.to_string())?;
             } else {
                 output::line(&format!(
                     "schema version {}, this program knows {}",
                     stands.found, stands.known
                 ))?;
+                if stands.audit_open {
+                    let (words, fix) = open_words(&options);
+                    output::line(&format!("{words}\n  fix: {fix}"))?;
+                }
             }
             match code {
                 None => Ok(()),

@@ -73,6 +73,7 @@ const CHECKS: &[Check] = &[
     ("lanes", program::lanes),
     ("rules", program::rules),
     ("retention", program::retention),
+    ("store roles", program::roles),
 ];
 
 /// Runs all checks.

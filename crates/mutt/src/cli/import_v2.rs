@@ -2,17 +2,20 @@
 //! run unless told; may be run again.
 
 mod audit;
+mod dynamic;
 mod env_file;
 mod lists;
+mod progress;
 mod records;
 mod report;
 mod rules;
+mod scratch;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mutt_model::{Clock, LiveSecrets, Secret, codes};
+use mutt_model::{Clock, LiveSecrets, Secret, Timestamp, codes, failpoint};
 use mutt_store::postgres::v2::V2Database;
 use mutt_store::postgres::{PgOptions, PostgresStore};
 use mutt_store::queue::{EventQueue, QueueError};
@@ -26,12 +29,17 @@ use mutt_store::store::{OpenError, Store, StoreError};
 use super::api::block_on;
 use super::args::{ImportArgs, ImportV2Args, ImportVerb};
 use super::failure::Failure;
-use crate::config::{self, Config, Overrides, ProcessEnv, STORE_FILE, StoreUrl};
+use crate::config::{self, Config, EnvSource as _, Overrides, ProcessEnv, STORE_FILE, StoreUrl};
 use crate::postgres;
-use crate::secrets::Keyring;
+use crate::secrets::{Keyring, SecretRef};
+use dynamic::Dynamic;
 use env_file::V2Env;
 use report::Report;
+use scratch::Scratch;
 
+/// Who the change log names, and why.
+const WHO: &str = "import v2";
+const REASON: &str = "imported from MUTT v2";
 /// How long an engine may take to be ready.
 const READY_MAX: Duration = Duration::from_secs(30);
 /// How often it is looked at.
@@ -48,6 +56,10 @@ fn store_failed(error: &StoreError) -> Failure {
 }
 
 fn v2_failed(error: &StoreError) -> Failure {
+    if let StoreError::Conflict(why) = error {
+        return Failure::new(&codes::STORE_QUERY, format!("v2's database: {why}"))
+            .hint("remove there what v2 needs no longer, then run the import again");
+    }
     Failure::new(&codes::STORE_AWAY, format!("v2's database: {error}"))
         .hint("look at --database and --database-password-file; nothing of it was changed")
 }
@@ -73,26 +85,48 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
     if args.database.is_none() && args.redis.is_none() && args.env_file.is_none() {
         return Err(Failure::usage("say where v2 is: --database, --redis or --env-file"));
     }
+    if let Some(spec) = ProcessEnv.var("MUTT_FAILPOINT") {
+        failpoint::arm(&spec).map_err(Failure::usage)?;
+    }
     let report = block_on(import(args))?;
     report.print(args.json)
 }
 
-fn passwords(file: Option<&Path>) -> Result<LiveSecrets, Failure> {
-    let Some(file) = file else { return Ok(LiveSecrets::default()) };
-    let text = std::fs::read_to_string(file).map_err(|why| {
-        Failure::new(&codes::CONFIG_SECRET, format!("cannot read {}: {why}", file.display()))
-    })?;
-    Ok(LiveSecrets::new(vec![Secret::new(text.trim_end_matches(['\r', '\n']))]))
+/// A secret of a file that the command line names. It is read once: an import is not rotated.
+fn secret(file: &Path) -> Result<Secret, Failure> {
+    SecretRef::File(file.to_owned())
+        .resolve()
+        .map_err(|error| Failure::new(error.code, error.to_string()))
+}
+
+fn secrets(file: Option<&Path>) -> Result<LiveSecrets, Failure> {
+    Ok(LiveSecrets::new(file.map(secret).transpose()?.into_iter().collect()))
+}
+
+fn named(file: Option<&Path>) -> Result<Option<LiveSecrets>, Failure> {
+    file.map(|file| secrets(Some(file))).transpose()
 }
 
 fn lists(url: &str, args: &ImportV2Args) -> Result<V2Lists, Failure> {
+    let url = RedisUrl::parse(url).map_err(|why| {
+        let why = why.replace("queue.password", "--redis-password-file");
+        Failure::usage(format!("--redis: {why}"))
+    })?;
+    if args.redis_ca.is_some() && !url.tls() {
+        return Err(Failure::usage("--redis-ca is for a rediss:// URL"));
+    }
     let options = RedisOptions {
-        url: RedisUrl::parse(url).map_err(|why| Failure::usage(format!("--redis: {why}")))?,
-        user: None,
-        passwords: passwords(args.redis_password_file.as_deref())?,
-        sentinel_passwords: LiveSecrets::default(),
+        url,
+        user: args.redis_user.clone(),
+        passwords: secrets(args.redis_password_file.as_deref())?,
+        sentinel_user: args.sentinel_user.clone(),
+        sentinel_passwords: named(args.sentinel_password_file.as_deref())?,
         timeout: Duration::from_secs(10),
-        tls: RedisTls { ca: args.redis_ca.clone(), ..RedisTls::default() },
+        tls: RedisTls {
+            ca: args.redis_ca.clone(),
+            cert: args.redis_cert.clone(),
+            key: named(args.redis_key_file.as_deref())?,
+        },
         durability: Durability::Fast,
         accept_failover_loss: true,
         shards: 1,
@@ -108,26 +142,35 @@ fn lists(url: &str, args: &ImportV2Args) -> Result<V2Lists, Failure> {
 async fn import(args: &ImportV2Args) -> Result<Report, Failure> {
     let mut report = Report { applied: args.apply, ..Report::default() };
     let env_file = args.env_file.as_deref();
-    let mut env = env_file.map(env_file::read).transpose()?.unwrap_or_default();
+    let env = env_file.map(|path| env_file::read(path, &mut report));
+    let mut env = env.transpose()?.unwrap_or_default();
     let lists = args.redis.as_deref().map(|url| lists(url, args)).transpose()?;
     let dynamic = match &lists {
         Some(lists) => lists.settings().await.map_err(|error| redis_failed(&error))?,
         None => std::collections::BTreeMap::new(),
     };
-    env_file::overlay(&mut env, &dynamic);
-    if env_file.is_some() || !dynamic.is_empty() {
-        env_file::into_report(&env, &dynamic, &mut report)?;
+    let dynamic = dynamic::parts(&env, &dynamic);
+    env_file::overlay(&mut env, &dynamic.written);
+    if env_file.is_some() || !dynamic.written.is_empty() {
+        env_file::into_report(&env, &dynamic.written, &mut report)?;
     }
     if args.database.is_none() && lists.is_none() {
         return Ok(report);
+    }
+    if let Some(lists) = &lists {
+        lists::alive(lists, &env.0, args.apply, &mut report).await?;
     }
     let loaded = config::load(args.config.as_deref(), &ProcessEnv, &Overrides::default());
     let config = loaded.map_err(|errors| Failure::config(&errors))?;
     let keyring = Keyring::new(&config, Box::new(ProcessEnv), Clock::System);
     keyring.look_at_vault().await;
     keyring.end().await;
-    if let Some(url) = &args.database {
-        database(url, args, &config, &keyring, &mut report).await?;
+    if args.database.is_some() || !dynamic.settings.is_empty() {
+        let scratch = Scratch::for_dry_run(&config, args.apply)?;
+        let store = open_store(&config, scratch.as_ref(), &keyring).await?;
+        let done = into_store(args, &dynamic, store.as_ref(), &mut report).await;
+        store.close().await;
+        done?;
     }
     if let Some(lists) = &lists {
         queues(lists, &env, args.apply, &config, &keyring, &mut report).await?;
@@ -135,37 +178,57 @@ async fn import(args: &ImportV2Args) -> Result<Report, Failure> {
     Ok(report)
 }
 
+async fn into_store(
+    args: &ImportV2Args,
+    dynamic: &Dynamic,
+    store: &dyn Store,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let (file, mut oldest) = (args.config.as_deref(), None);
+    if let Some(url) = &args.database {
+        oldest = database(url, args, store, report).await?;
+    }
+    if !dynamic.settings.is_empty() {
+        dynamic::import(&dynamic.settings, file, store, args.apply, report).await?;
+        failpoint::hit("import.settings.after_change");
+    }
+    dynamic::covers(oldest, file, store, report).await
+}
+
+/// Gives the time of the oldest event that it has.
 async fn database(
     url: &str,
     args: &ImportV2Args,
-    config: &Config,
-    keyring: &Keyring,
+    store: &dyn Store,
     report: &mut Report,
-) -> Result<(), Failure> {
+) -> Result<Option<Timestamp>, Failure> {
     let options = PgOptions {
-        passwords: passwords(args.database_password_file.as_deref())?,
+        passwords: secrets(args.database_password_file.as_deref())?,
         ca: args.database_ca.clone(),
+        cert: args.database_cert.clone(),
+        key: named(args.database_key_file.as_deref())?,
         application: "mutt-import".to_owned(),
         ..PgOptions::new(url)
     };
-    let v2 = V2Database::open(&options, &Clock::System).await.map_err(|error| v2_failed(&error))?;
-    let store = open_store(config, keyring).await?;
-    let done = async {
-        let ids = rules::import(&v2, store.as_ref(), args.apply, report).await?;
-        audit::import(&v2, store.as_ref(), &ids, args.apply, report).await?;
-        if v2.has("config_audit_log").await.map_err(|error| v2_failed(&error))? {
-            let rows = v2.config_changes().await.map_err(|error| v2_failed(&error))?;
-            if rows > 0 {
-                report.note(format!(
-                    "config_audit_log: {rows} rows stay in v2's database; the change log here begins with the import"
-                ));
-            }
+    let v2 = match V2Database::open(&options, &Clock::System).await {
+        Ok(v2) => v2,
+        Err(StoreError::Open(why)) => {
+            let why = why.to_string().replace("store.password", "--database-password-file");
+            return Err(Failure::usage(format!("--database: {why}")));
         }
-        Ok(())
+        Err(error) => return Err(v2_failed(&error)),
     };
-    let done = done.await;
-    store.close().await;
-    done
+    let ids = rules::import(&v2, store, args.apply, report).await?;
+    let oldest = audit::import(&v2, store, &ids, args.apply, report).await?;
+    if v2.has("config_audit_log").await.map_err(|error| v2_failed(&error))? {
+        let rows = v2.config_changes().await.map_err(|error| v2_failed(&error))?;
+        if rows > 0 {
+            report.note(format!(
+                "config_audit_log: {rows} rows stay in v2's database; the change log here begins with the import"
+            ));
+        }
+    }
+    Ok(oldest)
 }
 
 /// Waits until it says that it is ready.
@@ -184,14 +247,19 @@ async fn ready(state: impl Fn() -> EngineState) -> Result<(), Failure> {
     }
 }
 
-async fn open_store(config: &Config, keyring: &Keyring) -> Result<Arc<dyn Store>, Failure> {
+async fn open_store(
+    config: &Config,
+    scratch: Option<&Scratch>,
+    keyring: &Keyring,
+) -> Result<Arc<dyn Store>, Failure> {
     let store: Arc<dyn Store> = match &config.store.url {
         StoreUrl::Sqlite => {
             let options =
                 SqliteOptions { max_bytes: config.store.max_bytes, ..SqliteOptions::default() };
-            crate::serve::make_data_dir(&config.data_dir)
+            let dir = scratch.map_or(config.data_dir.as_path(), Scratch::path);
+            crate::serve::make_data_dir(dir)
                 .map_err(|error| Failure::serve(&error.code, &error.message))?;
-            let path = config.data_dir.join(STORE_FILE);
+            let path = dir.join(STORE_FILE);
             Arc::new(SqliteStore::open(&path, options).map_err(|error| store_failed(&error))?)
         }
         StoreUrl::Postgres(_) => {

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use super::api::{Api, block_on, body};
 use super::args::{
     AlertsVerb, ArchiveVerb, ChangesVerb, Command, ConfigVerb, DeliveriesVerb, DevHostsVerb,
-    EventsVerb, HoldVerb, Limit, Reason, SinksVerb, Target, TeamsVerb,
+    EventsVerb, Expect, HoldVerb, Limit, Reason, SinksVerb, Target, TeamsVerb,
 };
 use super::failure::Failure;
 use super::output::{self, Column};
-use super::{settings, tail};
+use super::{settings, sources, tail};
 use crate::config::{Overrides, ProcessEnv, keys, tree};
 
 const EVENTS: &[Column] = &[
@@ -120,6 +120,7 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Hold(args) => hold(&args.target, &args.verb),
         Command::Archive(args) => archive(&args.target, &args.verb),
+        Command::Sources(args) => sources::run(&args.target, args.verb),
         Command::Ledger(args) => show(&args.target, &["ledger"]),
         Command::Processes(args) => settings::processes(&args.target),
         Command::Status(args) => status(&args.target),
@@ -129,11 +130,13 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
 }
 
 /// Query parameters that were given.
-fn given<const N: usize>(all: [(&'static str, Option<String>); N]) -> Vec<(&'static str, String)> {
+pub(super) fn given<const N: usize>(
+    all: [(&'static str, Option<String>); N],
+) -> Vec<(&'static str, String)> {
     all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
-fn list(
+pub(super) fn list(
     target: &Target,
     path: &str,
     query: Vec<(&str, String)>,
@@ -150,10 +153,18 @@ fn list(
 }
 
 /// A list that the API gives whole.
-fn whole(target: &Target, path: &str, columns: &[Column]) -> Result<(), Failure> {
+pub(super) fn whole(target: &Target, path: &str, columns: &[Column]) -> Result<(), Failure> {
     let api = Api::new(target)?;
-    let items = block_on(api.whole(&[path]))?;
-    Ok(output::items(&items, columns, target.json)?)
+    let mut answer = block_on(api.get(&[path], &[]))?;
+    let items = match answer["items"].take() {
+        Value::Array(items) => items,
+        _ => Vec::new(),
+    };
+    output::items(&items, columns, target.json)?;
+    if let Some(version) = answer["ruleset"].as_i64() {
+        output::note(&format!("rule set {version}"));
+    }
+    Ok(())
 }
 
 /// One object.
@@ -183,6 +194,10 @@ pub(super) fn act(
 
 pub(super) fn reason(reason: &Reason) -> (&'static str, Option<Value>) {
     ("reason", reason.reason.clone().map(Value::from))
+}
+
+pub(super) fn expected(expect: &Expect) -> (&'static str, Option<Value>) {
+    ("expected_version", expect.expected_version.map(Value::from))
 }
 
 fn events(target: &Target, verb: EventsVerb) -> Result<(), Failure> {
@@ -353,9 +368,15 @@ fn dev_hosts(target: &Target, verb: &DevHostsVerb) -> Result<(), Failure> {
             let done = format!("{hostname} is a development host");
             act(target, Method::POST, &["dev-hosts"], &payload, &done).map(drop)
         }
-        DevHostsVerb::Delete { hostname, reason: why } => {
+        DevHostsVerb::Rename { hostname, new_hostname, expect, reason: why } => {
+            let host = ("hostname", Some(Value::from(new_hostname.as_str())));
+            let payload = body([host, expected(expect), reason(why)]);
+            let done = format!("{new_hostname} is a development host in the place of {hostname}");
+            act(target, Method::PUT, &["dev-hosts", hostname], &payload, &done).map(drop)
+        }
+        DevHostsVerb::Delete { hostname, expect, reason: why } => {
             let done = format!("{hostname} is a production host");
-            let payload = body([reason(why)]);
+            let payload = body([expected(expect), reason(why)]);
             act(target, Method::DELETE, &["dev-hosts", hostname], &payload, &done).map(drop)
         }
     }
@@ -372,14 +393,14 @@ fn teams(target: &Target, verb: &TeamsVerb) -> Result<(), Failure> {
             let done = format!("{hostname} belongs to {team}");
             act(target, Method::POST, &["teams"], &payload, &done).map(drop)
         }
-        TeamsVerb::Update { hostname, team, reason: why } => {
-            let payload = body([team_of(team), reason(why)]);
+        TeamsVerb::Update { hostname, team, expect, reason: why } => {
+            let payload = body([team_of(team), expected(expect), reason(why)]);
             let done = format!("{hostname} belongs to {team}");
             act(target, Method::PUT, &["teams", hostname], &payload, &done).map(drop)
         }
-        TeamsVerb::Delete { hostname, reason: why } => {
+        TeamsVerb::Delete { hostname, expect, reason: why } => {
             let done = format!("{hostname} has no team of its own");
-            let payload = body([reason(why)]);
+            let payload = body([expected(expect), reason(why)]);
             act(target, Method::DELETE, &["teams", hostname], &payload, &done).map(drop)
         }
     }

@@ -12,18 +12,14 @@ use serde_json::{Value, json};
 use super::api::{Api, block_on, body};
 use super::args::{Reason, RulesVerb, Target};
 use super::failure::Failure;
-use super::objects::{RULES, act, reason, show};
+use super::objects::{RULES, act, expected, reason, show, whole};
 use super::output::{self, Mark};
 use super::rule_file::{self, Written};
 
 /// Does what the verb says.
 pub(super) fn run(target: &Target, verb: &RulesVerb) -> Result<(), Failure> {
     match verb {
-        RulesVerb::List => {
-            let api = Api::new(target)?;
-            let items = block_on(api.whole(&["rules"]))?;
-            Ok(output::items(&items, RULES, target.json)?)
-        }
+        RulesVerb::List => whole(target, "rules", RULES),
         RulesVerb::Show { id } => show(target, &["rules", &id.to_string()]),
         RulesVerb::Add { rule, reason: why } => {
             let payload = with_reason(input(&rule.rule)?, why)?;
@@ -31,17 +27,21 @@ pub(super) fn run(target: &Target, verb: &RulesVerb) -> Result<(), Failure> {
             let made = block_on(api.call(Method::POST, &["rules"], &[], Some(&payload)))?;
             Ok(output::object(&made, target.json)?)
         }
-        RulesVerb::Update { id, rule, reason: why } => {
-            let payload = with_reason(input(&rule.rule)?, why)?;
+        RulesVerb::Update { id, rule, expect, reason: why } => {
+            let mut payload = with_reason(input(&rule.rule)?, why)?;
+            if let (name, Some(version)) = expected(expect) {
+                payload[name] = version;
+            }
             let api = Api::new(target)?;
             let path = ["rules", &id.to_string()];
             let made = block_on(api.call(Method::PATCH, &path, &[], Some(&payload)))?;
             Ok(output::object(&made, target.json)?)
         }
-        RulesVerb::Delete { id, reason: why } => {
+        RulesVerb::Delete { id, expect, reason: why } => {
             let path = ["rules", &id.to_string()];
-            act(target, Method::DELETE, &path, &body([reason(why)]), &format!("deleted rule {id}"))
-                .map(drop)
+            let (payload, done) =
+                (body([expected(expect), reason(why)]), format!("deleted rule {id}"));
+            act(target, Method::DELETE, &path, &payload, &done).map(drop)
         }
         RulesVerb::Test { message, host, severity, trap_oid, event, rule } => {
             let event = match event {

@@ -3,6 +3,7 @@
 mod http;
 mod syslog;
 mod trap;
+mod trap_v3;
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -68,8 +68,9 @@ pub(super) fn run(target: &Target, verb: &ConfigVerb) -> Result<(), Failure> {
             let edits = found["edits"].as_array().cloned().unwrap_or_default();
             Ok(output::items(&edits, EDITS, target.json)?)
         }
-        ConfigVerb::Rollback { version, reason: why } => {
-            let payload = body([("version", Some((*version).into())), reason(why)]);
+        ConfigVerb::Rollback { version, expected_version, reason: why } => {
+            let expected = ("expected_version", expected_version.map(Value::from));
+            let payload = body([("version", Some((*version).into())), expected, reason(why)]);
             let done = format!("the settings of version {version} stand again");
             let answer = act(target, Method::POST, &["config", "rollback"], &payload, &done)?;
             for (key, why) in answer["ignored"].as_object().into_iter().flatten() {

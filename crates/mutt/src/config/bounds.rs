@@ -41,7 +41,7 @@ pub const BOUNDS: &[Bound] = &[
     Bound {
         name: "AHEAD_BYTES_MAX",
         value: || size(crate::services::ingestor::pipeline::AHEAD_BYTES_MAX),
-        what: "Bytes that all TCP connections together have read ahead.",
+        what: "Bytes that all TCP connections together have read and that are not durable yet.",
         met: "Each connection may still have one batch; otherwise it is not read.",
     },
     Bound {
@@ -105,6 +105,62 @@ pub const BOUNDS: &[Bound] = &[
         met: "413 (MUTT-I003).",
     },
     Bound {
+        name: "SPREAD_MAX",
+        value: || size(mutt_wire::http::SPREAD_MAX),
+        what: "Labels or attributes that the records of one HTTP request share, written to each event.",
+        met: "413 (MUTT-I003); smaller batches pass.",
+    },
+    Bound {
+        name: "RATIO_MAX",
+        value: || crate::services::ingestor::http::RATIO_MAX.to_string(),
+        what: "How many times its size an HTTP body of more than 1 MiB may unpack to.",
+        met: "413 (MUTT-I003).",
+    },
+    Bound {
+        name: "ZSTD_WINDOW_MAX",
+        value: || size(crate::services::ingestor::http::ZSTD_WINDOW_MAX),
+        what: "Window that a zstd body may ask for (RFC 9659).",
+        met: "400 (MUTT-I001).",
+    },
+    Bound {
+        name: "ENGINES_MAX",
+        value: || mutt_wire::snmp::usm::ENGINES_MAX.to_string(),
+        what: "SNMP engines whose clocks and keys are remembered; only those that have shown to know a key.",
+        met: "Those that were silent for longest are forgotten and learned anew with their next trap.",
+    },
+    Bound {
+        name: "PENDING_MAX",
+        value: || crate::services::ingestor::snmp_usm::PENDING_MAX.to_string(),
+        what: "Refused SNMPv3 senders (address, engine, user) that `mutt_ingest_usm_pending` tells apart.",
+        met: "The one that was refused longest ago is forgotten; all are counted.",
+    },
+    Bound {
+        name: "REPORTS_MAX",
+        value: || crate::services::ingestor::snmp_usm::REPORTS_MAX.to_string(),
+        what: "SNMPv3 reports in one second, to all senders.",
+        met: "No further report leaves in this second; the sender asks again.",
+    },
+    Bound {
+        name: "REPORTS_PER_ADDRESS_MAX",
+        value: || crate::services::ingestor::snmp_usm::REPORTS_PER_ADDRESS_MAX.to_string(),
+        what: "SNMPv3 reports in one second, to one address.",
+        met: "No further report leaves to it in this second; the sender asks again.",
+    },
+    Bound {
+        name: "MESSAGE_MAX",
+        value: || size(mutt_wire::snmp::stream::MESSAGE_MAX),
+        what: "Bytes of one SNMP message over TCP.",
+        met: "The connection is closed and counted: nothing says where the next message begins.",
+    },
+    Bound {
+        name: "FIRST_MESSAGE_TIMEOUT",
+        value: || {
+            format!("{}s", crate::services::ingestor::snmp_tcp::FIRST_MESSAGE_TIMEOUT.as_secs())
+        },
+        what: "How long the first whole message of an SNMP connection over TCP may take.",
+        met: "The connection is closed and counted.",
+    },
+    Bound {
         name: "DATAGRAM_MAX",
         value: || size(crate::net::udp::DATAGRAM_MAX),
         what: "Bytes of one datagram.",
@@ -121,6 +177,42 @@ pub const BOUNDS: &[Bound] = &[
         value: || duration(crate::net::http::HANDSHAKE_TIMEOUT),
         what: "How long a TLS handshake may take.",
         met: "The connection is closed.",
+    },
+    Bound {
+        name: "HANDSHAKES_MAX",
+        value: || crate::services::ingestor::streams::HANDSHAKES_MAX.to_string(),
+        what: "TLS handshakes of one syslog or RELP listener that are under way at one time.",
+        met: "Further connections wait for HANDSHAKE_WAIT.",
+    },
+    Bound {
+        name: "HANDSHAKES_PER_SOURCE_MAX",
+        value: || crate::services::ingestor::streams::HANDSHAKES_PER_SOURCE_MAX.to_string(),
+        what: "Of these, those of one source.",
+        met: "Its further connections wait for HANDSHAKE_WAIT; those of others go on.",
+    },
+    Bound {
+        name: "HANDSHAKE_WAIT",
+        value: || duration(crate::services::ingestor::streams::HANDSHAKE_WAIT),
+        what: "How long a connection waits for its turn with the TLS handshake.",
+        met: "The connection is closed and counted as refused (MUTT-I006).",
+    },
+    Bound {
+        name: "PROXY_HEADER_TIMEOUT",
+        value: || duration(crate::services::ingestor::streams::PROXY_HEADER_TIMEOUT),
+        what: "How long the header of the PROXY protocol may take to arrive.",
+        met: "The connection is closed and counted (MUTT-I030).",
+    },
+    Bound {
+        name: "WINDOW_MAX",
+        value: || crate::services::ingestor::relp::WINDOW_MAX.to_string(),
+        what: "Messages of one RELP connection that are not answered yet.",
+        met: "The connection is not read until some are durable and answered.",
+    },
+    Bound {
+        name: "FRAME_BYTES_MAX",
+        value: || size(mutt_wire::relp::FRAME_BYTES_MAX),
+        what: "Length of a RELP frame, whatever ingestor.syslog.max_message says.",
+        met: "The connection is closed and counted (MUTT-I032).",
     },
     Bound {
         name: "CORRELATION_ID_MAX",

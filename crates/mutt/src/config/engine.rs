@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::error::{ConfigError, Origin};
 use super::tree::Node;
-use super::{Config, EngineTls, QueueDurability, StoreTlsMode};
+use super::{Config, EngineTls, QueueDurability, SentinelConfig, StoreTlsMode};
 use crate::secrets::SecretRef;
 use crate::services::Service;
 
@@ -76,6 +76,12 @@ impl QueueUrl {
         matches!(self, Self::Redis(url) if url.contains("+sentinel://") || url.contains("+cluster://"))
     }
 
+    /// Whether Sentinels are asked for the master.
+    #[must_use]
+    pub fn has_sentinels(&self) -> bool {
+        matches!(self, Self::Redis(url) if url.contains("+sentinel://"))
+    }
+
     /// Whether TLS is spoken.
     #[must_use]
     pub fn is_tls(&self) -> bool {
@@ -133,7 +139,7 @@ impl StoreUrl {
         // A folder of unix sockets is named in the query, or percent-encoded.
         let socket = query.split('&').any(|part| part.starts_with("host="));
         if !(socket && host.is_empty() || host.starts_with("%2F") || host.starts_with("%2f")) {
-            host_and_port(host)?;
+            host.split(',').try_for_each(host_and_port)?;
         }
         Ok(Self::Postgres(text.to_owned()))
     }
@@ -199,6 +205,14 @@ pub(super) fn check(config: &Config, root: &Node, errors: &mut Vec<ConfigError>)
                 .to_owned(),
         );
     }
+    if queue.sentinel != SentinelConfig::default() && !queue.url.has_sentinels() {
+        refuse(
+            &["queue", "sentinel"],
+            "`queue.sentinel`: the URL names no Sentinel; allowed: a redis+sentinel:// URL, or no \
+             queue.sentinel"
+                .to_owned(),
+        );
+    }
     if queue.tls != EngineTls::default() && !queue.url.is_tls() {
         refuse(
             &["queue", "tls"],
@@ -214,14 +228,6 @@ pub(super) fn check(config: &Config, root: &Node, errors: &mut Vec<ConfigError>)
         );
     }
     for (section, files) in [("queue", &queue.tls), ("store", &store.tls.files)] {
-        if matches!(&files.key, Some(key) if key.path().is_none()) {
-            refuse(
-                &[section, "tls", "key"],
-                format!(
-                    "`{section}.tls.key`: a key is read as a file; allowed: {{ file = \"PATH\" }} or {{ credential = \"NAME\" }}"
-                ),
-            );
-        }
         if files.cert.is_some() != files.key.is_some() {
             refuse(
                 &[section, "tls"],
@@ -270,6 +276,7 @@ impl Config {
     pub(super) fn engine_secrets<'c>(&'c self, all: &mut Vec<(String, &'c SecretRef)>) {
         let lists = [
             ("queue.password", &self.queue.password),
+            ("queue.sentinel.password", &self.queue.sentinel.password),
             ("store.password", &self.store.password),
             ("store.owner.password", &self.store.owner.password),
         ];

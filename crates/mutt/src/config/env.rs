@@ -95,12 +95,13 @@ impl Kind {
                 | Self::Flag
                 | Self::Addresses
                 | Self::Texts
+                | Self::Networks
+                | Self::SourcePatterns
                 | Self::Decisions
                 | Self::Environments
                 | Self::Secret
                 | Self::Secrets
                 | Self::SecretList
-                | Self::Later(_)
         )
     }
 }

@@ -58,6 +58,12 @@ pub enum Kind {
     Flag,
     /// A list of texts.
     Texts,
+    /// A list of addresses and networks.
+    Networks,
+    /// A list of addresses, networks and names of hosts.
+    SourcePatterns,
+    /// A time zone by name or offset.
+    Zone,
     /// A list of decisions.
     Decisions,
     /// A list of `prod`, `dev`.
@@ -74,8 +80,6 @@ pub enum Kind {
     Secrets,
     /// A list of references.
     SecretList,
-    /// Known and refused: says what it will do.
-    Later(&'static str),
 }
 
 /// When a changed value takes effect.
@@ -236,6 +240,9 @@ fn walk(node: &Node, pattern: &str, shown: &str, errors: &mut Vec<ConfigError>) 
         match (&child.value, part.ends_with("[]")) {
             (Value::List(items), true) => {
                 for (at, item) in items.iter().enumerate() {
+                    if is_address(item, &pattern) {
+                        continue;
+                    }
                     walk(item, &pattern, &format!("{shown}[{at}]"), errors);
                 }
             }
@@ -250,6 +257,15 @@ fn walk(node: &Node, pattern: &str, shown: &str, errors: &mut Vec<ConfigError>) 
             (_, false) => walk(child, &pattern, &shown, errors),
         }
     }
+}
+
+/// A listener that needs nothing but its address may be written as that.
+fn is_address(item: &Node, pattern: &str) -> bool {
+    let listens = by_pattern(&format!("{pattern}.listen"));
+    let alone = children(pattern).iter().all(|name| {
+        *name == "listen" || by_pattern(&format!("{pattern}.{name}")).is_some_and(|k| !k.required)
+    });
+    matches!(item.value, Value::Text(_)) && listens.is_some() && alone
 }
 
 fn unknown(node: &Node, shown: &str, name: &str, pattern: &str, names: &[&str]) -> ConfigError {
@@ -303,6 +319,12 @@ impl Kind {
             Self::Rate => "a rate, as 50/s, 120/m or 1000/h".to_owned(),
             Self::Flag => "true or false".to_owned(),
             Self::Texts => "a list of texts, as [\"NetOps\"]".to_owned(),
+            Self::Networks => "a list of addresses and networks, as [\"192.0.2.7\", \"2001:db8::/32\"]".to_owned(),
+            Self::SourcePatterns => {
+                "a list of addresses, networks and names of hosts, as [\"192.0.2.0/24\", \"edge-*\"]"
+                    .to_owned()
+            }
+            Self::Zone => "a zone, as Europe/Berlin, UTC or +02:00".to_owned(),
             Self::Decisions => "a list of Page_and_ticket, Page_only, Ticket_only".to_owned(),
             Self::Environments => "a list of prod, dev".to_owned(),
             Self::Url => "http:// or https:// with a host".to_owned(),
@@ -319,7 +341,6 @@ impl Kind {
             Self::SecretList => {
                 "a list of secret references: [{ file = \"PATH\" }, { env = \"NAME\" }]".to_owned()
             }
-            Self::Later(_) => "not yet".to_owned(),
         }
     }
 
@@ -336,12 +357,15 @@ impl Kind {
             Self::Duration { .. } => "duration (ms, s, m, h, d, w)",
             Self::Rate => "rate (/s, /m, /h)",
             Self::Flag => "flag",
-            Self::Texts | Self::Decisions | Self::Environments => "list of texts",
+            Self::Texts | Self::SourcePatterns | Self::Decisions | Self::Environments => {
+                "list of texts"
+            }
+            Self::Zone => "zone",
+            Self::Networks => "list of networks",
             Self::Url | Self::QueueUrl | Self::StoreUrl => "URL",
             Self::Secret => "REF",
             Self::Secrets => "REF or [REF, REF]",
             Self::SecretList => "list of REF",
-            Self::Later(_) => "(comes later)",
         }
     }
 }

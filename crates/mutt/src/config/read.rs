@@ -2,6 +2,7 @@
 //! type, range and default.
 
 mod engines;
+mod snmp;
 mod value;
 mod vault;
 
@@ -14,9 +15,10 @@ use super::error::{ConfigError, Origin};
 use super::keys::{self, Key, Kind};
 use super::tree::{self, Node, Value};
 use super::{
-    AlerterConfig, ApiToken, Config, HttpListener, IngestKey, IngestorConfig, LogConfig, LogFormat,
-    MoogForwarderConfig, RemediationConfig, RepeatMode, Role, SinkAuth, SinkConfig, SinkKind,
-    SnmpConfig, SyslogConfig, TlsConfig, WebUiConfig,
+    AlerterConfig, ApiToken, Config, HttpListener, IngestKey, IngestorConfig, LimitConfig,
+    LogConfig, LogFormat, MoogForwarderConfig, ProxyProtocol, QuietConfig, RemediationConfig,
+    RepeatMode, Role, SinkAuth, SinkConfig, SinkKind, SourceZone, StreamListener, SyslogConfig,
+    TlsConfig, WebUiConfig,
 };
 use crate::secrets::SecretRef;
 
@@ -114,20 +116,6 @@ impl Reader<'_> {
         default_value(key).and_then(|value| parse(key.kind, &value).ok())
     }
 
-    /// Refuses a key that is known and comes later.
-    fn later(&mut self, table: &Table<'_>, name: &str) {
-        let (pattern, shown) = table.path(name);
-        let node = table.node.and_then(|node| node.get(&[name]));
-        let Some((node, Kind::Later(why))) = node.zip(keys::by_pattern(&pattern).map(|k| k.kind))
-        else {
-            return;
-        };
-        if !matches!(&node.value, Value::List(items) if items.is_empty()) {
-            let message = format!("`{shown}` cannot be used yet: {why}");
-            self.errors.push(ConfigError::value(&node.origin, &shown, message));
-        }
-    }
-
     fn text(&mut self, table: &Table<'_>, name: &str) -> String {
         self.field(table, name, value::text).unwrap_or_default()
     }
@@ -182,6 +170,33 @@ impl Reader<'_> {
         })
     }
 
+    /// A table of `ingestor.syslog.tls` or `.relp`, or the address that stands for it.
+    fn stream_listener(&mut self, table: &Table<'_>) -> StreamListener {
+        if let Some(Node { value: text @ Value::Text(_), origin }) = table.node {
+            let listen = value::address(Kind::Address, text).unwrap_or_else(|why| {
+                let shown = &table.shown;
+                let allowed = Kind::Address.allowed();
+                let message = format!("`{shown}`: {why}; allowed: {allowed}");
+                self.errors.push(ConfigError::value(origin, shown, message));
+                NOWHERE
+            });
+            return StreamListener { listen, tls: None };
+        }
+        let listen = self.address(table, "listen");
+        let cert = self.path(table, "cert");
+        let has_key = table.node.is_some_and(|node| node.get(&["key"]).is_some());
+        let client_ca = self.path(table, "client_ca");
+        if cert.is_some() != has_key || client_ca.is_some() && cert.is_none() {
+            let shown = &table.shown;
+            let message = format!(
+                "`{shown}`: cert, key and client_ca; allowed: cert and key, with or without client_ca, or none of them"
+            );
+            self.errors.push(ConfigError::value(&table.origin, shown, message));
+        }
+        let tls = cert.map(|cert| TlsConfig { cert, key: self.secret(table, "key"), client_ca });
+        StreamListener { listen, tls }
+    }
+
     /// Names of a list of tables stand once.
     fn unique<'n>(&mut self, tables: &[Table<'_>], names: impl Iterator<Item = &'n str>) {
         let mut seen = Vec::new();
@@ -200,7 +215,7 @@ fn default_value(key: &Key) -> Option<Value> {
     match key.default {
         "" => None,
         text => Some(match key.kind {
-            Kind::Count { .. } | Kind::Flag | Kind::Addresses | Kind::Texts => {
+            Kind::Count { .. } | Kind::Flag | Kind::Addresses | Kind::Texts | Kind::Networks => {
                 tree::parse_value(text, &Origin::Default).ok()?.value
             }
             Kind::Decisions | Kind::Environments | Kind::SecretList | Kind::Secrets => {
@@ -248,9 +263,21 @@ fn ingestor(r: &mut Reader<'_>, table: &Table<'_>) -> IngestorConfig {
     IngestorConfig {
         http: http(r, &table.table("http")),
         syslog: syslog(r, &table.table("syslog")),
-        snmp: snmp(r, &table.table("snmp")),
+        snmp: snmp::snmp(r, &table.table("snmp")),
+        allow: r.field(table, "allow", value::networks).unwrap_or_default(),
+        limits: table.tables("limits").iter().map(|table| limit(r, table)).collect(),
+        max_sources: r.count(table, "max_sources"),
         dedup_window_http: r.duration(table, "dedup_window_http"),
         dedup_window_informs: r.duration(table, "dedup_window_informs"),
+        report: r.flag(table, "report"),
+    }
+}
+
+fn limit(r: &mut Reader<'_>, table: &Table<'_>) -> LimitConfig {
+    LimitConfig {
+        sources: r.field(table, "sources", value::networks).unwrap_or_default(),
+        rate: r.field(table, "rate", value::rate),
+        burst: r.count(table, "burst"),
     }
 }
 
@@ -258,7 +285,12 @@ fn http(r: &mut Reader<'_>, table: &Table<'_>) -> Option<HttpListener> {
     let tables = table.tables("keys");
     let keys: Vec<IngestKey> = tables
         .iter()
-        .map(|table| IngestKey { name: r.text(table, "name"), key: r.secrets(table, "key") })
+        .map(|table| IngestKey {
+            name: r.text(table, "name"),
+            key: r.secrets(table, "key"),
+            rate: r.field(table, "rate", value::rate),
+            burst: r.field(table, "burst", value::count),
+        })
         .collect();
     r.unique(&tables, keys.iter().map(|key| key.name.as_str()));
     let listen = r.field(table, "listen", |kind, value| match value {
@@ -266,6 +298,7 @@ fn http(r: &mut Reader<'_>, table: &Table<'_>) -> Option<HttpListener> {
         other => value::address(kind, other).map(Some),
     });
     let listener = HttpListener {
+        allow: r.field(table, "allow", value::networks).unwrap_or_default(),
         listen: listen.flatten().unwrap_or(NOWHERE),
         tls: r.tls(table),
         behind_proxy: r.flag(table, "behind_proxy"),
@@ -279,11 +312,25 @@ fn http(r: &mut Reader<'_>, table: &Table<'_>) -> Option<HttpListener> {
 }
 
 fn syslog(r: &mut Reader<'_>, table: &Table<'_>) -> SyslogConfig {
-    r.later(table, "tls");
-    r.later(table, "relp");
+    let zones = table.tables("zones").into_iter().map(|table| SourceZone {
+        sources: r.field(&table, "sources", value::sources).unwrap_or_default(),
+        zone: r.field(&table, "zone", value::zone).unwrap_or_default(),
+    });
+    let zones = zones.collect();
     SyslogConfig {
+        allow: r.field(table, "allow", value::networks).unwrap_or_default(),
+        zone: r.field(table, "zone", value::zone).unwrap_or_default(),
+        zones,
         udp: r.addresses(table, "udp"),
         tcp: r.addresses(table, "tcp"),
+        tls: table.tables("tls").iter().map(|door| r.stream_listener(door)).collect(),
+        relp: table.tables("relp").iter().map(|door| r.stream_listener(door)).collect(),
+        proxy_protocol: proxy_protocol(r, table),
+        proxy_sources: r.field(table, "proxy_sources", value::networks).unwrap_or_default(),
+        udp_sockets: r.small(table, "udp_sockets"),
+        max_connections_per_source: r.small(table, "max_connections_per_source"),
+        message_timeout: r.duration(table, "message_timeout"),
+        keepalive: r.duration(table, "keepalive"),
         max_message: r.size(table, "max_message"),
         max_connections: r.small(table, "max_connections"),
         idle_timeout: r.duration(table, "idle_timeout"),
@@ -291,12 +338,10 @@ fn syslog(r: &mut Reader<'_>, table: &Table<'_>) -> SyslogConfig {
     }
 }
 
-fn snmp(r: &mut Reader<'_>, table: &Table<'_>) -> SnmpConfig {
-    r.later(table, "users");
-    SnmpConfig {
-        udp: r.addresses(table, "udp"),
-        communities: r.secrets(table, "communities"),
-        receive_buffer: r.size(table, "receive_buffer"),
+fn proxy_protocol(r: &mut Reader<'_>, table: &Table<'_>) -> ProxyProtocol {
+    match r.field(table, "proxy_protocol", value::text).as_deref() {
+        Some("required") => ProxyProtocol::Required,
+        _ => ProxyProtocol::Off,
     }
 }
 
@@ -323,6 +368,16 @@ fn remediation(r: &mut Reader<'_>, table: &Table<'_>) -> RemediationConfig {
         metrics_listen: r.field(table, "metrics_listen", value::address),
         interval: r.duration(table, "interval"),
         redrive_batch: r.count(table, "redrive_batch"),
+        quiet: quiet(r, &table.table("quiet")),
+    }
+}
+
+fn quiet(r: &mut Reader<'_>, table: &Table<'_>) -> QuietConfig {
+    QuietConfig {
+        enabled: r.flag(table, "enabled"),
+        history: r.duration(table, "history"),
+        factor: r.count(table, "factor"),
+        floor: r.duration(table, "floor"),
     }
 }
 

@@ -6,7 +6,7 @@ use mutt_model::codes;
 
 use super::error::{ConfigError, Origin};
 use super::tree::Node;
-use super::{Config, TlsConfig};
+use super::{Config, ProxyProtocol, TlsConfig};
 
 /// Checks listeners beyond loopback.
 pub(super) fn check(config: &Config, root: &Node, errors: &mut Vec<ConfigError>) {
@@ -17,16 +17,36 @@ pub(super) fn check(config: &Config, root: &Node, errors: &mut Vec<ConfigError>)
     let web = &config.web_ui;
     let key = ["web_ui", "listen"];
     listener(web.listen, web.tls.as_ref(), web.behind_proxy, root, &key, errors);
-    let snmp = &config.ingestor.snmp;
-    if let Some(open) = snmp.udp.iter().find(|address| !address.ip().is_loopback())
-        && snmp.communities.is_empty()
-    {
-        let path = ["ingestor", "snmp", "udp"];
+    let (syslog, snmp) = (&config.ingestor.syslog, &config.ingestor.snmp);
+    for (name, protocol, sources) in [
+        ("syslog", syslog.proxy_protocol, &syslog.proxy_sources),
+        ("snmp", snmp.proxy_protocol, &snmp.proxy_sources),
+    ] {
+        if protocol == ProxyProtocol::Off || !sources.is_empty() {
+            continue;
+        }
+        errors.push(unsafe_door(
+            root,
+            &["ingestor", name, "proxy_protocol"],
+            format!(
+                "`ingestor.{name}.proxy_protocol`: anybody could name any device as the sender; \
+                 allowed: name the proxies in ingestor.{name}.proxy_sources, or off"
+            ),
+        ));
+    }
+    let doors = [("udp", &snmp.udp), ("tcp", &snmp.tcp)];
+    // Who names users and no community takes no community at all.
+    let open_to_all = snmp.communities.is_empty() && snmp.users.is_empty();
+    for (name, addresses) in doors.into_iter().filter(|_| open_to_all) {
+        let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback()) else {
+            continue;
+        };
+        let path = ["ingestor", "snmp", name];
         errors.push(unsafe_door(
             root,
             &path,
             format!(
-                "`ingestor.snmp.udp`: {open} is beyond loopback and any community would be taken; \
+                "`ingestor.snmp.{name}`: {open} is beyond loopback and any community would be taken; \
                  allowed: name ingestor.snmp.communities, or listen on 127.0.0.1"
             ),
         ));

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::*;
 
-fn load_text(text: &str, env: &dyn EnvSource) -> Result<Config, Vec<ConfigError>> {
+pub(super) fn load_text(text: &str, env: &dyn EnvSource) -> Result<Config, Vec<ConfigError>> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("mutt.toml");
     std::fs::write(&file, text).unwrap();
@@ -55,6 +55,9 @@ tls = { ca = "ca.pem", cert = "c.pem", key = { file = "/k" } }
 max_events = 1000000
 max_bytes = "4GiB"
 min_free = "1GiB"
+[[ingestor.limits]]
+sources = ["192.0.2.0/24"]
+rate = "100/s"
 [store]
 url = "postgres://mutt@db.example.net/mutt"
 password = { file = "/p" }
@@ -68,10 +71,25 @@ tls = { cert = "c.pem", key = { file = "k.pem" }, client_ca = "ca.pem" }
 name = "rsyslog"
 key = [{ env = "INGEST_API_KEY" }, { file = "/next" }]
 [ingestor.syslog]
-tls = []
-relp = []
+tls = [{ listen = "127.0.0.1:6514", cert = "c.pem", key = { file = "k.pem" }, client_ca = "ca.pem" }]
+relp = ["127.0.0.1:2514", { listen = "127.0.0.1:2515", cert = "c.pem", key = { file = "k.pem" }, client_ca = "ca.pem" }]
+proxy_protocol = "required"
+proxy_sources = ["192.0.2.7", "2001:db8::/32"]
+[[ingestor.syslog.zones]]
+sources = ["192.0.2.0/24", "edge-*"]
+zone = "+02:00"
 [ingestor.snmp]
+proxy_protocol = "required"
+proxy_sources = ["192.0.2.7"]
 communities = [{ env = "COMMUNITY" }]
+[[ingestor.snmp.users]]
+name = "trapuser"
+engine_id = "0x80000009:03:00"
+auth = { protocol = "SHA-256", secret = { env = "A" } }
+priv = { protocol = "AES-128", secret = [{ env = "P" }, { env = "Q" }] }
+[[ingestor.snmp.devices]]
+sources = ["192.0.2.0/24"]
+time_window = "warn"
 [alerter]
 metrics_listen = "127.0.0.1:8081"
 [moog_forwarder]
@@ -126,7 +144,8 @@ fn a_whole_file_means_what_it_says() {
     assert_eq!(config.sinks["basic"].repeat, RepeatMode::Changes);
     assert_eq!(config.ingestor.http.as_ref().unwrap().keys[0].key.len(), 2);
     assert_eq!(config.web_ui.tokens[0].role, Role::Operator);
-    assert_eq!(config.secret_refs().len(), 14);
+    assert_eq!(config.secret_refs().len(), 19);
+    assert!(config.ingestor.syslog.relp[0].tls.is_none());
     assert!(ok("ingestor.http.listen = \"off\"").ingestor.http.is_none());
 }
 
@@ -153,10 +172,7 @@ fn leaves(value: &Value, path: &[&str], found: &mut BTreeSet<String>) {
 fn every_field_has_its_key_and_every_key_its_field() {
     let mut fields = BTreeSet::new();
     leaves(&ok(WHOLE).redacted(), &[], &mut fields);
-    let keys: BTreeSet<String> = keys::all()
-        .filter(|key| !matches!(key.kind, keys::Kind::Later(_)))
-        .map(|key| key.path.to_owned())
-        .collect();
+    let keys: BTreeSet<String> = keys::all().map(|key| key.path.to_owned()).collect();
     assert_eq!(fields, keys);
     for key in keys::all() {
         assert!(!key.what.is_empty(), "{}", key.path);
@@ -175,16 +191,65 @@ fn every_error_names_its_line_its_key_and_what_is_allowed() {
     fails("shutdown_timeout = \"1w\"\n", "MUTT-C003", 1, "not within 1s to 10m");
     fails("[queue]\nurl = \"kafka://host\"\n", "MUTT-C003", 2, "`kafka` is not a known engine");
     fails("[store]\nurl = \"mysql://u@h/d\"\n", "MUTT-C003", 2, "`mysql` is not a known engine");
-    let intake = "comes with the intake capability; use ingestor.syslog.tcp";
-    fails("[ingestor.syslog]\nrelp = [\"127.0.0.1:2514\"]\n", "MUTT-C003", 2, intake);
+    fails("[queue\n", "MUTT-C001", 1, "not TOML");
+    let two = "[queue]\nmax_bytes = 5\n[store]\nmax_bytes = 5\n";
+    assert_eq!(load_text(two, &env::NoEnv).unwrap_err().len(), 2);
+    let missing = load(Some(Path::new("/nowhere.toml")), &env::NoEnv, &Overrides::default());
+    assert_eq!(missing.unwrap_err()[0].code.id, "MUTT-C006");
+}
+
+#[test]
+fn errors_of_listeners_name_their_line_and_their_key() {
+    let syslog = |line: &str| format!("[ingestor.syslog]\n{line}\n");
+    fails(&syslog("relp = [\"here\"]"), "MUTT-C003", 2, "is no address with port");
+    fails(&syslog("tls = [\"127.0.0.1:6514\"]"), "MUTT-C003", 2, "it is a table");
+    fails(&syslog("relp = [{ cert = \"c.pem\" }]"), "MUTT-C003", 2, "cert and key");
+    fails(
+        &syslog("relp = [{ listen = \"127.0.0.1:1\", client_ca = \"c\" }]"),
+        "MUTT-C003",
+        2,
+        "or none",
+    );
+    fails(&syslog("proxy_sources = [\"192.0.2.7/24\"]"), "MUTT-C003", 2, "bits behind its length");
+    fails(&syslog("proxy_protocol = \"on\""), "MUTT-C003", 2, "one of off, required");
+    fails(
+        &syslog("proxy_protocol = \"required\""),
+        "MUTT-C005",
+        2,
+        "ingestor.syslog.proxy_sources",
+    );
+    let snmp = "[ingestor.snmp]\nproxy_protocol = \"required\"\n";
+    fails(snmp, "MUTT-C005", 2, "ingestor.snmp.proxy_sources");
     let tls = "[[ingestor.syslog.tls]]\nlisten = \"127.0.0.1:6514\"\ncert = \"c.pem\"\n";
-    fails(tls, "MUTT-C003", 1, intake);
-    for kind in mutt_notify::SinkKind::LATER {
-        let text = format!("[sinks.a]\nkind = \"{kind}\"\nurl = \"https://x/\"\n");
-        fails(&text, "MUTT-C003", 2, "not built in this version; use moogsoft,");
-    }
+    fails(tls, "MUTT-C003", 1, "`ingestor.syslog.tls[0].key` is missing");
     fails("[ingestor.syslog]\nudp = [\"here\"]\n", "MUTT-C003", 2, "is no address with port");
-    fails("[[ingestor.snmp.users]]\nname = \"u\"\n", "MUTT-C003", 1, "SNMPv3 users come later");
+    let user = |rest: &str| format!("[[ingestor.snmp.users]]\nname = \"u\"\n{rest}\n");
+    let auth = r#"auth = { protocol = "SHA-1", secret = { env = "A" } }"#;
+    let privacy = r#"priv = { protocol = "AES-128", secret = { env = "P" } }"#;
+    ok(&user(""));
+    ok(&user(&format!("{auth}\n{privacy}")));
+    ok(&format!("{}{}", user(auth), user(&format!("engine_id = \"8000000001\"\n{auth}"))));
+    fails(&user(privacy), "MUTT-C003", 1, "without being authenticated");
+    fails(&user(&auth.replace("SHA-1", "SHA1")), "MUTT-C003", 3, "did you mean `SHA-1`");
+    fails(
+        &user(&format!("{auth}\n{}", privacy.replace("128", "129"))),
+        "MUTT-C003",
+        4,
+        "AES-192-C",
+    );
+    fails(&user("auth = { protocol = \"MD5\" }"), "MUTT-C003", 3, "secret` is missing");
+    fails(&user("engine_id = \"80\""), "MUTT-C003", 3, "5 to 32 octets");
+    fails(&format!("{}{}", user(auth), user("")), "MUTT-C003", 4, "`u` stands twice");
+    let devices = |rest: &str| format!("[[ingestor.snmp.devices]]\n{rest}\n");
+    fails(&devices("time_window = \"warn\""), "MUTT-C003", 1, "sources` is missing");
+    fails(&devices("sources = [\"x\"]"), "MUTT-C003", 2, "no network");
+    fails("[ingestor.syslog]\nzone = \"Mars/Olympus\"\n", "MUTT-C003", 2, "no zone that this host");
+    let zones = "[[ingestor.syslog.zones]]\nsources = [\"192.0.2.0/33\"]\nzone = \"UTC\"\n";
+    fails(zones, "MUTT-C003", 2, "the prefix is a number up to 32");
+    let zones = "[[ingestor.syslog.zones]]\nsources = [\"two words\"]\nzone = \"UTC\"\n";
+    fails(zones, "MUTT-C003", 2, "no address, no network and no name of a host");
+    let zones = "[[ingestor.syslog.zones]]\nsources = [\"edge-*\"]\n";
+    fails(zones, "MUTT-C003", 1, "`ingestor.syslog.zones[0].zone` is missing");
     fails("[ingestor.http]\nkeys = 5\n", "MUTT-C003", 2, "a list of tables");
     fails(
         "[[ingestor.http.keys]]\nname = \"a\"\n",
@@ -198,6 +263,10 @@ fn every_error_names_its_line_its_key_and_what_is_allowed() {
         3,
         "did you mean `admin`?",
     );
+    for kind in mutt_notify::SinkKind::LATER {
+        let text = format!("[sinks.a]\nkind = \"{kind}\"\nurl = \"https://x/\"\n");
+        fails(&text, "MUTT-C003", 2, "not built in this version; use moogsoft,");
+    }
     fails(
         "[sinks.moog]\nkind = \"mogsoft\"\nurl = \"http://x/\"\n",
         "MUTT-C003",
@@ -222,11 +291,6 @@ fn every_error_names_its_line_its_key_and_what_is_allowed() {
         4,
         "never leaves",
     );
-    fails("[queue\n", "MUTT-C001", 1, "not TOML");
-    let two = "[queue]\nmax_bytes = 5\n[store]\nmax_bytes = 5\n";
-    assert_eq!(load_text(two, &env::NoEnv).unwrap_err().len(), 2);
-    let missing = load(Some(Path::new("/nowhere.toml")), &env::NoEnv, &Overrides::default());
-    assert_eq!(missing.unwrap_err()[0].code.id, "MUTT-C006");
 }
 
 #[test]
@@ -247,6 +311,8 @@ fn unsafe_doors_are_refused() {
     fails("[ingestor.snmp]\nudp = [\"0.0.0.0:162\"]\n", "MUTT-C005", 2, "communities");
     ok("[ingestor.http]\nlisten = \"0.0.0.0:8080\"\nbehind_proxy = true\n");
     ok("[ingestor.snmp]\nudp = [\"0.0.0.0:162\"]\ncommunities = [{ env = \"C\" }]\n");
+    fails("[ingestor.snmp]\ntcp = [\"0.0.0.0:162\"]\n", "MUTT-C005", 2, "communities");
+    ok("[ingestor.snmp]\nudp = [\"0.0.0.0:162\"]\n[[ingestor.snmp.users]]\nname = \"u\"\n");
 }
 
 #[test]
@@ -387,6 +453,18 @@ fn missing_secrets_are_named() {
     let errors = config.unresolved(&env::NoEnv);
     assert_eq!(errors[0].code.id, "MUTT-C004");
     assert!(errors[0].message.contains("NOT_SET"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    let user = format!(
+        "[[ingestor.snmp.users]]\nname = \"u\"\nauth = {{ protocol = \"SHA-1\", secret = {{ file = {file:?} }} }}\n"
+    );
+    let config = ok(&user);
+    for (password, good) in [("1234567", false), ("12345678", true)] {
+        std::fs::write(&file, password).unwrap();
+        let errors = config.unresolved(&env::NoEnv);
+        assert_eq!(errors.is_empty(), good, "{errors:?}");
+        assert!(errors.iter().all(|error| error.message.contains("fewer than 8 octets")));
+    }
 }
 
 const REDIS: &str = "[queue]\nurl = \"URL\"\n[store]\nurl = \"postgres://mutt@db/mutt\"\n";

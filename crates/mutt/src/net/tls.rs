@@ -23,6 +23,10 @@ pub struct TlsFiles {
     pub key: KeySource,
     /// PEM certificates of the authorities that client certificates must come from.
     pub client_ca: Option<PathBuf>,
+    /// Whether TLS 1.3 clients are given tickets to resume with. A client that only writes never reads
+    /// them, and a socket that is closed over unread bytes resets the connection: what the client wrote
+    /// last would be lost.
+    pub tickets: bool,
     /// Differs when the key may have changed.
     pub key_version: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
@@ -138,7 +142,11 @@ fn config(files: &TlsFiles) -> Result<ServerConfig, String> {
             ServerConfig::builder().with_client_cert_verifier(verifier)
         }
     };
-    builder
+    let mut config = builder
         .with_single_cert(chain, key)
-        .map_err(|e| format!("{} and its key: {e}", files.cert.display()))
+        .map_err(|e| format!("{} and its key: {e}", files.cert.display()))?;
+    if !files.tickets {
+        config.send_tls13_tickets = 0;
+    }
+    Ok(config)
 }

@@ -9,6 +9,7 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg,
     sendmsg, setsockopt, sockopt,
 };
+use prometheus_client::metrics::counter::Counter;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket as AsyncSocket;
@@ -37,6 +38,31 @@ impl Listener {
     ///
     /// The system's own, when the address is taken or not permitted.
     pub fn bind(address: SocketAddr, asked: usize) -> io::Result<Self> {
+        Self::open(address, asked, false)
+    }
+
+    /// Binds so many sockets to one address; the kernel gives each sender, by address and port, to one
+    /// of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Listener::bind`].
+    pub fn bind_many(address: SocketAddr, asked: usize, count: usize) -> io::Result<Vec<Self>> {
+        if count <= 1 {
+            return Ok(vec![Self::bind(address, asked)?]);
+        }
+        // Alone first: sockets that share their port would join another program's without a word.
+        drop(Self::open(address, asked, false)?);
+        let first = Self::open(address, asked, true)?;
+        let address = first.local();
+        let mut all = vec![first];
+        for _ in 1..count {
+            all.push(Self::open(address, asked, true)?);
+        }
+        Ok(all)
+    }
+
+    fn open(address: SocketAddr, asked: usize, shared: bool) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         if address.is_ipv6() {
             socket.set_only_v6(address.ip() != IpAddr::from([0u16; 8]))?;
@@ -53,6 +79,9 @@ impl Listener {
             } else {
                 setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
             }
+        }
+        if shared {
+            socket.set_reuse_port(true)?;
         }
         socket.bind(&address.into())?;
         socket.set_nonblocking(true)?;
@@ -146,6 +175,8 @@ impl Listener {
 /// Buffers for one receiving task.
 pub struct Room {
     buffers: Vec<Vec<u8>>,
+    /// Datagrams that the kernel gave, whatever becomes of them.
+    arrived: Counter,
 }
 
 impl std::fmt::Debug for Room {
@@ -156,14 +187,21 @@ impl std::fmt::Debug for Room {
 
 impl Default for Room {
     fn default() -> Self {
-        Self {
-            // Zeroed pages that no datagram touches cost no memory.
-            buffers: (0..DATAGRAMS_PER_CALL).map(|_| vec![0; DATAGRAM_MAX]).collect(),
-        }
+        Self::counting(&Counter::default())
     }
 }
 
 impl Room {
+    /// Counts each datagram that comes into it.
+    #[must_use]
+    pub fn counting(arrived: &Counter) -> Self {
+        Self {
+            arrived: arrived.clone(),
+            // Zeroed pages that no datagram touches cost no memory.
+            buffers: (0..DATAGRAMS_PER_CALL).map(|_| vec![0; DATAGRAM_MAX]).collect(),
+        }
+    }
+
     fn fill(
         &mut self,
         socket: RawFd,
@@ -181,6 +219,7 @@ impl Room {
         let mut count = 0;
         for message in received {
             count += 1;
+            self.arrived.inc();
             let Some(peer) = message.address.as_ref().and_then(socket_address) else { continue };
             let asked = message.cmsgs().ok().and_then(|mut list| list.find_map(|m| asked(&m)));
             let bytes = message.iovs().next().unwrap_or_default();
@@ -213,6 +252,48 @@ fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn many_sockets_share_an_address_and_each_datagram_comes_to_one_of_them() {
+        let all = Listener::bind_many("127.0.0.1:0".parse().unwrap(), 1 << 20, 4).unwrap();
+        let address = all[0].local();
+        assert!(all.iter().all(|listener| listener.local() == address));
+        let inodes: std::collections::BTreeSet<_> = all.iter().map(Listener::inode).collect();
+        assert_eq!(inodes.len(), 4);
+        for _ in 0..64 {
+            let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+            client.send_to(b"x", address).unwrap();
+        }
+        let (mut room, mut counts) = (Room::default(), Vec::new());
+        for listener in &all {
+            let mut count = 0;
+            while listener.receive_now(&mut room, |_, _, _| count += 1).unwrap() > 0 {}
+            counts.push(count);
+        }
+        assert_eq!(counts.iter().sum::<usize>(), 64);
+        assert!(counts.iter().filter(|count| **count > 0).count() > 1, "{counts:?}");
+        // Another program cannot join, nor does this one join another.
+        assert!(UdpSocket::bind(address).is_err());
+        let other = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr();
+        let held = UdpSocket::bind(other.unwrap()).unwrap();
+        assert!(Listener::bind_many(held.local_addr().unwrap(), 1 << 20, 2).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_dual_stack_socket_shows_each_peer_by_its_own_address() {
+        let Ok(listener) = Listener::bind("[::]:0".parse().unwrap(), 1 << 20) else {
+            println!("skipped: this host has no IPv6");
+            return;
+        };
+        let port = listener.local().port();
+        let (mut room, mut seen) = (Room::default(), Vec::new());
+        for (from, to) in [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "::1")] {
+            let client = UdpSocket::bind(from).unwrap();
+            client.send_to(b"x", (to, port)).unwrap();
+            listener.receive(&mut room, |_, peer, _| seen.push(peer)).await.unwrap();
+            assert_eq!(seen.pop(), Some(client.local_addr().unwrap()));
+        }
+    }
 
     #[tokio::test]
     async fn datagrams_arrive_with_their_peer_and_answers_leave_from_the_address_that_was_asked() {

@@ -53,22 +53,31 @@ const GONE: &[(&str, &str)] = &[
     ("mutt_remediation_replay_success_total", "gone"),
     (
         "mutt_retention_cleanup_last_run_timestamp_seconds",
-        "gone: Remediation applies retention in each round",
+        "now `mutt_retention_last_run_timestamp_seconds`",
     ),
-    ("mutt_retention_cleanup_records_deleted_total", "gone"),
+    (
+        "mutt_retention_cleanup_records_deleted_total",
+        "now `mutt_remediation_rows_removed_total`, by table; the cap is counted too",
+    ),
     (
         "mutt_retention_config_audits_deleted_total",
-        "gone: Remediation applies retention in each round",
+        "now `mutt_remediation_rows_removed_total{table=\"changes\"}`",
     ),
     (
         "mutt_retention_enforcement_duration_seconds",
-        "gone: Remediation applies retention in each round",
+        "part of `mutt_remediation_loop_duration_seconds`: each round applies retention",
     ),
-    ("mutt_retention_errors_total", "gone: see MUTT-R001"),
-    ("mutt_retention_events_archived_total", "gone: there is no archive table"),
-    ("mutt_retention_events_deleted_total", "gone: Remediation applies retention in each round"),
-    ("mutt_retention_last_run_timestamp", "gone: Remediation applies retention in each round"),
-    ("mutt_retention_policy_days", "gone: see store.retention"),
+    ("mutt_retention_errors_total", "now `mutt_remediation_replay_fail_total`, and MUTT-R001"),
+    (
+        "mutt_retention_events_archived_total",
+        "now `mutt_retention_archived_bytes_total`, in bytes of archives (store.archive.dir)",
+    ),
+    (
+        "mutt_retention_events_deleted_total",
+        "now `mutt_remediation_rows_removed_total{table=\"audit_handled\"}`; on PostgreSQL whole partitions also count in `mutt_retention_partitions_dropped_total`",
+    ),
+    ("mutt_retention_last_run_timestamp", "now `mutt_retention_last_run_timestamp_seconds`"),
+    ("mutt_retention_policy_days", "gone: see store.retention, or /api/v2/config"),
     ("mutt_webui_api_latency_seconds", "gone"),
     ("mutt_webui_api_requests_total", "gone"),
     ("mutt_webui_db_query_latency_ms", "gone"),
@@ -77,13 +86,18 @@ const GONE: &[(&str, &str)] = &[
 
 pub(super) fn page(date: &str) -> String {
     let mut text = HEADER.render(date);
-    let mut service = "";
-    for metric in ALL {
-        if metric.service != service {
-            service = metric.service;
-            text += &format!("\n## Metrics of the service {service}\n");
-        }
-        text += &entry(metric);
+    let mut services: Vec<&str> = Vec::new();
+    services.extend(ALL.iter().map(|metric| metric.service));
+    services.sort_unstable();
+    services.dedup();
+    for service in services {
+        let of = if service == "every" {
+            "every service".to_owned()
+        } else {
+            format!("the service {service}")
+        };
+        text += &format!("\n## Metrics of {of}\n");
+        text.extend(ALL.iter().filter(|metric| metric.service == service).map(entry));
     }
     text += "\n## Names of v2\n\nWhat each metric name of the Python MUTT is now.\n";
     text += &head(&["name of v2", "now"]);

@@ -1,9 +1,11 @@
-//! The keyring: every secret that the configuration names, with the value that is in force. It reads
-//! them at start, looks at their places again while the program runs, and hands them out so that a
-//! rotation needs no restart. What cannot be read again keeps its last good value and is told; nothing
-//! ever takes the place of a secret that was never read.
+//! The keyring: the secrets of the configuration that the services of this process work with, each with
+//! the value that is in force. It reads them at start, looks at their places again while the program
+//! runs, and hands them out so that a rotation needs no restart. What cannot be read again keeps its last
+//! good value and is told; nothing ever takes the place of a secret that was never read.
 
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
@@ -21,6 +23,7 @@ use self::session::{Logins, Session};
 use super::vault::{VaultError, VaultFault};
 use super::{SecretError, SecretRef};
 use crate::config::{Config, EnvSource, ProcessEnv, VaultConfig};
+use crate::services::Service;
 use crate::telemetry::metrics::{ServiceMetrics, raise_to};
 
 /// Files are looked at this often; a change is taken when it has stood still for one look.
@@ -106,6 +109,8 @@ struct Held {
 }
 
 struct Inner {
+    /// Whose secrets are read; all of the configuration where none is named.
+    services: Vec<Service>,
     env: Box<dyn EnvSource + Send + Sync>,
     clock: Clock,
     vault: Option<VaultConfig>,
@@ -126,10 +131,22 @@ impl std::fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// Reads what lies on this host. Vault is asked by [`Keyring::look_at_vault`] and [`Keyring::run`].
+    /// All secrets of the configuration. Reads what lies on this host; Vault is asked by
+    /// [`Keyring::look_at_vault`] and [`Keyring::run`].
     #[must_use]
     pub fn new(config: &Config, env: Box<dyn EnvSource + Send + Sync>, clock: Clock) -> Self {
-        let keyring = Self::with(config.vault.clone(), env, clock);
+        Self::of(&[], config, env, clock)
+    }
+
+    /// As [`Keyring::new`], with what these services work with and nothing else.
+    #[must_use]
+    pub fn of(
+        services: &[Service],
+        config: &Config,
+        env: Box<dyn EnvSource + Send + Sync>,
+        clock: Clock,
+    ) -> Self {
+        let keyring = Self::with(services, config.vault.clone(), env, clock);
         keyring.declare(config);
         keyring
     }
@@ -137,15 +154,17 @@ impl Keyring {
     /// A keyring that nothing hangs on.
     #[must_use]
     pub fn empty(clock: Clock) -> Self {
-        Self::with(None, Box::new(ProcessEnv), clock)
+        Self::with(&[], None, Box::new(ProcessEnv), clock)
     }
 
     fn with(
+        services: &[Service],
         vault: Option<VaultConfig>,
         env: Box<dyn EnvSource + Send + Sync>,
         clock: Clock,
     ) -> Self {
         Self(Arc::new(Inner {
+            services: services.to_vec(),
             env,
             clock,
             vault,
@@ -164,15 +183,19 @@ impl Keyring {
     /// once. Keys that stay keep their values until then.
     pub fn declare(&self, config: &Config) {
         let mut slots: Vec<Slot> = Vec::new();
+        let services = &self.0.services;
+        let reads = |key: &str| {
+            services.is_empty() || services.iter().any(|service| service.reads_secret(key, config))
+        };
         {
             let mut held = self.held();
             let mut old: BTreeMap<String, LiveSecrets> =
                 held.slots.drain(..).map(|slot| (slot.key, slot.live)).collect();
-            for (key, place) in config.secret_refs() {
+            for (key, place) in config.secret_refs().into_iter().filter(|(key, _)| reads(key)) {
                 match slots.last_mut().filter(|slot| slot.key == key) {
                     Some(slot) => slot.places.push(place.clone()),
                     None => {
-                        let live = old.remove(&key).unwrap_or_default();
+                        let live = old.remove(&key).unwrap_or_else(LiveSecrets::named);
                         slots.push(Slot { key, places: vec![place.clone()], live });
                     }
                 }
@@ -189,7 +212,7 @@ impl Keyring {
         self.refresh_soon();
     }
 
-    /// The secrets of a configuration key, as they change: current, next. Empty while none was read.
+    /// The secrets of a configuration key, as they change: current, next. Awaited while none was read.
     #[must_use]
     pub fn live(&self, key: &str) -> LiveSecrets {
         let held = self.held();

@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mutt_model::codes;
-use mutt_model::{Clock, LiveSecrets};
-use mutt_store::postgres::PostgresStore;
+use mutt_model::{Clock, codes};
+use mutt_store::postgres::{PgOptions, PostgresStore};
 use mutt_store::queue::{EmbeddedQueue, EventQueue, QueueError, QueueOptions, SpillStats};
 use mutt_store::redis::{Durability, RedisOptions, RedisQueue, RedisTls, RedisUrl};
 use mutt_store::spill::{SpillOptions, SpillQueue};
@@ -18,7 +17,7 @@ use crate::config::{
     Config, QUEUE_DIR, QueueDurability, QueueUrl, SPILL_DIR, STORE_FILE, StoreUrl,
 };
 use crate::health;
-use crate::secrets::{Keyring, SecretRef};
+use crate::secrets::Keyring;
 use crate::services::Service;
 
 /// What is durable in this process.
@@ -30,6 +29,10 @@ pub(super) struct Engines {
     pub(super) primary: Option<Arc<dyn EventQueue>>,
     /// Second hand-over.
     pub(super) store: Option<Arc<dyn Store>>,
+    /// Where a process that needs no store files its report and reads the settings. It never waits for
+    /// it, and no answer to a sender depends on it. A report in Redis would be gone just while there is
+    /// something to tell: when Redis is away and the spill fills.
+    pub(super) reports: Option<Arc<dyn Store>>,
 }
 
 impl Engines {
@@ -55,13 +58,18 @@ impl Engines {
         }
     }
 
+    /// Where this process reports and reads the settings.
+    pub(super) fn told(&self) -> Option<&Arc<dyn Store>> {
+        self.store.as_ref().or(self.reports.as_ref())
+    }
+
     /// Makes counters durable and releases files, the store last.
     pub(super) async fn close(&self) {
         // A spill closes the queue that it stands before.
         if let Some(queue) = &self.queue {
             queue.close().await;
         }
-        if let Some(store) = &self.store {
+        if let Some(store) = self.told() {
             store.close().await;
         }
     }
@@ -99,7 +107,11 @@ pub(super) async fn open(
         StoreUrl::Sqlite => Some(sqlite_store(config, clock).await?),
         StoreUrl::Postgres(_) => Some(postgres_store(config, services, clock, keyring)?),
     };
-    Ok(Engines { queue, primary, store })
+    let reports = match &store {
+        None if config.ingestor.report => reports_store(config, services, clock, keyring),
+        _ => None,
+    };
+    Ok(Engines { queue, primary, store, reports })
 }
 
 /// The event queue alone, without the spill: for an import while no Ingestor or Alerter of this data
@@ -132,12 +144,14 @@ fn redis_queue(
         url: RedisUrl::parse(url).map_err(wrong)?,
         user: queue.user.clone(),
         passwords: keyring.live("queue.password"),
-        sentinel_passwords: LiveSecrets::default(),
+        sentinel_user: queue.sentinel.user.clone(),
+        sentinel_passwords: (!queue.sentinel.password.is_empty())
+            .then(|| keyring.live("queue.sentinel.password")),
         timeout: queue.timeout,
         tls: RedisTls {
             ca: queue.tls.ca.clone(),
             cert: queue.tls.cert.clone(),
-            key: queue.tls.key.as_ref().and_then(SecretRef::path),
+            key: queue.tls.key.as_ref().map(|_| keyring.live("queue.tls.key")),
         },
         durability: match queue.durability {
             QueueDurability::Fsync => Durability::Fsync,
@@ -174,6 +188,33 @@ fn postgres_store(
     let store = PostgresStore::open(&options, clock.clone())
         .map_err(|error| ServeError::new(codes::STORE_OPEN, error.to_string()))?;
     Ok(Arc::new(store))
+}
+
+/// The store of an Ingestor alone, on one connection. What is wrong with it keeps no Ingestor from
+/// hearing devices.
+fn reports_store(
+    config: &Config,
+    services: &[Service],
+    clock: &Clock,
+    keyring: &Keyring,
+) -> Option<Arc<dyn Store>> {
+    if config.store.url == StoreUrl::Sqlite {
+        return None;
+    }
+    let opened = crate::postgres::options(config, &process_name(services), keyring)
+        .map_err(|refused| (*refused.code, refused.why))
+        .and_then(|options| {
+            let options = PgOptions { owner: None, pool_size: 1, ..options };
+            PostgresStore::open(&options, clock.clone())
+                .map_err(|error| (codes::STORE_OPEN, error.to_string()))
+        });
+    match opened {
+        Ok(store) => Some(Arc::new(store)),
+        Err((code, why)) => {
+            tracing::warn!(%code, why, "this process files no report and follows no settings; it hears devices all the same");
+            None
+        }
+    }
 }
 
 /// The spill before Redis; what the last run left in it is drained first.

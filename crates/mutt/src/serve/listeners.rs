@@ -5,15 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mutt_model::codes;
-use tokio::net::TcpListener;
 
 use super::ServeError;
-use crate::config::{Config, TlsConfig};
+use crate::config::{Config, StreamListener, TlsConfig};
 use crate::net::http::{self, HttpListener};
 use crate::net::tls::{Tls, TlsFiles};
 use crate::net::udp;
 use crate::secrets::Keyring;
 use crate::services::Service;
+use crate::services::ingestor::streams::{Door, Protocol};
 
 /// Connections that a port for health and metrics takes.
 pub(super) const HEALTH_CONNECTIONS_MAX: usize = 64;
@@ -25,10 +25,12 @@ pub(super) struct Bound {
     pub(super) ingest_http: Option<Arc<HttpListener>>,
     /// Syslog datagrams.
     pub(super) syslog_udp: Vec<Arc<udp::Listener>>,
-    /// Syslog streams.
-    pub(super) syslog_tcp: Vec<Arc<TcpListener>>,
+    /// Syslog over TCP and TLS, RELP.
+    pub(super) syslog_streams: Vec<Arc<Door>>,
     /// Traps and informs.
     pub(super) snmp_udp: Vec<Arc<udp::Listener>>,
+    /// The same over TCP.
+    pub(super) snmp_streams: Vec<Arc<Door>>,
     /// Health and metrics of the Alerter.
     pub(super) alerter: Vec<Arc<HttpListener>>,
     /// Health and metrics of the Moog Forwarder.
@@ -68,7 +70,8 @@ pub(super) fn bind(
     }
     if has(Service::WebUi) {
         let c = &config.web_ui;
-        let tls = c.tls.as_ref().map(|tls| load_tls("web_ui.tls", tls, keyring)).transpose()?;
+        let tls =
+            c.tls.as_ref().map(|tls| load_tls("web_ui.tls", tls, keyring, true)).transpose()?;
         bound.web_ui = Some(bind_http("web_ui.listen", c.listen, tls, c.max_connections)?);
     }
     Ok(bound)
@@ -77,24 +80,35 @@ pub(super) fn bind(
 fn bind_ingestor(config: &Config, keyring: &Keyring, bound: &mut Bound) -> Result<(), ServeError> {
     let ingestor = &config.ingestor;
     if let Some(c) = &ingestor.http {
-        let tls = c.tls.as_ref().map(|tls| load_tls("ingestor.http.tls", tls, keyring));
+        let tls = c.tls.as_ref().map(|tls| load_tls("ingestor.http.tls", tls, keyring, true));
         let tls = tls.transpose()?;
         let listener = bind_http("ingestor.http.listen", c.listen, tls, c.max_connections)?;
         bound.ingest_http = Some(listener);
     }
     let buffer = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    for address in &ingestor.syslog.udp {
-        let asked = buffer(ingestor.syslog.receive_buffer);
-        bound.syslog_udp.push(bind_udp("ingestor.syslog.udp", *address, asked)?);
+    let syslog = &ingestor.syslog;
+    for address in &syslog.udp {
+        let (key, asked) = ("ingestor.syslog.udp", buffer(syslog.receive_buffer));
+        bound.syslog_udp.extend(bind_udp(key, *address, asked, syslog.udp_sockets)?);
     }
-    for address in &ingestor.syslog.tcp {
+    for address in &syslog.tcp {
+        let door = StreamListener { listen: *address, tls: None };
+        bound.syslog_streams.push(bind_stream("tcp", &door, Protocol::Syslog, keyring)?);
+    }
+    for door in &syslog.tls {
+        bound.syslog_streams.push(bind_stream("tls", door, Protocol::Syslog, keyring)?);
+    }
+    for door in &syslog.relp {
+        bound.syslog_streams.push(bind_stream("relp", door, Protocol::Relp, keyring)?);
+    }
+    for address in &ingestor.snmp.tcp {
         let listener =
-            http::bind(*address).map_err(|e| taken("ingestor.syslog.tcp", *address, &e))?;
-        bound.syslog_tcp.push(Arc::new(listener));
+            http::bind(*address).map_err(|error| taken("ingestor.snmp.tcp", *address, &error))?;
+        bound.snmp_streams.push(Arc::new(Door { listener, protocol: Protocol::Snmp, tls: None }));
     }
     for address in &ingestor.snmp.udp {
         let asked = buffer(ingestor.snmp.receive_buffer);
-        bound.snmp_udp.push(bind_udp("ingestor.snmp.udp", *address, asked)?);
+        bound.snmp_udp.extend(bind_udp("ingestor.snmp.udp", *address, asked, 1)?);
     }
     Ok(())
 }
@@ -111,7 +125,12 @@ fn bind_http(
 }
 
 /// Loads certificate and key; a key that Vault is to give is waited for, everything else must be there.
-fn load_tls(key: &str, tls: &TlsConfig, keyring: &Keyring) -> Result<Arc<Tls>, ServeError> {
+fn load_tls(
+    key: &str,
+    tls: &TlsConfig,
+    keyring: &Keyring,
+    tickets: bool,
+) -> Result<Arc<Tls>, ServeError> {
     let wrong = |why: String| ServeError::new(codes::CONFIG_SECRET, format!("{key}: {why}"));
     let reference = tls.key.clone();
     let (keys, changes) = (keyring.clone(), keyring.changes());
@@ -119,6 +138,7 @@ fn load_tls(key: &str, tls: &TlsConfig, keyring: &Keyring) -> Result<Arc<Tls>, S
         cert: tls.cert.clone(),
         key: Arc::new(move || keys.get(&reference).map_err(|error| error.to_string())),
         client_ca: tls.client_ca.clone(),
+        tickets,
         key_version: Arc::new(move || *changes.borrow()),
     };
     if tls.key.is_vault() && keyring.get(&tls.key).is_err() {
@@ -127,20 +147,33 @@ fn load_tls(key: &str, tls: &TlsConfig, keyring: &Keyring) -> Result<Arc<Tls>, S
     Tls::load(files).map(Arc::new).map_err(wrong)
 }
 
+fn bind_stream(
+    name: &str,
+    door: &StreamListener,
+    protocol: Protocol,
+    keyring: &Keyring,
+) -> Result<Arc<Door>, ServeError> {
+    let key = format!("ingestor.syslog.{name}");
+    let tls = door.tls.as_ref().map(|tls| load_tls(&key, tls, keyring, false)).transpose()?;
+    let listener = http::bind(door.listen).map_err(|error| taken(&key, door.listen, &error))?;
+    Ok(Arc::new(Door { listener, protocol, tls }))
+}
+
 fn bind_udp(
     key: &str,
     address: SocketAddr,
     asked: usize,
-) -> Result<Arc<udp::Listener>, ServeError> {
-    let listener =
-        udp::Listener::bind(address, asked).map_err(|error| taken(key, address, &error))?;
-    if listener.granted < asked {
+    count: usize,
+) -> Result<Vec<Arc<udp::Listener>>, ServeError> {
+    let listeners = udp::Listener::bind_many(address, asked, count)
+        .map_err(|error| taken(key, address, &error))?;
+    if let Some(listener) = listeners.iter().find(|listener| listener.granted < asked) {
         tracing::warn!(
             code = %codes::INGEST_RCVBUF, %address, asked, granted = listener.granted,
             "the kernel granted a smaller receive buffer; sysctl -w net.core.rmem_max={asked}"
         );
     }
-    Ok(Arc::new(listener))
+    Ok(listeners.into_iter().map(Arc::new).collect())
 }
 
 fn taken(key: &str, address: SocketAddr, error: &std::io::Error) -> ServeError {

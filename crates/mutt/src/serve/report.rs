@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use mutt_model::{Clock, IdSource, Timestamp};
 use mutt_store::state::EngineState;
-use mutt_store::store::{Dependency, PROCESS_REPORT_PERIOD, ProcessReport, Store};
+use mutt_store::store::{Dependency, PROCESS_REPORT_PERIOD, ProcessReport, ProcessSpill, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::live::LiveConfig;
-use crate::health::{Engines, Look, QUEUE, STORE};
+use crate::health::{Engines, HealthBoard, Lack, Look, QUEUE, STORE};
 use crate::services::Service;
 use crate::services::alerter::rest;
 use crate::services::alerter::rules::LiveRules;
+use crate::services::ingestor::Ingest;
 
 /// What is told of this process.
 #[derive(Debug)]
@@ -21,9 +22,13 @@ pub(super) struct Reporter {
     /// What never changes while it runs.
     base: ProcessReport,
     engines: Engines,
+    /// What its services noted of themselves.
+    board: Option<Arc<HealthBoard>>,
     /// Settings and rule set in force.
     settings: Option<Arc<LiveConfig>>,
     rules: Option<Arc<LiveRules>>,
+    /// What its listeners count.
+    ingest: Option<Arc<Ingest>>,
 }
 
 fn dependency(look: &Look<EngineState>) -> Dependency {
@@ -36,6 +41,12 @@ fn dependency(look: &Look<EngineState>) -> Dependency {
             why: Some(why),
         },
     }
+}
+
+fn lacking(lack: Lack) -> (String, Dependency) {
+    let Lack { dependency, code, why, since } = lack;
+    let (since, code, why) = (Some(since), Some(code.to_owned()), Some(why));
+    (dependency.to_owned(), Dependency { ready: false, since, code, why })
 }
 
 impl Reporter {
@@ -58,30 +69,52 @@ impl Reporter {
             data_dir: data_dir.display().to_string(),
             ..ProcessReport::default()
         };
-        Self { base, engines, settings: None, rules: None }
+        Self { base, engines, board: None, settings: None, rules: None, ingest: None }
     }
 
-    /// What it runs with is told, too.
-    pub(super) fn runs_with(&mut self, settings: Arc<LiveConfig>, rules: Option<Arc<LiveRules>>) {
+    /// What it runs with is told, too, and what its services note.
+    pub(super) fn runs_with(
+        &mut self,
+        board: Arc<HealthBoard>,
+        settings: Arc<LiveConfig>,
+        rules: Option<Arc<LiveRules>>,
+    ) {
+        self.board = Some(board);
         self.settings = Some(settings);
         self.rules = rules;
+    }
+
+    /// What its listeners count is told, too.
+    pub(super) fn hears_by(&mut self, ingest: Option<Arc<Ingest>>) {
+        self.ingest = ingest;
     }
 
     /// How it is now.
     pub(super) fn report(&self) -> ProcessReport {
         let engines = &self.engines;
         let looked = [(QUEUE, &engines.primary), (STORE, &engines.store)];
+        let noted = self.board.iter().flat_map(|board| board.noted());
         let dependencies: BTreeMap<String, Dependency> = looked
             .into_iter()
             .filter_map(|(name, look)| Some((name.to_owned(), dependency(look.as_ref()?))))
+            .chain(noted.map(lacking))
             .collect();
         let spill = engines.spill.as_ref().and_then(|spill| spill());
-        let spilled_events = spill.map_or(0, |spill| spill.pending_events);
+        let spilled_events = spill.as_ref().map_or(0, |spill| spill.pending_events);
         let in_force = self.settings.as_ref().map(|live| live.current());
         let judging = self.rules.as_ref().and_then(|rules| rules.current());
         ProcessReport {
             spilled_events,
+            spill: spill.map(|spill| ProcessSpill {
+                place: spill.place,
+                spilling_since: spill.spilling_since,
+                why: spill.why,
+                oldest_received_at: spill.oldest_received_at,
+                bytes: spill.bytes,
+            }),
             dependencies,
+            listeners: self.ingest.as_ref().map(|i| i.listeners()).unwrap_or_default(),
+            starved: self.ingest.as_ref().is_some_and(|ingest| ingest.is_starved()),
             settings: in_force.as_ref().and_then(|now| now.version),
             settings_ignored: in_force.map(|now| now.ignored.clone()).unwrap_or_default(),
             ruleset: judging.map(|rules| rules.version()),
@@ -105,6 +138,10 @@ impl Reporter {
             }
             rest(&stop, PROCESS_REPORT_PERIOD).await;
         }
+        // What was spilled since is not forgotten with the report.
+        if let Err(error) = store.report_process(&self.report()).await {
+            tracing::debug!(%error, "the process could not report its end");
+        }
         if let Err(error) = store.end_process(&self.base.id).await {
             tracing::debug!(%error, "the process's report ends by its age");
         }
@@ -122,6 +159,8 @@ mod tests {
     use mutt_store::store::SettingsStore as _;
 
     use super::*;
+    use crate::health::ARCHIVE;
+    use crate::secrets::Keyring;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_process_is_listed_with_what_it_needs_and_is_gone_when_it_ends() {
@@ -142,8 +181,13 @@ mod tests {
             ..Engines::default()
         };
         let services = [Service::Ingestor, Service::Alerter];
-        let reporter =
+        let mut reporter =
             Reporter::new(&services, "a".to_owned(), dir.path(), engines, &Clock::System);
+        let keyring = Keyring::empty(Clock::System);
+        let board = HealthBoard::new(Clock::System, Engines::default(), keyring);
+        let lack = Lack::new(ARCHIVE, &Clock::System, codes::ARCHIVE_UNWRITABLE, "full");
+        board.note(Service::Remediation, lack);
+        reporter.board = Some(Arc::new(board));
         let reporter = Arc::new(reporter);
         let stop = CancellationToken::new();
         let told: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
@@ -166,6 +210,8 @@ mod tests {
         let queue = &report.dependencies[QUEUE];
         assert_eq!((queue.ready, queue.why.as_deref()), (false, Some("refused")));
         assert!(report.dependencies[STORE].ready);
+        let archive = &report.dependencies[ARCHIVE];
+        assert_eq!((archive.ready, archive.code.as_deref()), (false, Some("MUTT-R003")));
         assert!(store.processes().await.unwrap().is_empty(), "it ended in order");
     }
 }

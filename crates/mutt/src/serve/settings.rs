@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -36,6 +37,8 @@ pub(super) struct Takers {
     pub(super) rules: Option<Arc<LiveRules>>,
     /// What the web service shows.
     pub(super) running: Option<Arc<Running>>,
+    /// The version that was put in force last.
+    pub(super) in_force: Arc<AtomicI64>,
 }
 
 /// The limits of a sink's lane.
@@ -66,6 +69,9 @@ pub(super) fn limits(config: &Config) -> Limits {
         },
         interval: config.remediation.interval,
         redrive_batch: config.remediation.redrive_batch,
+        quiet: config.remediation.quiet.policy(),
+        keep_sources: retention.sources,
+        max_sources: config.ingestor.max_sources,
     }
 }
 
@@ -85,6 +91,7 @@ impl Takers {
             limits: watch::Sender::new(limits(config)),
             rules: None,
             running: None,
+            in_force: Arc::default(),
         }
     }
 
@@ -120,6 +127,7 @@ impl Takers {
         if let Some(running) = &self.running {
             running.config.store(Arc::new(config.redacted()));
         }
+        self.in_force.store(now.version.unwrap_or(0), Ordering::Release);
     }
 
     /// Puts in force what changes, until `stop`. Without a store only the file changes.

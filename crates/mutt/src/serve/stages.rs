@@ -1,14 +1,13 @@
 //! Wires the services of this process and starts their stages, in flow order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use mutt_model::Clock;
-use mutt_model::codes;
+use mutt_model::{Clock, IdSource, codes};
 use mutt_notify::{Auth, SinkConfig as NotifyConfig, SinkKind as NotifyKind};
 use mutt_rules::CompileOptions;
 use mutt_store::queue::EventQueue;
@@ -22,7 +21,7 @@ use super::reload::{Live, Reloaded};
 use super::report::Reporter;
 use super::settings::{self, Takers};
 use super::summary::Summary;
-use super::{ServeError, ServeOptions, clock_watch, demo, waiting};
+use super::{ServeError, ServeOptions, clock_watch, demo, sources, waiting};
 use crate::config::live::LiveConfig;
 use crate::config::{
     Config, IngestKey, Read, Role, SinkAuth, SinkConfig, ingest_key_slot, sink_slot, token_slot,
@@ -32,31 +31,34 @@ use crate::net::http::HttpListener;
 use crate::secrets::Keyring;
 use crate::services::alerter::rules::LiveRules;
 use crate::services::alerter::share::Share;
+use crate::services::alerter::suspects::Suspects;
 use crate::services::alerter::{Alerter, AlerterMetrics, watch_queue};
-use crate::services::ingestor::http::{HttpDoor, Key};
-use crate::services::ingestor::snmp_udp::{Communities, Door};
-use crate::services::ingestor::{Ingest, http, snmp_udp, syslog_tcp, syslog_udp};
+use crate::services::ingestor::http::{HttpDoor, Key, Limits, Rate};
+use crate::services::ingestor::{Ingest, http, snmp_udp, streams, syslog_udp};
 use crate::services::moog_forwarder::{ForwarderMetrics, Lane, MakeSink};
+use crate::services::remediation::quiet::{QuietMetrics, QuietWatch};
 use crate::services::remediation::{Remediation, RemediationMetrics};
 use crate::services::web_ui::{Running, WebMetrics};
 use crate::services::{Service, ingestor};
 use crate::supervise::{Phase, Supervisor};
 use crate::telemetry::metrics::{ServiceMetrics, raise_to};
-use crate::{health, secrets};
+use crate::{health, mibs, secrets};
 
 /// What every service is wired from.
-struct Wiring<'a> {
-    supervisor: &'a mut Supervisor,
-    config: &'a Config,
+pub(super) struct Wiring<'a> {
+    pub(super) supervisor: &'a mut Supervisor,
+    pub(super) config: &'a Config,
     board: &'a Arc<HealthBoard>,
-    clock: &'a Clock,
+    pub(super) clock: &'a Clock,
     takers: Takers,
     settings: Arc<LiveConfig>,
     owner: String,
-    summary: Summary,
-    live: Reloaded,
+    pub(super) summary: Summary,
+    pub(super) live: Reloaded,
     sinks: BTreeMap<String, (SinkConfig, MakeSink)>,
-    keyring: &'a Keyring,
+    pub(super) keyring: &'a Keyring,
+    /// The Ingestor of this process, where it runs one.
+    ingest: Option<Arc<Ingest>>,
 }
 
 /// Starts the stages of `services`.
@@ -93,15 +95,17 @@ pub(super) async fn start(
         clock,
         takers: Takers::new(&config),
         settings: Arc::clone(&settings),
-        owner: format!("{}:{}", host_name(), std::process::id()),
+        owner: owner_name(clock),
         summary,
         live: Reloaded::default(),
         sinks,
         keyring,
+        ingest: None,
     };
     wiring.clock_watch();
     if let (true, Some(queue)) = (services.contains(&Service::Ingestor), &engines.queue) {
         wiring.ingestor(queue, &bound)?;
+        wiring.mibs(engines);
     }
     if let (true, Some(queue), Some(store)) =
         (services.contains(&Service::Alerter), &engines.primary, &engines.store)
@@ -125,7 +129,7 @@ pub(super) async fn start(
         demo::traffic(wiring.supervisor, &wiring.summary);
     }
     wiring.takers.running.clone_from(&wiring.live.running);
-    let (takers, store) = (Arc::new(wiring.takers), engines.store.clone());
+    let (takers, store) = (Arc::new(wiring.takers), engines.told().cloned());
     let (followed, stop) = (Arc::clone(&settings), wiring.supervisor.stop().working);
     wiring.supervisor.start(Phase::Working, "settings", move || {
         Box::pin(Arc::clone(&takers).follow(Arc::clone(&followed), store.clone(), stop.clone()))
@@ -133,6 +137,19 @@ pub(super) async fn start(
     let (summary, reloaded) = (wiring.summary, Arc::new(wiring.live));
     let config = Arc::new(ArcSwap::from_pointee(config));
     Ok(Live { summary, reloaded, config, settings, keyring: keyring.clone() })
+}
+
+/// Where this configuration has MIBs.
+pub(super) fn mib_places(config: &Config) -> mibs::live::Places {
+    let folders = config.ingestor.snmp.mib_dirs.iter().map(std::path::PathBuf::from).collect();
+    mibs::live::Places { data_dir: config.data_dir.clone(), folders }
+}
+
+/// This start of this process, as leases show it: host, process id, and what no other start has. In
+/// containers the first two are often those of others, too.
+fn owner_name(clock: &Clock) -> String {
+    let start = IdSource::from_entropy().next(clock.wall());
+    format!("{}:{}:{start}", host_name(), std::process::id())
 }
 
 fn host_name() -> String {
@@ -151,6 +168,13 @@ impl Wiring<'_> {
         let restarts = self.supervisor.restarts();
         metrics.on_scrape(move || {
             raise_to(&counter, restarts.load(Ordering::Relaxed));
+        });
+        let (version, in_force) = (
+            metrics.gauge(&mutt_model::metrics::SETTINGS_VERSION),
+            Arc::clone(&self.takers.in_force),
+        );
+        metrics.on_scrape(move || {
+            version.set(in_force.load(Ordering::Acquire) as f64);
         });
         self.keyring.export(&metrics);
         Arc::new(metrics)
@@ -197,10 +221,13 @@ impl Wiring<'_> {
 
     /// Tells the store that this process lives.
     fn report(&mut self, services: &[Service], engines: &Engines) {
-        let Some(store) = engines.store.clone() else { return };
+        let Some(store) = engines.told().cloned() else { return };
+        self.report_sources(&store);
         let dir = &self.config.data_dir;
         let mut reporter = Reporter::new(services, host_name(), dir, engines.watched(), self.clock);
-        reporter.runs_with(Arc::clone(&self.settings), self.takers.rules.clone());
+        let (board, settings) = (Arc::clone(self.board), Arc::clone(&self.settings));
+        reporter.runs_with(board, settings, self.takers.rules.clone());
+        reporter.hears_by(self.ingest.clone());
         let reporter = Arc::new(reporter);
         let stop = self.supervisor.stop().working;
         self.supervisor.start(Phase::Working, "process report", move || {
@@ -243,8 +270,9 @@ impl Wiring<'_> {
             Arc::clone(self.board),
             &metrics,
         ));
+        self.sources(&ingest);
         self.syslog(&ingest, bound);
-        self.snmp(&ingest, bound)?;
+        self.snmp(&ingest, &metrics, bound)?;
         watch_sockets(&ingest, &metrics, bound);
         if let Some(listener) = &bound.ingest_http {
             let door = self.http_door(&ingest)?;
@@ -272,67 +300,91 @@ impl Wiring<'_> {
         Ok(())
     }
 
+    /// Who may send, and whom this Ingestor hears.
+    fn sources(&mut self, ingest: &Arc<Ingest>) {
+        let ingestor = &self.config.ingestor;
+        ingest.sources.set_max(usize::try_from(ingestor.max_sources).unwrap_or(usize::MAX));
+        ingest.sources.set_policy(ingestor.policy());
+        self.live.sources = Some(Arc::clone(&ingest.sources));
+        self.ingest = Some(Arc::clone(ingest));
+    }
+
+    /// Tells the store of the sources of this process.
+    fn report_sources(&mut self, store: &Arc<dyn Store>) {
+        let Some(ingest) = &self.ingest else { return };
+        let (heard, store, host) = (Arc::clone(&ingest.sources), Arc::clone(store), host_name());
+        let stop = self.supervisor.stop().working;
+        self.supervisor.start(Phase::Working, "source report", move || {
+            let (heard, store) = (Arc::clone(&heard), Arc::clone(&store));
+            Box::pin(sources::run(heard, store, host.clone(), stop.clone()))
+        });
+    }
+
     fn syslog(&mut self, ingest: &Arc<Ingest>, bound: &Bound) {
         let syslog = &self.config.ingestor.syslog;
-        let limits = syslog_tcp::Limits {
-            max_message: usize::try_from(syslog.max_message).unwrap_or(usize::MAX),
-            max_connections: syslog.max_connections,
-            idle_timeout: syslog.idle_timeout,
-            options: mutt_wire::syslog::Options::default(),
-        };
+        let max_message = usize::try_from(syslog.max_message).unwrap_or(usize::MAX);
+        let options = syslog.options();
+        let reading = syslog_udp::Reading { max_message, options: options.clone() };
         for socket in &bound.syslog_udp {
             self.summary.syslog_udp.push(socket.local());
             let (ingest, socket, stop) =
                 (Arc::clone(ingest), Arc::clone(socket), self.supervisor.stop().accepting);
-            let options = limits.options.clone();
+            let reading = reading.clone();
             self.supervisor.start(Phase::Accepting, syslog_udp::NAME, move || {
                 Box::pin(syslog_udp::run(
                     Arc::clone(&ingest),
                     Arc::clone(&socket),
-                    options.clone(),
+                    reading.clone(),
                     stop.clone(),
                 ))
             });
         }
-        for listener in &bound.syslog_tcp {
-            self.summary.syslog_tcp.extend(listener.local_addr());
-            let (ingest, listener, stop) =
-                (Arc::clone(ingest), Arc::clone(listener), self.supervisor.stop().accepting);
-            let limits = limits.clone();
-            self.supervisor.start(Phase::Accepting, syslog_tcp::NAME, move || {
-                Box::pin(syslog_tcp::run(
+        // Sockets that share an address are one listener to those who send.
+        self.summary.syslog_udp.dedup();
+        let limits = Arc::new(streams::Limits {
+            max_message,
+            max_connections: syslog.max_connections,
+            max_per_source: syslog.max_connections_per_source,
+            idle_timeout: syslog.idle_timeout,
+            message_timeout: syslog.message_timeout,
+            first_timeout: None,
+            keepalive: syslog.keepalive,
+            proxies: syslog.proxy_protocol.believed(&syslog.proxy_sources),
+            options: Arc::new(options),
+            snmp: None,
+        });
+        for door in &bound.syslog_streams {
+            if let Ok(address) = door.listener.local_addr() {
+                self.summary.syslog_streams.push((door.name(), address));
+            }
+            let (ingest, door, stop) =
+                (Arc::clone(ingest), Arc::clone(door), self.supervisor.stop().accepting);
+            let limits = Arc::clone(&limits);
+            self.supervisor.start(Phase::Accepting, door.name(), move || {
+                Box::pin(streams::run(
                     Arc::clone(&ingest),
-                    Arc::clone(&listener),
-                    limits.clone(),
+                    Arc::clone(&door),
+                    Arc::clone(&limits),
                     stop.clone(),
                 ))
             });
         }
     }
 
-    fn snmp(&mut self, ingest: &Arc<Ingest>, bound: &Bound) -> Result<(), ServeError> {
-        let communities = configured_communities(self.keyring, self.config);
-        let door = Door {
-            communities: Arc::new(ArcSwap::from_pointee(communities)),
-            told: Arc::default(),
-            dedup_window: self.config.ingestor.dedup_window_informs,
+    /// Names of MIBs are read beside everything else: what is built in is in force meanwhile.
+    fn mibs(&mut self, engines: &Engines) {
+        let loading = mibs::live::Loading {
+            mibs: Arc::clone(&self.live.mibs),
+            places: Arc::clone(&self.live.mib_places),
+            store: engines.told().cloned(),
+            clock: self.clock.clone(),
         };
-        self.live.communities = Some(Arc::clone(&door.communities));
-        for socket in &bound.snmp_udp {
-            self.summary.snmp_udp.push(socket.local());
-            let (ingest, socket, stop) =
-                (Arc::clone(ingest), Arc::clone(socket), self.supervisor.stop().accepting);
-            let door = door.clone();
-            self.supervisor.start(Phase::Accepting, snmp_udp::NAME, move || {
-                Box::pin(snmp_udp::run(
-                    Arc::clone(&ingest),
-                    Arc::clone(&socket),
-                    door.clone(),
-                    stop.clone(),
-                ))
-            });
-        }
-        Ok(())
+        loading.places.store(Arc::new(mib_places(self.config)));
+        self.live.has_mibs = true;
+        let stop = self.supervisor.stop().accepting;
+        self.supervisor.start(Phase::Accepting, "mibs", move || {
+            Box::pin(mibs::live::follow(loading.clone(), stop.clone()))
+        });
     }
 
     fn http_door(&mut self, ingest: &Arc<Ingest>) -> Result<Arc<HttpDoor>, ServeError> {
@@ -343,13 +395,16 @@ impl Wiring<'_> {
         if keys.is_empty() {
             let first = first_start(self.config)?;
             self.summary.ingest_key = Some(first.ingest_key_file);
-            keys.push(Key { name: "ingest-key".to_owned(), secrets: vec![first.ingest_key] });
+            let (name, secrets) = ("ingest-key".to_owned(), vec![first.ingest_key]);
+            keys.push(Key { name, secrets, rate: None });
         }
         Ok(Arc::new(HttpDoor {
             metrics: ingest.listener(ingestor::http::NAME),
             ingest: Arc::clone(ingest),
             keys: ArcSwap::from_pointee(keys),
+            limits: Limits::default(),
             keyring: self.keyring.clone(),
+            options: self.config.ingestor.syslog.options(),
             max_body: usize::try_from(http.max_body).unwrap_or(usize::MAX),
             max_records: http.max_records,
             timeout: http.request_timeout,
@@ -371,6 +426,7 @@ impl Wiring<'_> {
             clock: self.clock.clone(),
             share: Arc::clone(&share),
             owner: self.owner.clone(),
+            suspects: Suspects::new(Some(self.config.data_dir.clone())),
             board: Arc::clone(self.board),
             metrics: AlerterMetrics::new(&metrics),
         });
@@ -443,7 +499,19 @@ impl Wiring<'_> {
             board: Arc::clone(self.board),
             metrics: RemediationMetrics::new(&metrics),
         });
+        let quiet = Arc::new(QuietWatch {
+            store: Arc::clone(store),
+            policy: Arc::clone(&self.takers.policy),
+            limits: self.takers.limits.subscribe(),
+            clock: self.clock.clone(),
+            owner: self.owner.clone(),
+            metrics: QuietMetrics::new(&metrics),
+        });
         let stop = self.supervisor.stop().working;
+        let token = stop.clone();
+        self.supervisor.start(Phase::Working, "quiet watch", move || {
+            Box::pin(Arc::clone(&quiet).run(token.clone()))
+        });
         self.supervisor.start(Phase::Working, "remediation", move || {
             let (remediation, stop) = (Arc::clone(&remediation), stop.clone());
             Box::pin(async move { remediation.run(stop).await })
@@ -472,7 +540,9 @@ impl Wiring<'_> {
             store: Arc::clone(store),
             board: Arc::clone(self.board),
             notices: ArcSwap::from_pointee(small_buffers(bound)),
+            host: host_name(),
             data_dir: self.config.data_dir.clone(),
+            mibs: self.live.has_mibs.then(|| Arc::clone(&self.live.mibs)),
             keyring: self.keyring.clone(),
             clock: self.clock.clone(),
             metrics: WebMetrics::new(&metrics),
@@ -572,16 +642,9 @@ pub(super) fn configured_keys(keyring: &Keyring, keys: &[IngestKey]) -> Vec<Key>
     let known = |key: &IngestKey| Key {
         name: key.name.clone(),
         secrets: keyring.live(&ingest_key_slot(&key.name)).get().to_vec(),
+        rate: key.rate.map(|per_second| Rate::new(per_second, key.burst)),
     };
     keys.iter().map(known).collect()
-}
-
-/// The communities whose secrets are known.
-pub(super) fn configured_communities(keyring: &Keyring, config: &Config) -> Communities {
-    if config.ingestor.snmp.communities.is_empty() {
-        return Communities::Any;
-    }
-    Communities::Known(keyring.live("ingestor.snmp.communities").get().to_vec())
 }
 
 fn first_start(config: &Config) -> Result<secrets::FirstStart, ServeError> {
@@ -647,17 +710,31 @@ fn make_sink(
 /// Kernel drops and granted buffers of the UDP sockets, at each scrape.
 fn watch_sockets(ingest: &Arc<Ingest>, metrics: &Arc<ServiceMetrics>, bound: &Bound) {
     let mut sockets = Vec::new();
+    let mut numbers = HashMap::new();
     let listeners = bound.syslog_udp.iter().map(|s| (syslog_udp::NAME, s));
     for (name, socket) in listeners.chain(bound.snmp_udp.iter().map(|s| (snmp_udp::NAME, s))) {
-        let labels = vec![("listener", name.to_owned()), ("socket", socket.local().to_string())];
+        // The second and later sockets of one address are told apart by their number.
+        let number: &mut u32 = numbers.entry(socket.local()).or_default();
+        *number += 1;
+        let shown = match *number {
+            1 => socket.local().to_string(),
+            number => format!("{}#{number}", socket.local()),
+        };
+        let labels = vec![("listener", name.to_owned()), ("socket", shown.clone())];
         ingest.metrics.receive_buffer.get_or_create(&labels).set(socket.granted as f64);
-        let counter = ingest.metrics.kernel_drops.get_or_create(&labels).clone();
-        sockets.extend(socket.inode().map(|inode| (inode, counter)));
+        let drops = ingest.metrics.kernel_drops.get_or_create(&labels).clone();
+        let waiting = ingest.metrics.receive_queue.get_or_create(&labels).clone();
+        if let Some(inode) = socket.inode() {
+            ingest.watch_socket(name, &shown, inode, socket.granted);
+            sockets.push((inode, drops, waiting));
+        }
     }
     metrics.on_scrape(move || {
-        let drops = crate::net::kernel::udp_drops();
-        for (inode, counter) in &sockets {
-            raise_to(counter, drops.get(inode).copied().unwrap_or(0));
+        let listed = crate::net::kernel::udp_sockets();
+        for (inode, drops, waiting) in &sockets {
+            let state = listed.get(inode).copied().unwrap_or_default();
+            raise_to(drops, state.drops);
+            waiting.set(state.waiting as f64);
         }
     });
 }
@@ -703,4 +780,17 @@ fn delivery_gauges(
             Ok(())
         })
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_starts_of_one_process_id_on_one_host_are_two_owners() {
+        let (one, two) = (owner_name(&Clock::System), owner_name(&Clock::System));
+        assert_ne!(one, two);
+        let pid = std::process::id().to_string();
+        assert_eq!(one.split(':').nth(1), Some(pid.as_str()), "{one}");
+    }
 }

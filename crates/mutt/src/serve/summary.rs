@@ -17,10 +17,12 @@ pub(super) struct Summary {
     pub(super) ingest_http: Option<(&'static str, SocketAddr)>,
     /// Syslog over UDP.
     pub(super) syslog_udp: Vec<SocketAddr>,
-    /// Syslog over TCP.
-    pub(super) syslog_tcp: Vec<SocketAddr>,
+    /// Syslog over TCP and TLS and RELP, by the listener's name.
+    pub(super) syslog_streams: Vec<(&'static str, SocketAddr)>,
     /// Traps.
     pub(super) snmp_udp: Vec<SocketAddr>,
+    /// Traps over TCP.
+    pub(super) snmp_tcp: Vec<SocketAddr>,
     /// Health and metrics, by service.
     pub(super) health: Vec<(&'static str, SocketAddr)>,
     /// API and pages, with its scheme.
@@ -52,7 +54,9 @@ impl Summary {
         let json = json!({
             "pid": std::process::id(),
             "web_ui": url(self.web_ui), "http": url(self.ingest_http),
-            "syslog_udp": self.syslog_udp, "syslog_tcp": self.syslog_tcp, "snmp_udp": self.snmp_udp,
+            "syslog_udp": self.syslog_udp, "syslog_tcp": self.streams("syslog-tcp"),
+            "syslog_tls": self.streams("syslog-tls"), "relp": self.streams("relp"),
+            "relp_tls": self.streams("relp-tls"), "snmp_udp": self.snmp_udp, "snmp_tcp": self.snmp_tcp,
             "health": self.health.iter().map(|(n, a)| (*n, a.to_string())).collect::<std::collections::BTreeMap<_, _>>(),
         });
         let path = data_dir.join(&self.file);
@@ -77,6 +81,14 @@ impl Summary {
         LISTENERS_FILE.replace(".json", &format!("-{}.json", names.join("-")))
     }
 
+    fn streams(&self, name: &str) -> Vec<SocketAddr> {
+        self.syslog_streams
+            .iter()
+            .filter(|(n, _)| *n == name)
+            .map(|(_, address)| *address)
+            .collect()
+    }
+
     fn text(&self) -> String {
         let mut text = format!("MUTT {} is listening\n\n", env!("CARGO_PKG_VERSION"));
         let mut row = |name: &str, value: String| {
@@ -85,11 +97,20 @@ impl Summary {
         for address in &self.syslog_udp {
             row("syslog UDP", address.to_string());
         }
-        for address in &self.syslog_tcp {
-            row("syslog TCP", address.to_string());
+        for (name, address) in &self.syslog_streams {
+            let shown = match *name {
+                "syslog-tls" => "syslog TLS",
+                "relp" => "RELP",
+                "relp-tls" => "RELP TLS",
+                _ => "syslog TCP",
+            };
+            row(shown, address.to_string());
         }
         for address in &self.snmp_udp {
             row("SNMP traps", address.to_string());
+        }
+        for address in &self.snmp_tcp {
+            row("SNMP TCP", address.to_string());
         }
         if let Some((scheme, address)) = self.ingest_http {
             row("HTTP events", format!("{scheme}://{address}/ingest"));

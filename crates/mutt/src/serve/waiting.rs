@@ -1,6 +1,6 @@
 //! What a start waits for instead of ending: engines that are away, a store that nobody has set up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ const LOOK_PERIOD: Duration = Duration::from_millis(500);
 /// The store is tried this often until it is set up.
 const SET_UP_PERIOD: Duration = Duration::from_secs(1);
 
-/// Tells of engines that are away: once, then each minute, and when they are back.
+/// Tells of engines that are away: once, then each minute, and when they are back; and of each service
+/// that has become ready. What is not there at one look and is at the next is only starting.
 ///
 /// # Errors
 ///
@@ -28,16 +29,26 @@ pub(super) async fn tell(
     stop: CancellationToken,
 ) -> Result<(), String> {
     let mut waits: BTreeMap<&'static str, Wait> = BTreeMap::new();
+    let (mut before, mut ready) = (BTreeSet::new(), BTreeMap::new());
     while !stop.is_cancelled() {
         let away = board.away();
         for lack in &away {
-            if waits.entry(lack.dependency).or_default().is_news(clock.monotonic()) {
+            if before.contains(lack.dependency)
+                && waits.entry(lack.dependency).or_default().is_news(clock.monotonic())
+            {
                 tracing::warn!(code = lack.code, since = %lack.since, why = lack.why, "the {} is away; this process waits for it", lack.dependency);
             }
         }
         for (name, wait) in &mut waits {
             if !away.iter().any(|lack| lack.dependency == *name) && wait.over() {
                 tracing::info!("the {name} answers again");
+            }
+        }
+        before = away.iter().map(|lack| lack.dependency).collect();
+        for (service, condition) in board.all() {
+            let was = ready.insert(service, condition.ready).unwrap_or(false);
+            if condition.ready && !was {
+                tracing::info!(%service, "the service is ready");
             }
         }
         rest(&stop, LOOK_PERIOD).await;
@@ -82,6 +93,6 @@ pub(super) async fn try_set_up(
 ) -> Result<(), StoreError> {
     let actor = Actor { name: "muttctl".to_owned(), reason: Some("first rule set".to_owned()) };
     let first = RuleChange::First(mutt_rules::first_rule_set());
-    store.change_rules(first, &actor, clock.wall()).await?;
+    store.change_rules(first, None, &actor, clock.wall()).await?;
     store.declare_sinks(sinks).await
 }

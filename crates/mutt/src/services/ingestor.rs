@@ -2,27 +2,41 @@
 //! durable in the event queue; only then is a sender told so.
 
 pub mod batcher;
+pub mod connection;
 pub mod http;
 pub mod pipeline;
+pub mod relp;
+pub mod snmp_door;
+pub mod snmp_engine;
+pub mod snmp_tcp;
 pub mod snmp_udp;
+pub mod snmp_usm;
+pub mod sources;
+pub mod streams;
 pub mod syslog_tcp;
 pub mod syslog_udp;
+#[cfg(test)]
+mod testing;
 pub mod told;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mutt_model::metrics as names;
 use mutt_model::{Batch, Clock, ParseStatus, codes};
 use mutt_store::queue::{EventQueue, QueueError, SpillStats};
+use mutt_store::store::{ListenerReport, SocketReport};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
+use self::sources::{NOT_ALLOWED, SOURCES_DEFAULT, Sources};
 use self::told::Told;
 use crate::health::HealthBoard;
 use crate::services::Service;
-use crate::telemetry::metrics::{Counters, Gauges, ServiceMetrics, raise_to};
+use crate::telemetry::metrics::{Counters, FloatCounters, Gauges, ServiceMetrics, raise_to};
 
 /// Pause before an append is tried again when the queue is full or its disk fails.
 pub const APPEND_PAUSE: Duration = Duration::from_millis(100);
@@ -39,6 +53,16 @@ pub struct Ingest {
     board: Arc<HealthBoard>,
     /// Senders whose connection was one too many.
     pub refused: Told,
+    /// Who was heard, and who may send.
+    pub sources: Arc<Sources>,
+    /// Peers that were refused because of who they are or how much they send.
+    kept_out: Told,
+    /// What each listener counted, for the report of this process.
+    tallies: Mutex<BTreeMap<&'static str, Tally>>,
+    /// Senders whose connection was closed for what came over it.
+    pub closed: Told,
+    /// Senders whose certificate was shown.
+    pub introduced: Told,
     /// Bytes that connections have read ahead of appends on their way; see [`pipeline`].
     pub ahead: AtomicUsize,
     /// Says "full" once and "room again" once, not for every batch.
@@ -53,15 +77,29 @@ pub struct IngestMetrics {
     /// Seconds to a durable answer.
     pub latency: Histogram,
     received: Counters,
+    arrived: Counters,
+    given_back: Counters,
     bytes: Counters,
     parse: Counters,
     dropped: Counters,
+    /// Events over HTTP by the key that they came with.
+    pub by_key: Counters,
     /// Open connections.
     pub connections: Gauges,
     /// Connections over the limit.
     pub refused: Counters,
+    /// Connections of peers that may not send.
+    pub not_allowed: Counters,
+    /// Seconds in which streams over their limit were not read.
+    pub held_back: FloatCounters,
+    /// Connections that did not end by their sender's will.
+    pub closed: Counters,
+    /// Messages kept in part.
+    pub cut: Counters,
     /// Receive buffers granted.
     pub receive_buffer: Gauges,
+    /// Bytes waiting in receive buffers.
+    pub receive_queue: Gauges,
     /// Datagrams that the kernel dropped.
     pub kernel_drops: Counters,
 }
@@ -72,28 +110,52 @@ impl IngestMetrics {
             requests: metrics.counters(&names::INGEST_REQUESTS),
             latency: metrics.histogram(&names::INGEST_LATENCY),
             received: metrics.counters(&names::INGEST_RECEIVED),
+            arrived: metrics.counters(&names::INGEST_ARRIVED),
+            given_back: metrics.counters(&names::INGEST_GIVEN_BACK),
             bytes: metrics.counters(&names::INGEST_BYTES),
             parse: metrics.counters(&names::INGEST_PARSE),
             dropped: metrics.counters(&names::INGEST_DROPPED),
+            by_key: metrics.counters(&names::INGEST_BY_KEY),
             connections: metrics.gauges(&names::INGEST_CONNECTIONS),
             refused: metrics.counters(&names::INGEST_REFUSED),
+            not_allowed: metrics.counters(&names::INGEST_NOT_ALLOWED),
+            held_back: metrics.float_counters(&names::INGEST_HELD_BACK),
+            closed: metrics.counters(&names::INGEST_CLOSED),
+            cut: metrics.counters(&names::INGEST_CUT),
+            receive_queue: metrics.gauges(&names::INGEST_RCVQUEUE),
             receive_buffer: metrics.gauges(&names::INGEST_RCVBUF),
             kernel_drops: metrics.counters(&names::INGEST_KERNEL_DROPS),
         }
     }
 }
 
+/// A listener's counters, and its sockets: address, inode, granted buffer.
+#[derive(Debug, Default)]
+struct Tally {
+    counters: Option<ListenerMetrics>,
+    dropped: BTreeMap<&'static str, u64>,
+    sockets: Vec<(String, u64, usize)>,
+}
+
 /// One listener's counters, resolved once.
 #[derive(Clone, Debug)]
 pub struct ListenerMetrics {
     name: &'static str,
+    /// Frames, where they are read; independent of what becomes of them.
+    pub arrived: Counter,
     received: Counter,
+    given_back: Counter,
     bytes: Counter,
     parse: [Counter; 3],
     dropped: Counters,
 }
 
 impl ListenerMetrics {
+    /// Counts frames that their sender still has, or that hold no event.
+    pub fn gave_back(&self, frames: u64) {
+        self.given_back.inc_by(frames);
+    }
+
     /// Counts a batch that became durable.
     pub fn stored(&self, events: u64, bytes: u64, parse: [u64; 3]) {
         self.received.inc_by(events);
@@ -116,11 +178,18 @@ impl Ingest {
         metrics: &ServiceMetrics,
     ) -> Self {
         queue_gauges(&queue, &clock, metrics);
+        let sources = Arc::new(Sources::new(clock.clone(), SOURCES_DEFAULT));
+        source_gauges(&sources, metrics);
         board.set(Service::Ingestor, true, "running");
         Self {
             board,
             ahead: AtomicUsize::new(0),
             refused: Told::default(),
+            sources,
+            kept_out: Told::default(),
+            tallies: Mutex::default(),
+            closed: Told::default(),
+            introduced: Told::default(),
             queue,
             clock,
             metrics: IngestMetrics::new(metrics),
@@ -137,13 +206,65 @@ impl Ingest {
             labels.push(("status", status.name().to_owned()));
             self.metrics.parse.get_or_create(&labels).clone()
         });
-        ListenerMetrics {
+        let metrics = ListenerMetrics {
             name,
+            arrived: self.metrics.arrived.get_or_create(&labels).clone(),
             received: self.metrics.received.get_or_create(&labels).clone(),
+            given_back: self.metrics.given_back.get_or_create(&labels).clone(),
             bytes: self.metrics.bytes.get_or_create(&labels).clone(),
             parse,
             dropped: self.metrics.dropped.clone(),
-        }
+        };
+        self.tally(name, |tally| tally.counters = Some(metrics.clone()));
+        metrics
+    }
+
+    fn tally<T>(&self, name: &'static str, work: impl FnOnce(&mut Tally) -> T) -> T {
+        let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        work(tallies.entry(name).or_default())
+    }
+
+    /// A datagram socket of a listener, whose drops are told in the report of this process.
+    pub fn watch_socket(&self, name: &'static str, address: &str, inode: u64, granted: usize) {
+        self.tally(name, |tally| tally.sockets.push((address.to_owned(), inode, granted)));
+    }
+
+    /// Whether the event queue does not take events now.
+    #[must_use]
+    pub fn is_starved(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    /// What each listener counted since the start.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<ListenerReport> {
+        let listed = crate::net::kernel::udp_sockets();
+        let socket = |(address, inode, granted): &(String, u64, usize)| {
+            let state = listed.get(inode).copied().unwrap_or_default();
+            SocketReport {
+                address: address.clone(),
+                kernel_drops: state.drops,
+                waiting: state.waiting,
+                buffer: *granted as u64,
+            }
+        };
+        let tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        let report = |(name, tally): (&&'static str, &Tally)| {
+            let of = |counter: fn(&ListenerMetrics) -> &Counter| {
+                tally.counters.as_ref().map_or(0, |counters| counter(counters).get())
+            };
+            ListenerReport {
+                name: (*name).to_owned(),
+                // What became of frames is read before how many there are: nothing ends before it began.
+                stored: of(|counters| &counters.received),
+                bytes: of(|counters| &counters.bytes),
+                given_back: of(|counters| &counters.given_back),
+                dropped: tally.dropped.iter().map(|(why, n)| ((*why).to_owned(), *n)).collect(),
+                arrived: of(|counters| &counters.arrived),
+                sockets: tally.sockets.iter().map(socket).collect(),
+            }
+        };
+        tallies.iter().map(report).collect()
     }
 
     /// Counts frames dropped before the append, in metric and ledger.
@@ -153,7 +274,47 @@ impl Ingest {
         }
         let labels = vec![("listener", listener.name.to_owned()), ("reason", reason.to_owned())];
         listener.dropped.get_or_create(&labels).inc_by(events);
+        self.tally(listener.name, |tally| *tally.dropped.entry(reason).or_default() += events);
         self.queue.count_dropped(reason, events);
+    }
+
+    /// Whether a datagram of this peer is taken; what is not is counted, and told of once in a while.
+    pub fn admits(&self, listener: &ListenerMetrics, peer: IpAddr) -> bool {
+        let Some(reason) = self.sources.admit(peer, listener.name) else { return true };
+        self.dropped(listener, reason, 1);
+        self.tell_kept_out(listener.name, peer, reason);
+        false
+    }
+
+    /// Whether this peer may connect; one that may not is counted, and told of once in a while.
+    pub fn lets_connect(&self, listener: &ListenerMetrics, peer: IpAddr) -> bool {
+        let lets = self.sources.may_connect(peer, listener.name);
+        if !lets {
+            let labels = vec![("listener", listener.name.to_owned())];
+            self.metrics.not_allowed.get_or_create(&labels).inc();
+            self.sources.refused(peer, listener.name, NOT_ALLOWED, 1);
+            self.tell_kept_out(listener.name, peer, NOT_ALLOWED);
+        }
+        lets
+    }
+
+    /// Counts that a stream over its limit was not read for so long, and tells of it once in a while.
+    pub fn held_back(&self, listener: &'static str, peer: IpAddr, time: Duration) {
+        self.sources.held_back(peer, listener, time);
+        let labels = vec![("listener", listener.to_owned())];
+        self.metrics.held_back.get_or_create(&labels).inc_by(time.as_secs_f64());
+        self.tell_kept_out(listener, peer, sources::SOURCE_LIMIT);
+    }
+
+    fn tell_kept_out(&self, listener: &'static str, peer: IpAddr, reason: &'static str) {
+        if !self.kept_out.is_news(peer, self.clock.monotonic()) {
+            return;
+        }
+        if reason == NOT_ALLOWED {
+            tracing::warn!(code = %codes::INGEST_NOT_ALLOWED, %peer, listener, "a sender that no allow-list names was refused: add it to ingestor.allow, or stop it; it is only counted for a minute");
+        } else {
+            tracing::warn!(code = %codes::INGEST_SOURCE_LIMIT, %peer, listener, "a sender is over its limit in ingestor.limits: its datagrams are dropped, its streams are held back; it is only counted for a minute");
+        }
     }
 
     /// Appends once. The error is logged once until it is over.
@@ -165,6 +326,12 @@ impl Ingest {
         let result = self.queue.append(batches, None).await;
         self.say(result.as_ref().err());
         result
+    }
+
+    /// Whether the queue took what was offered to it last.
+    #[must_use]
+    pub fn takes_events(&self) -> bool {
+        !self.full.load(Ordering::Relaxed)
     }
 
     /// Says that the queue refuses, once, and that it takes again, once.
@@ -214,6 +381,16 @@ fn queue_gauges(queue: &Arc<dyn EventQueue>, clock: &Clock, metrics: &ServiceMet
         raise_to(&lost, stats.lost_events);
         raise_to(&syncs, stats.syncs);
         show_spill(stats.spill.unwrap_or_default());
+    });
+}
+
+fn source_gauges(sources: &Arc<Sources>, metrics: &ServiceMetrics) {
+    let known = metrics.gauge(&names::INGEST_SOURCES);
+    let untracked = metrics.counter(&names::INGEST_UNTRACKED);
+    let sources = Arc::clone(sources);
+    metrics.on_scrape(move || {
+        known.set(sources.len() as f64);
+        raise_to(&untracked, sources.untracked());
     });
 }
 

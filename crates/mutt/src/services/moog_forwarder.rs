@@ -12,7 +12,7 @@ use mutt_model::delivery::{Attempt, DeadReason, Delivery, Finished, HeldBy, Next
 use mutt_model::metrics as names;
 use mutt_model::{Clock, Id, LiveSecrets, Secret, codes, failpoint};
 use mutt_notify::{BreakerState, LaneConfig, LaneScheduler, Sink, Start};
-use mutt_store::store::{LaneReport, SinkLease, Store, StoreError};
+use mutt_store::store::{LaneReport, SinkLease, Store, StoreError, Take};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -106,6 +106,8 @@ struct Run<'a> {
     scheduler: LaneScheduler,
     limits: watch::Receiver<LaneConfig>,
     flights: FuturesUnordered<Flight>,
+    /// Attempts that ended and are not yet recorded.
+    ended: Vec<(Id, Attempt)>,
     looked_at: Duration,
     failures: u32,
     /// The open breaker was told: a probe that fails is no news.
@@ -113,7 +115,7 @@ struct Run<'a> {
     /// The breaker's state when it was last told.
     breaker_was: BreakerState,
     limited: Counter,
-    /// The last fetch filled its room: look again at once.
+    /// The last turn filled its room: look again at once.
     more_waits: bool,
     /// Deliveries in state held when the lane was last looked at: something to probe with.
     held_waiting: u64,
@@ -145,7 +147,12 @@ impl Lane {
             let lease = match self.store.lease_sink(&self.name, &self.owner, SINK_LEASE, true).await
             {
                 Ok(Some(lease)) => lease,
-                Ok(None) | Err(_) => {
+                Ok(None) => {
+                    self.board.set(Service::MoogForwarder, true, "stands by");
+                    rest(&stop, TROUBLE_PAUSE).await;
+                    continue;
+                }
+                Err(_) => {
                     rest(&stop, TROUBLE_PAUSE).await;
                     continue;
                 }
@@ -163,6 +170,7 @@ impl Lane {
                 scheduler,
                 limits,
                 flights: FuturesUnordered::new(),
+                ended: Vec::new(),
                 looked_at: Duration::ZERO,
                 failures: 0,
                 open_told: false,
@@ -177,7 +185,9 @@ impl Lane {
             match run.serve(&stop).await {
                 Ok(()) => return Ok(()),
                 Err(error) => {
-                    self.board.set(Service::MoogForwarder, false, "the store does not answer");
+                    if !matches!(error, StoreError::LeaseLost) {
+                        self.board.set(Service::MoogForwarder, false, "the store does not answer");
+                    }
                     if away.is_news(self.clock.monotonic()) {
                         tracing::warn!(code = %codes::STORE_QUERY, sink = self.name, %error, "the lane starts anew");
                     }
@@ -196,12 +206,15 @@ impl Run<'_> {
             self.bell.mark_unchanged();
             self.follow_limits();
             self.look().await?;
-            self.fetch().await?;
+            self.turn(true).await?;
             let wait = self.take_off();
+            if !self.ended.is_empty() {
+                continue;
+            }
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(landed) = self.flights.next(), if !self.flights.is_empty() => {
-                    self.landed(landed).await?;
+                    self.ended.push(landed);
                 }
                 _ = self.bell.changed() => {}
                 Ok(()) = self.limits.changed() => self.limits.mark_changed(),
@@ -212,13 +225,33 @@ impl Run<'_> {
         if !back.is_empty() {
             self.lane.store.give_back(&self.lease, &back).await?;
         }
-        while let Some(landed) = self.flights.next().await {
-            self.landed(landed).await?;
+        while !self.flights.is_empty() {
+            tokio::select! {
+                Some(landed) = self.flights.next() => self.ended.push(landed),
+                () = tokio::time::sleep(LOOK_PERIOD) => {}
+            }
+            // An attempt may take longer than the lease: who stands by must not send what comes after it.
+            self.look().await?;
+            self.turn(false).await?;
         }
+        self.turn(false).await?;
         // Whoever stands by has the sink at once.
         let lane = self.lane;
         let _ = lane.store.lease_sink(&lane.name, &lane.owner, GIVEN_BACK, false).await;
         Ok(())
+    }
+
+    /// Waits for the store while attempts go on.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                Some(landed) = self.flights.next(), if !self.flights.is_empty() => {
+                    self.ended.push(landed);
+                }
+            }
+        }
     }
 
     /// Renews the lease and follows what operators did to the lane.
@@ -229,12 +262,14 @@ impl Run<'_> {
         }
         self.looked_at = now;
         self.follow_credential();
-        let (store, name) = (&self.lane.store, &self.lane.name);
-        match store.lease_sink(name, &self.lane.owner, SINK_LEASE, false).await? {
+        let lane = self.lane;
+        let (store, name) = (&lane.store, &lane.name);
+        let renewed = store.lease_sink(name, &lane.owner, SINK_LEASE, false);
+        match self.meanwhile(renewed).await? {
             Some(lease) if lease.generation == self.lease.generation => {}
             _ => return Err(StoreError::LeaseLost),
         }
-        let lanes = store.lanes().await?;
+        let lanes = self.meanwhile(store.lanes()).await?;
         let Some(lane) = lanes.into_iter().find(|lane| lane.sink == *name) else { return Ok(()) };
         self.held_waiting = lane.held;
         let here = self.scheduler.held().map(|hold| hold.by);
@@ -302,34 +337,47 @@ impl Run<'_> {
         }
     }
 
-    /// Leases deliveries as far as the lane has room for them.
-    async fn fetch(&mut self) -> Result<(), StoreError> {
-        let now = self.lane.clock.monotonic();
-        let room = self.scheduler.room(now);
+    /// Records what ended and leases deliveries as far as the lane has room for them (`takes`), in one
+    /// transaction. What comes up meanwhile is for the next one.
+    async fn turn(&mut self, takes: bool) -> Result<(), StoreError> {
         self.more_waits = false;
-        if room == 0 {
+        let finished = self.landed();
+        let take = if takes { self.room().await? } else { Take::default() };
+        if finished.is_empty() && take.limit == 0 {
             return Ok(());
         }
-        let store = &self.lane.store;
-        if self.scheduler.held().is_some_and(|hold| hold.by == HeldBy::Fault) {
+        let records = !finished.is_empty();
+        let report = LaneReport { breaker: self.scheduler.breaker().name().to_owned() };
+        let (lane, lease) = (self.lane, self.lease.clone());
+        let turn = lane.store.turn(&lease, finished, report, take, lane.clock.wall());
+        let due = self.meanwhile(turn).await?;
+        if records {
+            failpoint::hit("forwarder.after_record");
+        }
+        self.more_waits = take.limit > 0 && due.len() == take.limit;
+        let back: Vec<Id> =
+            due.into_iter().filter_map(|d| self.scheduler.offer(d)).map(|d| d.id).collect();
+        if !back.is_empty() {
+            lane.store.give_back(&lease, &back).await?;
+        }
+        Ok(())
+    }
+
+    /// What the lane can use now.
+    async fn room(&mut self) -> Result<Take, StoreError> {
+        let now = self.lane.clock.monotonic();
+        let limit = self.scheduler.room(now);
+        if limit > 0 && self.scheduler.held().is_some_and(|hold| hold.by == HeldBy::Fault) {
             if self.held_waiting == 0 {
-                return Ok(());
+                return Ok(Take::default());
             }
             // A credential may have been mended: resolve it again before the probe.
             if let Ok(sink) = (self.lane.make)() {
                 self.sink = sink;
             }
-            store.ask_probe(&self.lane.name).await?;
+            self.lane.store.ask_probe(&self.lane.name).await?;
         }
-        let coalesce = self.scheduler.limited(now);
-        let due = store.take_due(&self.lease, room, coalesce, self.lane.clock.wall()).await?;
-        self.more_waits = due.len() == room;
-        let back: Vec<Id> =
-            due.into_iter().filter_map(|d| self.scheduler.offer(d)).map(|d| d.id).collect();
-        if !back.is_empty() {
-            store.give_back(&self.lease, &back).await?;
-        }
-        Ok(())
+        Ok(Take { limit, coalesce: self.scheduler.limited(now) })
     }
 
     /// Starts what may start; says how long to wait when nothing happens.
@@ -369,16 +417,17 @@ impl Run<'_> {
         }));
     }
 
-    /// Records attempts that ended, all that are ready at once.
-    async fn landed(&mut self, first: (Id, Attempt)) -> Result<(), StoreError> {
-        failpoint::hit("forwarder.after_attempt");
-        let mut ended = vec![first];
+    /// Takes note of the attempts that ended; what is to be recorded of them.
+    fn landed(&mut self) -> Vec<Finished> {
         while let Some(Some(more)) = futures_util::FutureExt::now_or_never(self.flights.next()) {
-            ended.push(more);
+            self.ended.push(more);
+        }
+        if !self.ended.is_empty() {
+            failpoint::hit("forwarder.after_attempt");
         }
         let (wall, now) = (self.lane.clock.wall(), self.lane.clock.monotonic());
-        let mut finished = Vec::with_capacity(ended.len());
-        for (id, attempt) in ended {
+        let mut finished = Vec::with_capacity(self.ended.len());
+        for (id, attempt) in std::mem::take(&mut self.ended) {
             let Some(end) = self.scheduler.finish(id, attempt, wall, now) else { continue };
             self.count(&end.finished);
             if let Some(reason) = &end.changed.held {
@@ -395,10 +444,7 @@ impl Run<'_> {
             }
             finished.push(end.finished);
         }
-        let report = LaneReport { breaker: self.scheduler.breaker().name().to_owned() };
-        self.lane.store.finish(&self.lease, finished, report).await?;
-        failpoint::hit("forwarder.after_record");
-        Ok(())
+        finished
     }
 
     fn count(&mut self, finished: &Finished) {

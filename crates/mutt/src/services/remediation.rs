@@ -1,6 +1,8 @@
 //! Remediation: redrives expired deliveries when their sink is healthy again, clears alerts by age,
 //! tells of lanes that stay held, and keeps what the retention policy says.
 
+pub mod quiet;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use arc_swap::ArcSwap;
 use mutt_model::delivery::{DeadReason, DeliveryState, HeldBy, Lane};
 use mutt_model::metrics as names;
 use mutt_model::rule::RuleAction;
+use mutt_model::source::quiet::QuietPolicy;
 use mutt_model::{Clock, Severity, Timestamp, codes};
 use mutt_store::store::{Actor, CommitPolicy, ReplayFilter, RetentionPolicy, Store, StoreError};
 use prometheus_client::metrics::counter::Counter;
@@ -17,7 +20,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::alerter::{own_alert, rest};
-use crate::health::HealthBoard;
+use crate::health::{ARCHIVE, HealthBoard, Lack};
 use crate::services::{Service, Wait};
 use crate::telemetry::metrics::{Counters, FloatGauge, Gauges, ServiceMetrics};
 
@@ -27,6 +30,8 @@ pub const HELD_ALARM_AFTER: Duration = Duration::from_secs(300);
 pub const AGED_PER_ROUND: usize = 500;
 /// Pause after a failed round, when the interval is not shorter.
 pub const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// At the start the store is looked at this often until it is there.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
 /// Retention is looked at this often, whatever the interval of rounds.
 pub const RETENTION_PERIOD: Duration = Duration::from_secs(60);
 
@@ -39,6 +44,12 @@ pub struct Limits {
     pub interval: Duration,
     /// `remediation.redrive_batch`: expired deliveries of one sink that a round makes pending.
     pub redrive_batch: u64,
+    /// `remediation.quiet`
+    pub quiet: QuietPolicy,
+    /// `store.retention.sources`
+    pub keep_sources: Duration,
+    /// `ingestor.max_sources`
+    pub max_sources: u64,
 }
 
 /// What Remediation works with.
@@ -106,6 +117,8 @@ struct Memory {
     /// What was told of each lane: held since then, or (`None`) that it runs.
     told: BTreeMap<String, Option<Timestamp>>,
     retained_at: Option<Duration>,
+    /// Whether an archive could not be written when retention looked last.
+    unarchived: bool,
     refused_seen: u64,
 }
 
@@ -118,10 +131,20 @@ impl Remediation {
     pub async fn run(&self, stop: CancellationToken) -> Result<(), String> {
         let (mut memory, mut wait) = (Memory::default(), Wait::default());
         let mut changes = self.limits.clone();
+        // A round before the store's first answer would fail for nothing; who waits for it tells so.
+        while !stop.is_cancelled() && !self.store.state().is_ready() {
+            self.board.set(Service::Remediation, false, "waits for the store");
+            rest(&stop, FIRST_LOOK).await;
+        }
         while !stop.is_cancelled() {
             let start = self.clock.monotonic();
             let interval = changes.borrow_and_update().interval;
-            let pause = match self.round(&mut memory).await {
+            let round = tokio::select! {
+                round = self.round(&mut memory) => round,
+                // Retention may take minutes; what it has begun is undone and begun anew.
+                () = stop.cancelled() => break,
+            };
+            let pause = match round {
                 Ok(()) => {
                     self.board.set(Service::Remediation, true, "running");
                     if wait.over() {
@@ -252,6 +275,25 @@ impl Remediation {
         Ok(())
     }
 
+    /// Tells when archives cannot be written, and when they can again. It stops nothing else.
+    fn tell_of_archive(&self, memory: &mut Memory, error: Option<String>) {
+        let was = std::mem::replace(&mut memory.unarchived, error.is_some());
+        let Some(error) = error else {
+            self.board.has(Service::Remediation, ARCHIVE);
+            if was {
+                tracing::info!("archives are written again");
+            }
+            return;
+        };
+        let labels = vec![("reason", "archive".to_owned())];
+        self.metrics.fail.get_or_create(&labels).inc();
+        if !was {
+            tracing::warn!(code = %codes::ARCHIVE_UNWRITABLE, error, "audit rows stay that cannot be archived; let MUTT write to store.archive.dir");
+        }
+        let lack = Lack::new(ARCHIVE, &self.clock, codes::ARCHIVE_UNWRITABLE, error);
+        self.board.note(Service::Remediation, lack);
+    }
+
     async fn count_dead(&self, memory: &mut Memory) -> Result<(), StoreError> {
         let dead = self.store.dead_by_reason().await?;
         let of = |reason: DeadReason| dead.get(reason.name()).copied().unwrap_or(0);
@@ -283,6 +325,11 @@ impl Remediation {
         if done.archives > 0 {
             tracing::info!(archives = done.archives, bytes = done.archived_bytes, "archived");
         }
+        if done.elsewhere {
+            // Whoever works now tells of the archive itself.
+            memory.unarchived = false;
+        }
+        self.tell_of_archive(memory, done.archive_error);
         let state = self.store.retention_state().await?;
         self.metrics.last_run.set(state.last_run.map_or(0.0, |at| at.secs() as f64));
         self.metrics.holds.set(state.holds as f64);

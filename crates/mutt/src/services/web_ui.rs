@@ -14,15 +14,22 @@ use mutt_model::metrics as names;
 use mutt_model::{Clock, IdSource, codes};
 use mutt_notify::{Sink, test_delivery};
 use mutt_store::queue::{EventQueue, QueueStats};
-use mutt_store::store::{Settings, Store};
+use mutt_store::store::{ProcessReport, Settings, Store};
 use mutt_web::{BackupDone, HookError, KeyState, Notice, Program, ServiceHealth, SinkTest, Token};
 
 use super::moog_forwarder::MakeSink;
 use crate::config::live::LiveConfig;
+use crate::config::v2;
 use crate::health::HealthBoard;
+use crate::mibs;
+use crate::mibs::live::MibNames;
+use crate::mibs::report::State;
 use crate::secrets::Keyring;
 use crate::serve::clock_watch;
 use crate::telemetry::metrics::{Counters, Histograms, ServiceMetrics};
+
+/// Modules that did not load in whole and are shown; `muttctl mib check` shows all.
+const MIBS_SHOWN_MAX: usize = 200;
 
 /// The running program as the web service sees it.
 pub struct Running {
@@ -44,8 +51,12 @@ pub struct Running {
     pub board: Arc<HealthBoard>,
     /// What everybody should know.
     pub notices: ArcSwap<Vec<Notice>>,
+    /// This host's name.
+    pub host: String,
     /// `data_dir`
     pub data_dir: PathBuf,
+    /// The Ingestor's names of OIDs, where it is in this process.
+    pub mibs: Option<Arc<MibNames>>,
     /// What cannot be read again is a notice.
     pub keyring: Keyring,
     /// Time.
@@ -118,6 +129,10 @@ impl Program for Running {
         self.queue.as_ref().map(|queue| queue.stats()).unwrap_or_default()
     }
 
+    fn is_own(&self, report: &ProcessReport) -> bool {
+        report.pid == std::process::id() && report.host == self.host
+    }
+
     fn config(&self) -> serde_json::Value {
         self.config.load().as_ref().clone()
     }
@@ -136,6 +151,31 @@ impl Program for Running {
         settings: &Settings,
     ) -> Result<mutt_web::Role, HookError> {
         settings::check(&self.live, key, value, settings)
+    }
+
+    fn read_mib(&self, octets: &[u8]) -> (String, Vec<String>) {
+        let text = mibs::mended(octets);
+        let modules = mibs::modules(&text);
+        (text, modules)
+    }
+
+    fn mibs(&self) -> Option<serde_json::Value> {
+        let report = self.mibs.as_ref()?.report.load();
+        let wrong = report.entries.iter().filter(|entry| entry.state != State::Loaded);
+        let wrong: Vec<_> = wrong.take(MIBS_SHOWN_MAX).collect();
+        Some(serde_json::json!({
+            "files": report.files, "loaded": report.loaded, "partial": report.partial,
+            "failed": report.failed, "duplicate": report.duplicate, "names": report.names,
+            "wrong": wrong,
+        }))
+    }
+
+    fn earlier_keys(&self) -> Vec<(String, &'static str)> {
+        v2::live_names().collect()
+    }
+
+    fn earlier_setting(&self, name: &str, value: &str) -> Option<(&'static str, String)> {
+        v2::live_setting(name, value)
     }
 
     fn sinks(&self) -> Vec<SinkRoute> {
@@ -177,6 +217,13 @@ impl Program for Running {
                 level: "error".to_owned(),
                 code: Some(trouble.code.id.to_owned()),
                 text: format!("Secrets cannot be read again since {since}: {why}. Those that were read stay in force."),
+            });
+        }
+        for lack in self.board.noted() {
+            notices.push(Notice {
+                level: "error".to_owned(),
+                code: Some(lack.code.to_owned()),
+                text: format!("Without the {lack}"),
             });
         }
         let behind = clock_watch::behind(&self.clock).as_secs();

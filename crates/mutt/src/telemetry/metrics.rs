@@ -17,6 +17,8 @@ pub type Labels = Vec<(&'static str, String)>;
 pub type FloatGauge = Gauge<f64, std::sync::atomic::AtomicU64>;
 /// Counters of one metric.
 pub type Counters = Family<Labels, Counter>;
+/// Counters of one metric that count fractions, as seconds.
+pub type FloatCounters = Family<Labels, Counter<f64, std::sync::atomic::AtomicU64>>;
 /// Gauges of one metric.
 pub type Gauges = Family<Labels, FloatGauge>;
 /// Histograms of one metric.
@@ -74,6 +76,14 @@ impl ServiceMetrics {
     #[must_use]
     pub fn counters(&self, metric: &Metric) -> Counters {
         let family = Counters::default();
+        self.register(metric, family.clone());
+        family
+    }
+
+    /// A counter of fractions with labels.
+    #[must_use]
+    pub fn float_counters(&self, metric: &Metric) -> FloatCounters {
+        let family = FloatCounters::default();
         self.register(metric, family.clone());
         family
     }

@@ -2,3 +2,4 @@
 
 mod alerters;
 mod ingestor;
+mod rounds;

@@ -5,6 +5,7 @@
 mod driver;
 mod hostile;
 mod live;
+mod manage;
 mod quality;
 mod work;
 

@@ -2,6 +2,7 @@
 
 mod api;
 mod db;
+mod keep;
 mod program;
 mod send;
 
@@ -62,6 +63,23 @@ impl Place {
 fn nobody() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
+}
+
+#[test]
+fn a_folder_of_archives_that_the_units_cannot_write_is_told() {
+    let place = Place::new();
+    let check = |dir: &str, archives: &str| {
+        let text = format!("data_dir = {dir:?}\n[store.archive]\ndir = {archives:?}\n");
+        let said = place.run(&["check", "--config", &place.write("mutt.toml", &text)]);
+        assert_eq!(said.exit, 0, "{said:?}");
+        said.err
+    };
+    let told = check("/var/lib/mutt", "/srv/archives");
+    assert!(told.contains("ReadWritePaths=/srv/archives"), "{told}");
+    for (dir, archives) in [("/var/lib/mutt", "/var/lib/mutt/archives"), ("/opt/m", "/srv/a")] {
+        let told = check(dir, archives);
+        assert!(!told.contains("ReadWritePaths"), "{told}");
+    }
 }
 
 #[test]
@@ -192,6 +210,26 @@ fn files_that_cannot_be_used_are_named() {
     let said = place.run_with(&["rules", "add", "@missing.json"], &[("MUTT_TOKEN", "t")]);
     assert_eq!(said.exit, 1);
     provoked("MUTT-P010", &said.err);
+}
+
+#[test]
+fn doctor_passes_over_a_secret_that_only_a_unit_can_read_and_names_one_that_is_not_there() {
+    let place = Place::new();
+    let url = format!("http://{}", nobody());
+    for (credential, expected) in [
+        ("of-a-drop-in", "ok   secrets: 1 references; 1 are for the unit alone (sinks.moog."),
+        (
+            "secrets_no-such",
+            "bad  secrets: `sinks.moog.auth.bearer`: cannot read the file /etc/mutt/",
+        ),
+    ] {
+        let text = format!(
+            "[sinks.moog]\nkind = \"moogsoft\"\nurl = \"{url}\"\nauth = {{ bearer = {{ credential = \"{credential}\" }} }}\n"
+        );
+        let file = place.write("mutt.toml", &text);
+        let said = place.run(&["doctor", "--config", &file, "--url", &url]);
+        assert!(said.out.contains(expected), "{credential}: {said:?}");
+    }
 }
 
 #[test]

@@ -215,16 +215,16 @@ fn a_repeat_is_answered_as_a_success_and_audited_once() {
     for _ in 0..2 {
         assert_eq!(program.ingest(&[], r#"{"hostname":"h","message":"keyless"}"#).status, 200);
     }
-    // An inform from the same peer is one event; from another peer it is another.
-    let pdu = inform_pdu(77, "inform");
+    // An inform from one address is one event, from whichever socket; another request is another.
     let peers = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
-    for (peer, times) in peers.iter().zip([3, 1]) {
+    for (peer, request, times) in [(0, 77, 3), (1, 77, 1), (1, 78, 2), (0, 78, 1)] {
         for _ in 0..times {
-            ask(peer, program.snmp(), &pdu, 77).unwrap();
+            let pdu = inform_pdu(request, "inform");
+            ask(&peers[peer], program.snmp(), &pdu, request).unwrap();
         }
     }
     let ledger = program.at_rest().events;
-    assert_eq!((ledger.received, ledger.audited, ledger.duplicates), (15, 8, 7), "{ledger:?}");
+    assert_eq!((ledger.received, ledger.audited, ledger.duplicates), (18, 8, 10), "{ledger:?}");
     let audit = program.stop().audit();
     let mut messages: Vec<String> = audit.events.iter().map(|e| e.message.to_string()).collect();
     messages.sort();

@@ -51,6 +51,29 @@ fn every_entry_names_its_fault_and_ends_with_a_balanced_ledger() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// What SERVICE_OPERATIONS says of a sink, a credential, the Alerter, the disk and the clock is drilled.
+#[test]
+fn every_row_of_what_is_away_has_its_drill() {
+    let (guide, runbook) =
+        (docs::read("docs/operations/SERVICE_OPERATIONS.md"), docs::read(RUNBOOK));
+    let rows = guide.lines().skip_while(|l| !l.starts_with("| away | what happens")).skip(2);
+    let rows: Vec<&str> = rows.take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() >= 5, "{rows:?}");
+    for row in rows {
+        let (_, link) = row.split_once("TROUBLESHOOTING.md#").expect(row);
+        let (anchor, _) = link.split_once(')').unwrap();
+        let entry = runbook.split("\n#").find(|entry| {
+            let head = entry.lines().next().unwrap_or_default().trim_start_matches(['#', ' ']);
+            let kept = |c: &char| c.is_alphanumeric() || *c == ' ' || *c == '-';
+            let head: String = head.to_lowercase().chars().filter(kept).collect();
+            head.replace(' ', "-") == anchor
+        });
+        let entry = entry.unwrap_or_else(|| panic!("no entry {anchor}"));
+        let drilled = DRILLS.iter().any(|(state, _)| entry.contains(&format!("state={state}")));
+        assert!(drilled, "{anchor} has no drill");
+    }
+}
+
 #[test]
 fn every_entry_has_its_parts_in_order() {
     let text = docs::read(RUNBOOK);

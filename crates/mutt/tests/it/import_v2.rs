@@ -1,5 +1,11 @@
 //! `muttctl import v2` on the schema and the lists that the Python MUTT leaves.
 
+mod archive;
+mod dynamic;
+mod kills;
+mod rows;
+mod tls;
+
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -14,7 +20,8 @@ use serde_json::{Value, json};
 use crate::postgres_server::Server;
 use crate::redis_server::RedisServer;
 
-const SCHEMA: &str = include_str!("import_v2/schema.sql");
+const SCHEMA: &str = include_str!("../../../../testdata/v2/schema.sql");
+const EVENTS: &str = include_str!("../../../../testdata/v2/events.sql");
 const AUDITED: u64 = 702;
 const KEY: &str = "moog-api-key-which-nobody-may-see";
 
@@ -31,6 +38,7 @@ impl Site {
         admin.batch_execute("CREATE DATABASE mutt_db").await.unwrap();
         let site = Self { server, dir: tempfile::tempdir().unwrap() };
         site.sql(SCHEMA).await;
+        site.sql(EVENTS).await;
         site
     }
 
@@ -78,14 +86,14 @@ impl Site {
     }
 
     fn run(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_muttctl"))
-            .args(["import", "v2", "--json"])
-            .args(args)
-            .current_dir(self.dir.path())
-            .env_clear()
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
+        self.command(args).output().unwrap()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_muttctl"));
+        command.args(["import", "v2", "--json"]).args(args);
+        command.current_dir(self.dir.path()).env_clear().stdin(Stdio::null());
+        command
     }
 
     fn store(&self) -> SqliteStore {
@@ -103,6 +111,10 @@ fn numbers(report: &Value, what: &str) -> [u64; 4] {
     ["found", "there", "taken", "refused"].map(|name| count[name].as_u64().unwrap())
 }
 
+fn notes(report: &Value) -> String {
+    report["notes"].to_string()
+}
+
 #[tokio::test]
 async fn the_tables_come_over_once_and_a_dry_run_changes_nothing() {
     let site = Site::new().await;
@@ -113,9 +125,11 @@ async fn the_tables_come_over_once_and_a_dry_run_changes_nothing() {
     assert_eq!((exit, &report["applied"]), (0, &json!(false)), "{report}");
     assert_eq!(numbers(&report, "alert_rules"), [5, 0, 5, 0]);
     assert_eq!(numbers(&report, "event_audit_log"), [AUDITED - 1, 0, AUDITED - 1, 0]);
-    let store = site.store();
-    assert_eq!(store.rule_set(None).await.unwrap().rules, []);
-    drop(store);
+    assert!(!site.path("data").exists(), "a dry run makes nothing");
+    assert!(notes(&report).contains("config_audit_log: 4 rows stay in v2's database"), "{report}");
+    let old =
+        "store.retention.handled is 90d and the oldest imported event is of 2024-02-29T12:00:00";
+    assert!(notes(&report).contains(old), "{report}");
 
     let args = ["--config", &config, "--database", &database, "--apply"];
     let (exit, report) = site.import(&args);
@@ -125,6 +139,7 @@ async fn the_tables_come_over_once_and_a_dry_run_changes_nothing() {
     assert_eq!(numbers(&report, "device_teams"), [4, 0, 4, 0]);
     assert_eq!(numbers(&report, "event_audit_log"), [AUDITED - 1, 0, AUDITED - 1, 0]);
     assert_eq!(numbers(&report, "event_audit_log_archive"), [1, 0, 1, 0]);
+    assert!(notes(&report).contains(old), "{report}");
     let (exit, again) = site.import(&args);
     assert_eq!(exit, 0, "{again}");
     assert_eq!(numbers(&again, "alert_rules"), [5, 5, 0, 0]);
@@ -199,6 +214,19 @@ async fn what_cannot_be_taken_is_named_and_the_exit_code_says_so() {
     assert_eq!((exit, numbers(&again, "alert_rules")), (1, [6, 6, 0, 1]));
 }
 
+#[tokio::test]
+async fn a_table_that_is_too_long_is_refused_whole_before_anything_is_changed() {
+    let site = Site::new().await;
+    site.sql("INSERT INTO development_hosts SELECT 'lab-' || n FROM generate_series(1, 100000) n")
+        .await;
+    let (config, database) = (site.embedded(), site.database());
+    let said = site.run(&["--config", &config, "--database", &database, "--apply"]);
+    assert_eq!(said.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(words.contains("development_hosts has more than 100000 rows"), "{words}");
+    assert_eq!(site.store().rule_set(None).await.unwrap().rules, []);
+}
+
 fn push(redis: &RedisServer, list: &str, item: &Value) {
     redis.command(&["LPUSH", list, &item.to_string()]);
 }
@@ -209,9 +237,9 @@ fn event(message: &str) -> Value {
 }
 
 fn fill(redis: &RedisServer) {
-    for n in 0..620 {
-        push(redis, "mutt:ingest_queue", &event(&format!("plain {n}")));
-    }
+    let plain: Vec<String> = (0..620).map(|n| event(&format!("plain {n}")).to_string()).collect();
+    let plain: Vec<&str> = plain.iter().map(String::as_str).collect();
+    redis.command(&[&["LPUSH", "mutt:ingest_queue"], &plain[..]].concat());
     let mut retried = event("retried");
     retried["_retry_count"] = json!(2);
     push(redis, "mutt:ingest_queue", &retried);
@@ -269,7 +297,7 @@ async fn the_lists_are_drained_once_in_order_and_without_secrets() {
     let dry = ["--config", config.as_str(), "--redis", &url];
     let (exit, report) = site.import(&dry);
     assert_eq!((exit, numbers(&report, "mutt:ingest_queue")), (1, [622, 0, 621, 1]), "{report}");
-    assert!(report["config"].as_str().unwrap().contains("unhandled_threshold = 70"));
+    assert_eq!(report["settings"][0]["key"], "alerter.unhandled_threshold", "{report}");
     assert_eq!(redis.command(&["LLEN", "mutt:ingest_queue"]), "622");
     assert_eq!(redis.command(&["KEYS", "mutt:import:*"]), "");
 
@@ -304,7 +332,7 @@ async fn the_lists_are_drained_once_in_order_and_without_secrets() {
     assert!(!bytes.contains(KEY) && !bytes.contains("api_key"));
 
     let (exit, again) = site.import(&apply);
-    assert_eq!((exit, numbers(&again, "mutt:ingest_queue")), (1, [1, 0, 0, 1]), "{again}");
+    assert_eq!((exit, numbers(&again, "mutt:ingest_queue")), (1, [622, 621, 0, 1]), "{again}");
     assert_eq!(queued(&site).await.0.len(), 627);
 }
 

@@ -10,7 +10,7 @@ use crate::support::{Receiver, Reply, Setup, until};
 fn set(api: &mut Api, key: &str, value: &str) -> i64 {
     let body = json!({"value": value, "reason": "a test"});
     let answer = api.call("PUT", &format!("/api/v2/config/{key}"), Some(&body)).unwrap();
-    assert_eq!(answer.status, 200, "{key} = {value}");
+    assert!([200, 201].contains(&answer.status), "{key} = {value}: {}", answer.status);
     answer.json()["version"].as_i64().unwrap()
 }
 
@@ -88,5 +88,17 @@ fn a_setting_whose_sink_is_gone_is_told_and_the_program_starts() {
     let list = reported(&mut program.api(), 1);
     let why = &list["items"][0]["settings_ignored"]["sinks.hook.rate"];
     assert!(why.as_str().unwrap().contains("hook"), "{list}");
+    // It fits no more, and can be unset all the same.
+    let mut api = program.api();
+    let body = json!({"reason": "the sink is gone"});
+    let answer = api.call("DELETE", "/api/v2/config/sinks.hook.rate", Some(&body)).unwrap();
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    assert_eq!(answer.json(), json!({"key": "sinks.hook.rate", "value": null, "version": 2}));
+    let list = reported(&mut api, 2);
+    assert_eq!(list["items"][0]["settings_ignored"], json!({}), "{list}");
+    let change = &api.get("/api/v2/changes")["items"][0];
+    assert_eq!((&change["action"], &change["old"]), (&json!("unset"), &json!("7/s")), "{change}");
+    let again = api.call("DELETE", "/api/v2/config/sinks.hook.rate", Some(&body)).unwrap();
+    assert_eq!(again.status, 404);
     program.stop();
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod apart;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod cli;
@@ -21,9 +23,17 @@ mod doors;
 #[cfg(test)]
 mod drills;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod http_clients;
+#[cfg(test)]
 mod import_v2;
 #[cfg(test)]
 mod live_settings;
+#[cfg(test)]
+mod matrix;
+#[cfg(test)]
+mod mibs;
 #[cfg(test)]
 mod packaging;
 #[cfg(test)]
@@ -46,6 +56,12 @@ mod reload;
 mod secrets;
 #[cfg(test)]
 mod site;
+#[cfg(test)]
+mod snmp_v3;
+#[cfg(test)]
+mod sources;
+#[cfg(test)]
+mod streams;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

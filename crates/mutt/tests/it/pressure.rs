@@ -2,16 +2,19 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::support::senders::{inform_pdu, number_in};
+use crate::support::senders::{Load, Senders, answered, inform_pdu, number_in};
+use crate::support::tools::{find, run};
 use crate::support::wait::within;
-use crate::support::{Setup, until};
+use crate::support::{Program, Setup, until};
 
 /// The cap of the tests that fill the event queue, in events: the smallest that is allowed.
 const CAP: u64 = 1_000;
@@ -242,4 +245,102 @@ fn a_second_process_on_the_same_data_is_refused() {
     assert_eq!(program.ingest(&[], r#"{"message":"still here"}"#).status, 200);
     program.events("q=still+here", 1);
     program.stop();
+}
+
+/// What the program may grow by before its memory ends, and what is asked of it at one time.
+const SPARE: u64 = 24 << 20;
+const SPARE_OF_SOAK: std::ops::Range<u64> = 1 << 20..96 << 20;
+const LARGE: usize = 15 << 20;
+const LARGE_AT_ONCE: usize = 16;
+const HOLD: Duration = Duration::from_secs(5);
+
+/// A program whose allocator keeps no address space in reserve, so that the limit is what it can use.
+fn of_one_arena() -> Setup {
+    let mut setup = Setup::new();
+    setup.env("MALLOC_ARENA_MAX", "1");
+    setup
+}
+
+/// From now on the program gets so much more memory than it has.
+fn end_memory(program: &Program, spare: u64) {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmSize:")).unwrap();
+    let size: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let limit = size * 1024 + spare;
+    let mut command = Command::new("prlimit");
+    run(command.args(["--pid", &program.id().to_string(), &format!("--as={limit}:{limit}")]));
+}
+
+/// Sends all of a large event but its end, so that it is held in memory until somebody gives up.
+fn hold_a_large_event(address: SocketAddr, key: &str) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_write_timeout(Some(HOLD))?;
+    stream.set_read_timeout(Some(HOLD))?;
+    let length = LARGE + 1;
+    let head = format!(
+        "POST /ingest HTTP/1.1\r\nhost: h\r\nx-api-key: {key}\r\ncontent-length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(&vec![b' '; LARGE])?;
+    stream.read(&mut [0; 1]).map(|_| ())
+}
+
+/// Runs the program out of its memory under load until it is gone.
+fn die_of_memory(setup: &Setup, senders: &Senders, spare: u64) {
+    let mut program = setup.start();
+    senders.aim(&program);
+    answered(senders, senders.acknowledged() + 50);
+    end_memory(&program, spare);
+    let (address, key, over) = (program.http(), program.ingest_key(), AtomicBool::new(false));
+    let ended = std::thread::scope(|threads| {
+        for _ in 0..LARGE_AT_ONCE {
+            threads.spawn(|| {
+                while !over.load(Ordering::SeqCst) {
+                    let _ = hold_a_large_event(address, &key);
+                }
+            });
+        }
+        let ended = within(crate::support::wait::LONG, || program.process().poll());
+        over.store(true, Ordering::SeqCst);
+        ended
+    });
+    let log = program.log();
+    let status = ended.unwrap_or_else(|| panic!("it lives without memory:\n{log}"));
+    assert_eq!(status.signal(), Some(Signal::SIGABRT as i32), "{status}\n{log}");
+    assert!(log.contains("memory allocation of"), "{log}");
+}
+
+/// Starts it again, as systemd does, and compares what was acknowledged with the audit.
+fn nothing_is_lost(setup: &Setup, senders: Senders) {
+    let program = setup.start();
+    senders.aim(&program);
+    answered(&senders, senders.acknowledged() + 50);
+    let told = senders.finish();
+    let ledger = program.at_rest().events;
+    assert_eq!((ledger.unaccounted, ledger.lost), (0, 0), "{ledger:?}");
+    told.check(&program.stop().audit());
+    println!("row 6: acknowledged {}, {ledger:?}", told.acknowledged.len());
+}
+
+#[test]
+fn a_program_whose_memory_ends_is_killed_and_loses_nothing_that_was_acknowledged() {
+    if find("prlimit").is_none() {
+        return;
+    }
+    let (setup, senders) = (of_one_arena(), Senders::start(Load::STEADY));
+    die_of_memory(&setup, &senders, SPARE);
+    nothing_is_lost(&setup, senders);
+}
+
+#[test]
+#[ignore = "takes minutes: scripts/soak runs it"]
+fn soak_row_06_memory() {
+    let seed = crate::support::wait::env("MUTT_SOAK_SEED").map_or(6, |text| text.parse().unwrap());
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (setup, senders) = (of_one_arena(), Senders::start(Load::STEADY));
+    for _ in 0..20 {
+        die_of_memory(&setup, &senders, random.u64(SPARE_OF_SOAK));
+    }
+    nothing_is_lost(&setup, senders);
+    println!("row 6: seed {seed}, 20 deaths");
 }

@@ -27,6 +27,22 @@ fn the_committed_references_are_what_the_registries_say() {
 }
 
 #[test]
+fn every_reference_is_generated_and_stands_in_the_list_of_documents() {
+    let list = std::fs::read_to_string(documents().join("../README.md")).unwrap();
+    let files: Vec<&str> = pages(&folder(), "2026-11-23").iter().map(|page| page.file).collect();
+    for file in &files {
+        assert!(
+            list.contains(&format!("](reference/{file})")),
+            "docs/operations/README.md: {file}"
+        );
+    }
+    for file in std::fs::read_dir(documents()).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        assert!(files.contains(&name.as_str()), "{name} is not generated any more");
+    }
+}
+
+#[test]
 fn every_code_is_provoked_by_a_test() {
     let tests = crate::tidy::test_sources();
     let kept = |id: &str| folder().join(format!("{id}.txt")).is_file();

@@ -67,3 +67,35 @@ fn a_wrong_file_leaves_what_runs_in_force() {
     until("the refusal", || program.log().contains("stays in force").then_some(()));
     assert_eq!(post(&program, "old"), 200);
 }
+
+#[test]
+fn the_first_community_closes_the_door_at_once_and_none_does_not_open_it() {
+    let mut setup = Setup::new();
+    let path = setup.folder().join("community");
+    std::fs::write(&path, "s3cret").unwrap();
+    let mut program = setup.start();
+    let plain = std::fs::read_to_string(setup.write()).unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(crate::support::wait::LONG)).unwrap();
+    ask(&socket, program.snmp(), &inform_pdu(1, "open"), 1).unwrap();
+    let known = format!("communities = [{{ file = {path:?} }}]");
+    let file = setup.set("ingestor.snmp", &known).write();
+    reload(&mut program);
+    let refused = |program: &Program, request: i32, times: f64| {
+        socket.send_to(&inform_pdu(request, "refused"), program.snmp()).unwrap();
+        until("the drop", || {
+            let labels = ["reason=\"community\""];
+            let dropped = program.ingestor_metric("mutt_ingest_dropped_total", &labels);
+            (dropped >= times).then_some(())
+        });
+    };
+    refused(&program, 2, 1.0);
+    std::fs::write(&file, plain).unwrap();
+    reload(&mut program);
+    refused(&program, 3, 2.0);
+    let log = program.log();
+    assert!(log.contains("stay in force until a restart"), "{log}");
+    let line = log.lines().rfind(|line| line.contains("was read again")).unwrap();
+    assert!(line.contains("ingestor.snmp.communities"), "{line}");
+    assert_eq!(program.at_rest().events.audited, 1);
+}

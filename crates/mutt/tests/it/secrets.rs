@@ -2,6 +2,7 @@
 //! place cannot be asked, never shown.
 
 mod canary;
+mod certificates;
 mod engines;
 mod rotation;
 mod tls;

@@ -2,5 +2,17 @@
 
 mod alerters;
 mod away;
+mod crash;
+mod forwarders;
+mod halt;
+mod healthy;
+mod load;
 mod path;
+mod points;
+mod reboot;
 mod rotation;
+mod settings;
+mod sigterm;
+mod spill;
+mod table;
+mod upgrade;

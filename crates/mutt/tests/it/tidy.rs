@@ -4,6 +4,7 @@
 mod dependencies;
 mod documents;
 mod edges;
+mod matrix;
 mod registries;
 mod sizes;
 mod sources;

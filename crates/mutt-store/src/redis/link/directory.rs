@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mutt_model::LiveSecrets;
 use tokio::sync::Mutex;
 
 use super::cluster::{self, Slots};
@@ -42,11 +41,11 @@ impl Directory {
             key: "queue.password",
         };
         let sentinel_login = Login {
-            user: None,
-            passwords: options.sentinel_passwords.clone(),
+            user: options.sentinel_user.clone(),
+            passwords: options.sentinel_passwords.clone().unwrap_or_default(),
             db: 0,
             peer: "Sentinel",
-            key: "queue.sentinel_password",
+            key: "queue.sentinel.password",
         };
         Self {
             options: options.clone(),
@@ -105,9 +104,11 @@ impl Directory {
                         found.slots.insert(slots)
                     }
                 };
-                slots.owner(tag).map(known).ok_or_else(|| {
-                    LinkError::Away(format!("the Cluster has no node for the slot of {{{tag}}}"))
-                })
+                let Some(owner) = slots.owner(tag) else {
+                    let why = format!("the Cluster has no node for the slot of {{{tag}}}");
+                    return Err(LinkError::Away(why));
+                };
+                Ok(Known { replicas: slots.replicas(&owner.id), ..known(&owner.address) })
             }
         }
     }
@@ -131,8 +132,10 @@ impl Directory {
     /// Sentinels without passwords of their own are given those of Redis, with Redis' own user: few
     /// sites keep two sets.
     fn login_of_sentinels(&self) -> Login {
-        let none: fn(&LiveSecrets) -> bool = |secrets| secrets.get().is_empty();
-        if none(&self.sentinel_login.passwords) && !none(&self.login.passwords) {
+        // A password that is named and was not read yet is waited for: no other takes its place.
+        let named = self.options.sentinel_passwords.is_some() || self.sentinel_login.user.is_some();
+        let redis = &self.login.passwords;
+        if !named && (redis.is_awaited() || !redis.get().is_empty()) {
             let Login { user, passwords, key, .. } = self.login.clone();
             return Login { user, passwords, key, ..self.sentinel_login.clone() };
         }
@@ -158,7 +161,13 @@ impl Directory {
         }
     }
 
-    /// How often the Sentinels are asked while a link is in use, so that a master that was replaced
-    /// behind a partition is left, although it answers.
-    pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+    /// How often the topology is asked for while a link is in use: Sentinels, so that a master that was
+    /// replaced behind a partition is left, although it answers; a Cluster, whose nodes tell that
+    /// themselves, less often, for its replicas.
+    pub(super) fn look_every(&self) -> Duration {
+        match self.kind() {
+            Kind::Cluster => Duration::from_secs(10),
+            Kind::Sentinel | Kind::Standalone => Duration::from_secs(1),
+        }
+    }
 }

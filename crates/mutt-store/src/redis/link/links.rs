@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::directory::Directory;
 use super::open::{Opener, background};
-use super::{Address, Kind, Link, LinkError, Preflight, Purpose};
+use super::{Address, Kind, Known, Link, LinkError, Preflight, Purpose};
 use crate::redis::RedisOptions;
 use crate::state::EngineState;
 
@@ -137,6 +137,15 @@ impl Links {
         self.look();
     }
 
+    /// Something seen from outside makes the writer of this shard useless: the next one is looked at
+    /// from the beginning.
+    pub(crate) fn leave_writer(&self, shard: u16, why: &str) {
+        let link = self.0.slot(Purpose::Writer, shard).state.borrow().link.clone();
+        if let Some(link) = link {
+            link.retire(why);
+        }
+    }
+
     /// Whether the writers stand; since when and why not. A reader only hears sooner what its writer
     /// can ask for, and that of a shard which is read elsewhere now is not made again.
     #[must_use]
@@ -192,14 +201,14 @@ impl Links {
         }
     }
 
-    /// While Sentinels are in charge, asks them from time to time beside the traffic.
+    /// While Sentinels or a Cluster are in charge, asks them from time to time beside the traffic.
     fn look_sometimes(&self, link: &Link) {
         if link.take_doubt() {
             self.0.directory.doubt();
         } else {
             let now = self.0.clock.monotonic();
             let looked = Duration::from_micros(self.0.looked.load(Ordering::Relaxed));
-            if now.saturating_sub(looked) < Directory::LOOK_EVERY {
+            if now.saturating_sub(looked) < self.0.directory.look_every() {
                 return;
             }
         }
@@ -207,8 +216,8 @@ impl Links {
     }
 
     fn look(&self) {
-        if self.0.directory.kind() != Kind::Sentinel || self.0.looking.swap(true, Ordering::AcqRel)
-        {
+        let alone = self.0.directory.kind() == Kind::Standalone;
+        if alone || self.0.looking.swap(true, Ordering::AcqRel) {
             return;
         }
         let now = u64::try_from(self.0.clock.monotonic().as_micros()).unwrap_or(u64::MAX);
@@ -218,13 +227,25 @@ impl Links {
             let shared = &looking.0;
             shared.directory.doubt();
             let limit = shared.opener.timeout * STEPS;
-            let located =
-                tokio::time::timeout(limit, shared.directory.locate(&shared.opener, 0)).await;
-            if let Ok(Ok(known)) = located {
-                for link in shared.links() {
-                    if *link.address() != known.node {
-                        link.retire(&format!("the Sentinels name {} as master now", known.node));
-                    }
+            let mut writers = Vec::new();
+            for link in shared.links() {
+                match tokio::time::timeout(limit, shared.look_at(&link)).await {
+                    Ok(known) => writers.extend(known.map(|known| (link, known))),
+                    Err(_) => break,
+                }
+            }
+            // Each writer of a node counts for itself who confirms: all of them are judged.
+            let changed: Vec<_> = writers
+                .iter()
+                .filter(|(_, known)| shared.preflight.learn(known))
+                .map(|(_, known)| known.node.clone())
+                .collect();
+            for (link, known) in writers.iter().filter(|(_, known)| changed.contains(&known.node)) {
+                let checked = shared.preflight.check(link, known);
+                if let Ok(Err(LinkError::Refused { why, .. })) =
+                    tokio::time::timeout(limit, checked).await
+                {
+                    link.retire(&why);
                 }
             }
         });
@@ -244,10 +265,17 @@ impl Links {
         }
         let shared = Arc::clone(&self.0);
         background(async move {
-            for link in shared.links() {
-                let valid = link.password().is_none_or(|password| now.contains(&password));
-                // A reader may be blocked for long; it stays logged in until its connection ends.
-                if valid || link.purpose() == Purpose::Reader {
+            let mut links = shared.links();
+            // Writers first: they find out whether the new password is taken.
+            links.sort_by_key(|link| link.purpose() == Purpose::Reader);
+            for link in links {
+                if link.password().is_none_or(|password| now.contains(&password)) {
+                    continue;
+                }
+                if link.purpose() == Purpose::Reader {
+                    // It may be blocked for long, and a login would wait behind. What it waits for it
+                    // still gets; whoever asks next has a connection with the new login.
+                    link.retire("the password has changed: another connection takes its place");
                     continue;
                 }
                 match shared.opener.log_in(&link, shared.directory.login()).await {
@@ -289,6 +317,20 @@ impl Shared {
     fn links(&self) -> Vec<Link> {
         let link = |slot: &Arc<Slot>| slot.state.borrow().link.clone();
         self.all_slots().iter().filter_map(link).filter(|link| !link.is_broken()).collect()
+    }
+
+    /// Whether a link still goes to the right node; of a writer that does, what is known of its node. Of
+    /// one look only the first question goes to the servers.
+    async fn look_at(&self, link: &Link) -> Option<Known> {
+        let known = self.directory.locate(&self.opener, link.shard()).await.ok()?;
+        if *link.address() != known.node {
+            // The nodes of a Cluster say themselves what is no longer theirs.
+            if known.kind == Kind::Sentinel {
+                link.retire(&format!("the Sentinels name {} as master now", known.node));
+            }
+            return None;
+        }
+        (link.purpose() == Purpose::Writer).then_some(known)
     }
 
     /// What a caller does now. Takes note of a link that broke, and begins an attempt when one is due.

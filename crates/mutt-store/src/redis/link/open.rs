@@ -7,7 +7,7 @@ use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, RedisConnectionInfo, ServerError, Value};
 use mutt_model::{Clock, LiveSecrets, Secret, codes};
 
-use super::{Address, Broken, Inner, Link, LinkError, Purpose, said, stream, tls};
+use super::{Address, Broken, Inner, Link, LinkError, Purpose, said, stream};
 use crate::redis::RedisTls;
 
 /// Who logs in, and where to.
@@ -41,8 +41,19 @@ impl Opener {
         shard: u16,
     ) -> Result<Link, LinkError> {
         let peer = login.peer;
+        if login.passwords.is_awaited() {
+            // As another user, or with no password, it would be a failed login at the server, or worse a
+            // connection with other rights.
+            return Err(LinkError::Away(format!(
+                "`{}` was not read yet: {peer} at {address} is not asked without it",
+                login.key
+            )));
+        }
         let away = |why: String| {
-            LinkError::Away(format!("cannot reach {peer} at {address}: {}", tls::words(&why)))
+            LinkError::Away(format!(
+                "cannot reach {peer} at {address}: {}",
+                crate::handshake::words(&why)
+            ))
         };
         let stream =
             stream::connect(address, self.tls.as_ref(), self.timeout).await.map_err(away)?;

@@ -70,7 +70,7 @@ impl Stream {
 
     fn listen<T>(&self, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if let Poll::Ready(Err(why)) = &done {
-            let _ = self.heard.set(tls::words(&why.to_string()));
+            let _ = self.heard.set(crate::handshake::words(&why.to_string()));
         }
         done
     }

@@ -33,8 +33,12 @@ pub(super) fn connector(files: &RedisTls) -> Result<TlsConnector, String> {
         .with_root_certificates(roots);
     let config = match (&files.cert, &files.key) {
         (Some(cert), Some(key)) => {
-            let private = PrivateKeyDer::from_pem_file(key)
-                .map_err(|why| format!("{}: {why}", key.display()))?;
+            let pem = key.get();
+            let pem = pem
+                .first()
+                .ok_or("the key of our certificate (`queue.tls.key`) was not read yet")?;
+            let private = PrivateKeyDer::from_pem_slice(pem.expose().as_bytes())
+                .map_err(|_| "`queue.tls.key` is no PEM key")?;
             builder
                 .with_client_auth_cert(certificates(cert)?, private)
                 .map_err(|why| format!("{} and its key: {why}", cert.display()))?
@@ -52,30 +56,4 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
         .collect::<Result<_, _>>()
         .map_err(|why| wrong(&why))?;
     if list.is_empty() { Err(wrong(&"no certificate in the file")) } else { Ok(list) }
-}
-
-/// The library's words about a failed connection, followed by what they mean for a reader.
-pub(super) fn words(error: &str) -> String {
-    /// What is found in the library's words, and what it means.
-    const MEANS: &[(&str, &str)] = &[
-        (
-            "UnknownIssuer",
-            "the server's certificate is not signed by an authority that is trusted here",
-        ),
-        ("BadSignature", "the server's certificate is not signed by the authority that it names"),
-        ("certificate expired", "the server's certificate has expired, or a clock is wrong"),
-        ("not valid yet", "the server's certificate is not valid yet, or a clock is wrong"),
-        ("not valid for name", "the server's certificate is not for this name"),
-        ("CaUsedAsEndEntity", "the server shows the certificate of an authority as its own"),
-        ("InvalidContentType", "the server does not speak TLS on this port"),
-        ("CertificateRequired", "the server asks for a client certificate"),
-        ("HandshakeFailure", "the server refuses the TLS handshake"),
-        ("UnknownCA", "the server does not trust our client certificate"),
-        ("BadCertificate", "the server does not take our client certificate"),
-        ("CertificateExpired", "our client certificate has expired"),
-    ];
-    match MEANS.iter().find(|(part, _)| error.contains(part)) {
-        Some((_, means)) => format!("{means} ({error})"),
-        None => error.to_owned(),
-    }
 }

@@ -16,6 +16,11 @@ if #new == 0 then
   redis.call('HINCRBY', state, 'repeats', 1)
   return answer('OK')
 end
+-- What was added before it stands, and the state knows of it.
+local function refused(added)
+  save()
+  return added
+end
 local idle = s.ack == s.cum
 for n, i in ipairs(new) do
   local own, data = tonumber(ARGV[i + 1]), ARGV[i + 4]
@@ -26,14 +31,14 @@ for n, i in ipairs(new) do
   end
   local added = add()
   if type(added) == 'table' and added.err then
-    if n > 1 or not string.find(added.err, 'equal or smaller') then return added end
+    if n > 1 or not string.find(added.err, 'equal or smaller') then return refused(added) end
     -- The stream knows of more than the state: it is believed.
     local info = redis.call('XINFO', 'STREAM', stream)
     for k = 1, #info, 2 do
       if info[k] == 'last-generated-id' then s.cum = math.max(s.cum, (parse(info[k + 1]))) end
     end
     added = add()
-    if type(added) == 'table' and added.err then return added end
+    if type(added) == 'table' and added.err then return refused(added) end
   end
   if idle and n == 1 then s.oldest, s.ackbytes = ARGV[i + 2], s.bytes end
   s.cum, s.bytes = s.cum + own, s.bytes + size

@@ -6,25 +6,55 @@ use redis::Value;
 use super::net::{Node, free_port};
 use super::{linked_to, links, options, say, text, until};
 
-/// Three nodes that share the slots.
-async fn nodes() -> Vec<Node> {
-    let nodes: Vec<_> = (0..3)
-        .map(|_| {
-            let (port, bus) = (free_port().to_string(), free_port().to_string());
-            Node::start_at(
-                port.parse().unwrap(),
-                &["--port", &port, "--cluster-port", &bus],
-                &["--cluster-enabled", "yes", "--cluster-node-timeout", "5000"],
-                &[],
-            )
+/// A node of a Cluster that knows no other yet.
+fn node(settings: &[&str]) -> Node {
+    let (port, bus) = (free_port().to_string(), free_port().to_string());
+    let cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000"];
+    Node::start_at(
+        port.parse().unwrap(),
+        &["--port", &port, "--cluster-port", &bus],
+        &[&cluster[..], settings].concat(),
+        &[],
+    )
+}
+
+/// Makes a node known to the others.
+fn meet(known: &Node, node: &Node) {
+    let bus = node.command(&["CONFIG", "GET", "cluster-port"]);
+    let (port, bus) = (node.port.to_string(), bus.lines().last().unwrap().to_owned());
+    assert_eq!(known.command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]), "OK");
+}
+
+/// A further node that is a replica of the one with this port and follows it; all know of it.
+pub(crate) async fn replica_of(nodes: &[Node], port: u16, settings: &[&str]) -> Node {
+    let master = nodes.iter().find(|node| node.port == port).unwrap();
+    let node = node(settings);
+    meet(master, &node);
+    let id = master.command(&["CLUSTER", "MYID"]);
+    node.tells(&["CLUSTER", "NODES"], &id).await;
+    until("it may follow", async || node.command(&["CLUSTER", "REPLICATE", &id]) == "OK").await;
+    let follows = format!("port={},state=online", node.port);
+    master.tells(&["INFO", "replication"], &follows).await;
+    let own = node.command(&["CLUSTER", "MYID"]);
+    for other in nodes {
+        until("all know of it", async || {
+            let known = other.command(&["CLUSTER", "NODES"]);
+            known
+                .lines()
+                .any(|line| line.starts_with(&own) && line.contains(&format!("slave {id}")))
         })
-        .collect();
+        .await;
+    }
+    node
+}
+
+/// Three nodes with these settings that share the slots.
+pub(crate) async fn nodes(settings: &[&str]) -> Vec<Node> {
+    let nodes: Vec<_> = (0..3).map(|_| node(settings)).collect();
     let ranges = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
     for (node, (first, last)) in nodes.iter().zip(ranges) {
         assert_eq!(node.command(&["CLUSTER", "ADDSLOTSRANGE", first, last]), "OK");
-        let bus = node.command(&["CONFIG", "GET", "cluster-port"]);
-        let (port, bus) = (node.port.to_string(), bus.lines().last().unwrap().to_owned());
-        assert_eq!(nodes[0].command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]), "OK");
+        meet(&nodes[0], node);
     }
     for node in &nodes {
         node.tells(&["CLUSTER", "INFO"], "cluster_state:ok").await;
@@ -34,14 +64,14 @@ async fn nodes() -> Vec<Node> {
 }
 
 /// The port of the node that the server says owns the slot of this key.
-fn owner(nodes: &[Node], key: &str) -> u16 {
+pub(crate) fn owner(nodes: &[Node], key: &str) -> u16 {
     let slot: u16 = nodes[0].command(&["CLUSTER", "KEYSLOT", key]).parse().unwrap();
     nodes[usize::from(slot > 5460) + usize::from(slot > 10922)].port
 }
 
 #[tokio::test]
 async fn shards_go_to_the_owners_of_their_slots_and_follow_them() {
-    let mut nodes = nodes().await;
+    let mut nodes = nodes(&[]).await;
     let links = links(&options(&format!(
         "redis+cluster://127.0.0.1:{},127.0.0.1:{}",
         nodes[0].port, nodes[1].port

@@ -71,6 +71,24 @@ async fn a_server_that_asks_for_a_password_that_is_not_set_says_which_key_to_set
 }
 
 #[tokio::test]
+async fn a_password_that_was_not_read_yet_is_waited_for_and_nothing_takes_its_place() {
+    // Without a password both the default user and, for any password, `mutt` would be let in.
+    let node = Node::start(&[]);
+    node.command(&["ACL", "SETUSER", "mutt", "on", "nopass", "~*", "+@all"]);
+    let by_default = RedisOptions { passwords: LiveSecrets::named(), ..options(&node.url()) };
+    refused(&links(&by_default), "`queue.password` was not read yet").await;
+    let live = LiveSecrets::named();
+    let links = links(&as_mutt(&node, &live));
+    refused(&links, "`queue.password` was not read yet").await;
+    assert_eq!((logins(&node), node.command(&["ACL", "LOG"])), (0, String::new()));
+    let clients = node.command(&["CLIENT", "LIST"]);
+    assert_eq!(clients.lines().count(), 1, "only the one that asks: {clients}");
+    live.set(vec![Secret::new("read")]);
+    let link = linked(&links).await;
+    assert_eq!(text(&say(&link, &["ACL", "WHOAMI"]).await.unwrap()), "mutt");
+}
+
+#[tokio::test]
 async fn a_password_for_a_server_without_one_does_no_harm() {
     let node = Node::start(&[]);
     let links = links(&RedisOptions { passwords: secrets(&["needless"]), ..options(&node.url()) });
@@ -118,6 +136,41 @@ async fn a_password_is_changed_under_traffic_without_a_failed_call() {
     let link = until_another(&links, &id).await;
     assert_eq!(text(&say(&link, &["ACL", "WHOAMI"]).await.unwrap()), "mutt");
     assert_eq!(links.state(), EngineState::Ready);
+}
+
+#[tokio::test]
+async fn a_reader_that_is_blocked_gives_way_to_one_with_the_new_login() {
+    let node = with_user("old");
+    let live = secrets(&["old"]);
+    let links = links(&as_mutt(&node, &live));
+    linked(&links).await;
+    let reader = links.reader(0).await.unwrap();
+    let id = text(&say(&reader, &["CLIENT", "ID"]).await.unwrap());
+    let wait = super::pipeline(&[&["BLPOP", "list", "60"]]);
+    let blocked = reader.run(&wait, crate::redis_server::PATIENCE);
+    let rotate = async {
+        until("the reader is blocked", async || {
+            node.command(&["INFO", "clients"]).contains("blocked_clients:1")
+        })
+        .await;
+        node.command(&["ACL", "SETUSER", "mutt", ">new", "<old"]);
+        live.set(vec![Secret::new("new")]);
+        until("another reader", async || {
+            let _ = links.writer(0).await;
+            let Ok(reader) = links.reader(0).await else { return false };
+            say(&reader, &["CLIENT", "ID"]).await.is_ok_and(|other| text(&other) != id)
+        })
+        .await;
+        // What the old one waits for it still gets.
+        node.command(&["-n", "3", "RPUSH", "list", "here"]);
+    };
+    let (answer, ()) = tokio::join!(blocked, rotate);
+    assert!(format!("{:?}", answer.unwrap()).contains("bulk-string"), "it was cut off");
+    drop(reader);
+    until("the old login is gone", async || {
+        !node.command(&["CLIENT", "LIST"]).contains(&format!("id={id} "))
+    })
+    .await;
 }
 
 async fn until_another(

@@ -102,6 +102,46 @@ async fn a_killed_master_is_followed_to_the_one_that_was_promoted() {
     written_to(&links, new, 10).await;
 }
 
+/// Refuses a master of more replicas than this, as the queue does whose appends wait for so many.
+#[derive(Debug)]
+struct AtMost(usize);
+
+#[async_trait::async_trait]
+impl mutt_store::redis::link::Preflight for AtMost {
+    fn learn(&self, known: &mutt_store::redis::link::Known) -> bool {
+        known.replicas.len() > self.0
+    }
+
+    async fn check(
+        &self,
+        _: &Link,
+        known: &mutt_store::redis::link::Known,
+    ) -> Result<(), LinkError> {
+        if known.replicas.len() <= self.0 {
+            return Ok(());
+        }
+        let why = format!("{} replicas", known.replicas.len());
+        Err(LinkError::Refused { code: mutt_model::codes::QUEUE_REDIS_REPLICAS, why })
+    }
+}
+
+#[tokio::test]
+async fn a_replica_that_comes_under_way_is_judged_at_once() {
+    let guarded = Guarded::start(&[]).await;
+    let most = std::sync::Arc::new(AtMost(1));
+    let links = Links::new(&options(&guarded.url()), Clock::default(), most as _);
+    let held = linked(&links).await;
+    let master = format!("127.0.0.1 {}", guarded.nodes[0].port);
+    let _second = Node::start(&["--replicaof", &master]);
+    until("the link is left", async || {
+        // As the queue does each second.
+        let _ = links.writer(0).await;
+        held.is_broken()
+    })
+    .await;
+    refused(&links, "2 replicas").await;
+}
+
 #[tokio::test]
 async fn a_master_that_was_replaced_and_still_answers_is_left() {
     let guarded = Guarded::start(&[]).await;
@@ -153,12 +193,12 @@ async fn sentinels_with_a_password_of_their_own() {
     let url = format!("redis+sentinel://127.0.0.1:{}/mutt", sentinel.port);
     let both = RedisOptions {
         passwords: secret("data"),
-        sentinel_passwords: secret("guard"),
+        sentinel_passwords: Some(secret("guard")),
         ..options(&url)
     };
     let right = links(&both);
     assert_eq!(text(&say(&linked(&right).await, &["ECHO", "a"]).await.unwrap()), "a");
-    let wrong = links(&RedisOptions { sentinel_passwords: LiveSecrets::default(), ..both });
+    let wrong = links(&RedisOptions { sentinel_passwords: None, ..both });
     let why = refused(&wrong, "Sentinel at").await;
     assert!(why.contains("queue.password") && !why.contains("guard"), "{why}");
     tokio::time::timeout(Duration::from_secs(30), right.writer(0)).await.unwrap().unwrap();

@@ -3,16 +3,18 @@
 
 use std::path::Path;
 
+use mutt_model::{LiveSecrets, Secret};
 use mutt_store::redis::{RedisOptions, RedisTls};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
 use super::net::{Node, file, free_port};
 use super::{linked, links, options, refused, say, text, until};
 
-struct Authority(Issuer<'static, KeyPair>, String);
+/// Who signs; with its own certificate.
+pub(crate) struct Authority(Issuer<'static, KeyPair>, pub(crate) String);
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         let name = format!("authority {}", fastrand::u64(..));
@@ -23,7 +25,7 @@ impl Authority {
     }
 
     /// Writes NAME.crt and NAME.key.
-    fn issue(&self, dir: &Path, name: &str, for_host: &str, expired: bool) {
+    pub(crate) fn issue(&self, dir: &Path, name: &str, for_host: &str, expired: bool) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![for_host.to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -74,11 +76,17 @@ fn server(dir: &Path) -> Node {
     )
 }
 
+/// The client's key as a secret.
+pub(crate) fn key_of(dir: &Path, name: &str) -> LiveSecrets {
+    let pem = std::fs::read_to_string(dir.join(format!("{name}.key"))).unwrap();
+    LiveSecrets::new(vec![Secret::new(pem)])
+}
+
 fn trusting(dir: &Path) -> RedisTls {
     RedisTls {
         ca: Some(dir.join("ca.crt")),
         cert: Some(dir.join("client.crt")),
-        key: Some(dir.join("client.key")),
+        key: Some(key_of(dir, "client")),
     }
 }
 
@@ -122,7 +130,7 @@ async fn what_is_wrong_with_tls_is_told_in_words() {
     stranger.issue(other.path(), "client", "mutt", false);
     let strange = RedisTls {
         cert: Some(other.path().join("client.crt")),
-        key: Some(other.path().join("client.key")),
+        key: Some(key_of(other.path(), "client")),
         ..trusting(dir.path())
     };
     check(strange, "does not trust our client certificate").await;
@@ -156,12 +164,15 @@ fn server_without_check(dir: &Path) -> Node {
 async fn certificates_that_are_replaced_are_used_from_the_next_connection_on() {
     let (dir, _) = folder();
     let mut node = server(dir.path());
-    let links = links(&tls_options(node.port, trusting(dir.path())));
+    let tls = trusting(dir.path());
+    let key = tls.key.clone().unwrap();
+    let links = links(&tls_options(node.port, tls));
     let link = linked(&links).await;
     let next = Authority::new();
     file(dir.path(), "ca.crt", &next.1);
     next.issue(dir.path(), "server", "127.0.0.1", false);
     next.issue(dir.path(), "client", "mutt", false);
+    key.set(key_of(dir.path(), "client").get().to_vec());
     // What is connected goes on.
     assert_eq!(text(&say(&link, &["ECHO", "on"]).await.unwrap()), "on");
     node.kill();

@@ -3,9 +3,11 @@
 use mutt_model::Id;
 use mutt_model::rule::RuleAction::Problem;
 use mutt_store::postgres::{AuditFault, AuditVerify, PostgresStore};
+use mutt_store::retention::RetentionStore as _;
 use mutt_store::store::CommitStore as _;
 
 use super::server::Server;
+use crate::store::retention::{DAY, commit_days, policy_with};
 use crate::store::support::*;
 
 async fn verify(store: &PostgresStore) -> AuditVerify {
@@ -64,6 +66,57 @@ async fn an_untouched_audit_is_sound_and_what_is_touched_is_named() {
     assert_eq!(found(AuditFault::Missing), [(Some(1), Some(2), vec![ids[3][1]])]);
     assert_eq!(found(AuditFault::Extra), [(None, None, vec![forged])]);
     assert_eq!((report.faults, report.rows), (3, 28));
+}
+
+/// What the services' role can do to the audit is add rows: those that no commit wrote are found,
+/// whatever place they claim.
+#[tokio::test]
+async fn rows_that_were_added_are_named_whatever_place_they_claim() {
+    let server = Server::migrated(&[]).await;
+    let store = server.store().await;
+    let ids = filled(&store).await;
+    let app = server.connect("mutt", "mutt").await.unwrap();
+    let forged: Vec<Id> = (1..=4).map(|n| Id([n; 16])).collect();
+    // In a receipt's range at another time; twice no place at all; beyond what any commit gave.
+    let claims = [
+        ("received_at + 3600000000", "seq"),
+        ("received_at", "0"),
+        ("received_at", "-7"),
+        ("received_at", "seq + 1000"),
+    ];
+    for (id, (at, seq)) in forged.iter().zip(claims) {
+        let sql = format!(
+            "INSERT INTO audit_unhandled SELECT {at}, '{id}', {seq}, ruleset, rule_id, alert_id,
+                severity, dev, host, decision, team, body FROM audit_unhandled WHERE id = '{}'",
+            ids[4][0]
+        );
+        app.batch_execute(&sql).await.unwrap();
+    }
+    let report = verify(&store).await;
+    assert!(report.findings.iter().all(|found| found.fault == AuditFault::Extra), "{report:?}");
+    let mut named: Vec<Id> =
+        report.findings.iter().flat_map(|found| found.events.clone()).collect();
+    named.sort_unstable();
+    assert_eq!(named, forged);
+    assert_eq!(report.rows, 30);
+}
+
+/// SQLite's archives know no places of rows: what is put back from one is no forgery.
+#[tokio::test]
+async fn an_archive_of_a_store_without_places_may_be_put_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = sqlite(dir.path());
+    commit_days(&old, 0..1).await;
+    let archives = dir.path().join("archives");
+    old.retain(&policy_with(Some(&archives)), at(200 * DAY)).await.unwrap();
+    let file = archives.join(&old.archives().await.unwrap()[0].name);
+    let server = Server::migrated(&[]).await;
+    let store = server.store().await;
+    filled(&store).await;
+    let back = store.restore_archive(&file, &actor("anna"), START).await.unwrap();
+    assert_eq!(back.rows, 2);
+    let report = verify(&store).await;
+    assert!(report.is_sound(), "{report:?}");
 }
 
 #[tokio::test]

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mutt_model::{Clock, failpoint};
 use mutt_store::postgres::{PgOptions, PgRole, PostgresStore};
 use mutt_store::retention::RetentionStore as _;
 use mutt_store::store::{SignalStore as _, Store, StoreError, UpkeepStore as _};
 
-use super::server::{Server, until};
+use super::server::{PATIENCE, Server, until};
 use crate::store::retention::{DAY, commit_days, messages, named, policy_with};
 use crate::store::support::*;
 
@@ -94,6 +95,51 @@ async fn one_of_several_remediations_works_at_a_time() {
     assert!(words.contains("pg_dump"), "{words}");
 }
 
+/// A partition that takes longer than the lease: no other Remediation begins the same.
+#[tokio::test]
+async fn the_lease_is_renewed_while_one_partition_is_worked_on() {
+    let server = Server::migrated(&[]).await;
+    let clock = Clock::manual(START);
+    let options = PgOptions { lock_timeout: PATIENCE, ..server.options() };
+    let one = PostgresStore::open(&options, clock.clone()).unwrap();
+    until("the store is ready", || one.state().is_ready()).await;
+    let one: Arc<dyn Store> = Arc::new(one);
+    commit_days(&one, 0..2).await;
+    let admin = server.superuser("mutt").await;
+    let wait_for = async |sql: &str, wanted: i64| {
+        let begun = Clock::System.monotonic();
+        while admin.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) != wanted {
+            assert!(Clock::System.monotonic() - begun < PATIENCE, "never: {sql} = {wanted}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let part = "audit_unhandled_p20251125";
+    let lock = format!("BEGIN; LOCK TABLE {part} IN ACCESS EXCLUSIVE MODE");
+    admin.batch_execute(&lock).await.unwrap();
+    let others = async {
+        let sql = format!(
+            "SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND relation = '{part}'::regclass"
+        );
+        wait_for(&sql, 1).await;
+        for round in 1..=3 {
+            clock.advance(Duration::from_secs(400));
+            let until = at(400 * round + 600).0;
+            wait_for("SELECT lease_until FROM leases WHERE name = 'upkeep'", until).await;
+        }
+        let two = PostgresStore::open(&server.options(), Clock::manual(at(1_300))).unwrap();
+        until("the other store is ready", || two.state().is_ready()).await;
+        let done = two.retain(&policy_with(None), at(200 * DAY)).await.unwrap();
+        admin.batch_execute("COMMIT").await.unwrap();
+        done
+    };
+    let policy = policy_with(None);
+    let (done, other) = tokio::join!(one.retain(&policy, at(200 * DAY)), others);
+    assert!(other.elsewhere, "{other:?}");
+    let done = done.unwrap();
+    assert!(!done.elsewhere, "{done:?}");
+    assert!(messages(&one).await.is_empty());
+}
+
 /// The chain of receipts is sound while rows are held, gone and back again.
 #[tokio::test]
 async fn the_chain_knows_what_retention_took_and_what_came_back() {
@@ -108,6 +154,20 @@ async fn the_chain_knows_what_retention_took_and_what_came_back() {
     let policy = policy_with(Some(dir.path()));
     store.retain(&policy, at(200 * DAY)).await.unwrap();
     assert_eq!(messages(&as_store).await, named(&[(0, "Held"), (1, "Held"), (2, "Held")]));
+    // It was made whole before the parent was locked to take it.
+    let client = server.superuser("mutt").await;
+    let part = "audit_handled_p20251124";
+    let sql = format!(
+        "SELECT (SELECT COUNT(*) FROM pg_index i WHERE i.indrelid = 'audit_handled'::regclass),
+            (SELECT COUNT(*) FROM pg_index i JOIN pg_inherits h ON h.inhrelid = i.indexrelid
+                JOIN pg_class c ON c.oid = i.indexrelid
+                WHERE i.indrelid = '{part}'::regclass AND c.relname LIKE '{part}_held_%'),
+            (SELECT COUNT(*) FROM pg_constraint
+                WHERE conrelid = '{part}'::regclass AND contype = 'c')"
+    );
+    let row = client.query_one(&sql, &[]).await.unwrap();
+    let counts: Vec<i64> = (0..3).map(|at| row.get(at)).collect();
+    assert_eq!(counts, [4, 4, 1], "indexes of the parent and of the partition; its condition");
     let report = store.verify_chain(None, &|_, _| ()).await.unwrap();
     assert!(report.is_sound(), "{report:?}");
     assert_eq!((report.rows, report.retired), (3, 3));

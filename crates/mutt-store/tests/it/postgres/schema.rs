@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mutt_model::{Clock, codes};
-use mutt_store::postgres::{PostgresStore, migrate, status};
+use mutt_store::postgres::{PgOptions, PostgresStore, migrate, status};
 use mutt_store::store::{CommitStore as _, RuleStore as _, SignalStore as _, StoreError};
 
 use super::server::{Server, away_with, until};
@@ -16,13 +16,57 @@ async fn a_service_waits_for_the_schema_and_never_makes_it() {
     let store = PostgresStore::open(&server.options(), clock.clone()).unwrap();
     let why = away_with(&store, codes::STORE_OLDER).await;
     assert!(why.contains("muttctl db migrate"), "{why}");
-    let refused = store.rule_set_version().await;
-    assert!(matches!(refused, Err(StoreError::Transient { .. })), "{refused:?}");
+    let refused = store.rule_set_version().await.unwrap_err();
+    assert_eq!(refused.hindrance(), Some(codes::STORE_OLDER), "{refused}");
     assert_eq!(status(&server.options(), &clock).await.unwrap().found, 0);
     let done = migrate(&server.options(), &clock, &|_, _| ()).await.unwrap();
     assert_eq!(done.from, 0);
     until("the migrated schema is found", || store.state().is_ready()).await;
     assert_eq!(store.rule_set_version().await.unwrap(), 0);
+}
+
+/// The schema as its first version left it.
+async fn first_version(server: &Server) {
+    let owner = server.connect("mutt_owner", "mutt").await.unwrap();
+    let sql = concat!(
+        "CREATE SCHEMA mutt; SET search_path = mutt;
+         CREATE TABLE schema_version (version bigint PRIMARY KEY, needs bigint NOT NULL,
+            migrated_at bigint NOT NULL);",
+        include_str!("../../../migrations/postgres/0001_first.sql"),
+        "; INSERT INTO schema_version VALUES (1, 1, 0)"
+    );
+    owner.batch_execute(sql).await.unwrap();
+}
+
+/// Services of the version before work while the schema is expanded: a step that meets their locks gives
+/// way and is tried again.
+#[tokio::test]
+async fn a_step_that_meets_the_locks_of_work_is_tried_again() {
+    let server = Server::bare(&["deadlock_timeout=1s"]).await;
+    first_version(&server).await;
+    let (options, clock) = (server.options(), Clock::manual(START));
+    let working = server.superuser("mutt").await;
+    // It does not look for deadlocks, so that the step is what gives way.
+    let held = "SET deadlock_timeout = '1h'; BEGIN; LOCK TABLE alerts IN ROW EXCLUSIVE MODE";
+    working.batch_execute(held).await.unwrap();
+    let work = async {
+        let sql = "SELECT COUNT(*) FROM pg_locks
+            WHERE NOT granted AND relation = 'mutt.alerts'::regclass";
+        while working.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // The step has changed deliveries and waits for alerts.
+        working.batch_execute("LOCK TABLE deliveries IN ROW EXCLUSIVE MODE; COMMIT").await
+    };
+    let migrating = migrate(&options, &clock, &|_, _| ());
+    let (migrated, worked) = tokio::join!(migrating, work);
+    worked.unwrap();
+    let migrated = migrated.unwrap();
+    assert_eq!((migrated.from, migrated.to), (1, status(&options, &clock).await.unwrap().known));
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = 'mutt'";
+    let row = working.query_one(deadlocks, &[]).await.unwrap();
+    println!("the step gave way after {} deadlocks", row.get::<_, i64>(0));
+    assert!(server.store().await.state().is_ready());
 }
 
 #[tokio::test]
@@ -88,29 +132,79 @@ async fn the_services_role_can_only_add_to_the_audit() {
     assert_eq!(rows.len(), 1);
 }
 
+/// What is refused, by name and with the command that mends it; mended, it is taken.
 #[tokio::test]
-async fn a_server_that_could_lose_data_or_cannot_write_is_refused() {
-    for (setting, code) in [
-        ("fsync=off", codes::STORE_UNSAFE),
-        ("synchronous_commit=off", codes::STORE_UNSAFE),
-        ("default_transaction_read_only=on", codes::STORE_READ_ONLY),
-    ] {
-        let server = Server::bare(&[]).await;
-        migrate(&server.options(), &Clock::manual(START), &|_, _| ()).await.unwrap();
-        let superuser = server.superuser("postgres").await;
-        let (name, value) = setting.split_once('=').unwrap();
-        if name != "fsync" {
-            let sql = format!("ALTER ROLE mutt SET {name} = {value}");
-            superuser.batch_execute(&sql).await.unwrap();
-        }
-        let mut options = server.options();
-        options.accept_no_fsync = name == "default_transaction_read_only";
+async fn a_server_that_could_lose_data_is_refused_until_that_is_mended() {
+    // The last of several counts: this one server is safe.
+    let mut server = Server::bare(&["fsync=on"]).await;
+    migrate(&server.options(), &Clock::manual(START), &|_, _| ()).await.unwrap();
+    let mut options = server.options();
+    options.accept_no_fsync = false;
+    let refused = async |name: &str| {
         let store = PostgresStore::open(&options, Clock::manual(START)).unwrap();
-        let why = away_with(&store, code).await;
-        if code == codes::STORE_UNSAFE {
-            assert!(why.contains("ALTER SYSTEM SET fsync = on"), "{why}");
-        }
+        let why = away_with(&store, codes::STORE_UNSAFE).await;
+        assert!(why.starts_with(&format!("{name} is off")), "{why}");
+        assert!(why.contains(&format!("ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf()")));
+        why
+    };
+    let superuser = server.superuser("postgres").await;
+    let run = async |sql: &str| superuser.batch_execute(sql).await.unwrap();
+    server.store_with(&options).await;
+    run("ALTER ROLE mutt SET synchronous_commit = off").await;
+    let why = refused("synchronous_commit").await;
+    let mend = "ALTER ROLE mutt RESET synchronous_commit";
+    assert!(why.contains(mend), "{why}");
+    run(mend).await;
+    server.store_with(&options).await;
+    for name in ["synchronous_commit", "full_page_writes"] {
+        run(&format!("ALTER SYSTEM SET {name} = off")).await;
+        run("SELECT pg_reload_conf()").await;
+        refused(name).await;
+        run(&format!("ALTER SYSTEM SET {name} = on")).await;
+        run("SELECT pg_reload_conf()").await;
+        server.store_with(&options).await;
     }
+    drop(superuser);
+    server.stop();
+    let unsafe_server = Server::bare(&[]).await;
+    migrate(&unsafe_server.options(), &Clock::manual(START), &|_, _| ()).await.unwrap();
+    options.url = unsafe_server.url("mutt");
+    let store = PostgresStore::open(&options, Clock::manual(START)).unwrap();
+    let why = away_with(&store, codes::STORE_UNSAFE).await;
+    assert!(why.contains("ALTER SYSTEM SET fsync = on"), "{why}");
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_write_is_refused() {
+    let server = Server::migrated(&[]).await;
+    let superuser = server.superuser("postgres").await;
+    let sql = "ALTER ROLE mutt SET default_transaction_read_only = on";
+    superuser.batch_execute(sql).await.unwrap();
+    let store = PostgresStore::open(&server.options(), Clock::manual(START)).unwrap();
+    away_with(&store, codes::STORE_READ_ONLY).await;
+}
+
+/// One role for everything works, and is told: what it audits it can take back.
+#[tokio::test]
+async fn a_role_that_can_take_back_what_is_audited_is_told() {
+    let server = Server::bare(&[]).await;
+    let clock = Clock::manual(START);
+    let superuser = server.superuser("mutt").await;
+    let run = async |sql: &str| superuser.batch_execute(sql).await.unwrap();
+    run("ALTER DATABASE mutt OWNER TO mutt").await;
+    let alone = PgOptions { owner: None, ..server.options() };
+    assert!(!status(&alone, &clock).await.unwrap().audit_open, "nothing stands yet");
+    migrate(&alone, &clock, &|_, _| ()).await.unwrap();
+    assert!(status(&alone, &clock).await.unwrap().audit_open);
+    // As doctor says it is mended.
+    run("REASSIGN OWNED BY mutt TO mutt_owner").await;
+    run("REVOKE UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA mutt FROM mutt").await;
+    migrate(&server.options(), &clock, &|_, _| ()).await.unwrap();
+    assert!(!status(&server.options(), &clock).await.unwrap().audit_open);
+    let store = server.store().await;
+    store.commit(work(vec![batch(&[(event(0, "r1", "x"), unhandled("x"))])])).await.unwrap();
+    run("GRANT DELETE ON mutt.audit_unhandled TO mutt").await;
+    assert!(status(&server.options(), &clock).await.unwrap().audit_open, "by a grant, too");
 }
 
 #[tokio::test]
@@ -141,7 +235,7 @@ async fn bells_ring_in_other_processes() {
     rules.mark_unchanged();
     deliveries.mark_unchanged();
     let change = mutt_store::store::RuleChange::AddDevHost("lab".to_owned());
-    one.change_rules(change, &actor("anna"), START).await.unwrap();
+    one.change_rules(change, None, &actor("anna"), START).await.unwrap();
     let patience = Duration::from_secs(60);
     tokio::time::timeout(patience, rules.changed()).await.unwrap().unwrap();
     assert_eq!(two.rule_set_version().await.unwrap(), 1);

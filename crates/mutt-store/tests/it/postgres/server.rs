@@ -1,7 +1,7 @@
 //! A private PostgreSQL server for one test, on a Unix socket in a folder of its own; it ends with the
 //! test, also when the test's process is killed.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -21,13 +21,39 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// The running server.
 pub(crate) struct Server {
     dir: tempfile::TempDir,
+    /// Where its WAL lies, when it is not with the tables.
+    _wal: Option<tempfile::TempDir>,
     child: Option<Child>,
     settings: Vec<String>,
+    /// Names the socket, too.
+    port: u16,
 }
 
-/// Where PostgreSQL's programs are: on the path, or where packages put them.
+/// Of each server; PostgreSQL 13 stores passwords as MD5 unless it is told.
+const SETTINGS: [&str; 5] = [
+    "listen_addresses=",
+    "fsync=off",
+    "shared_buffers=32MB",
+    "max_connections=60",
+    "password_encryption=scram-sha-256",
+];
+
+/// A port of loopback that nobody listens on, below those that the kernel gives to connections.
+fn free_port() -> u16 {
+    loop {
+        let port = fastrand::u16(12_000..32_000);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Where PostgreSQL's programs are: where MUTT_TEST_POSTGRES_BIN says, on the path, or where packages put them.
 #[expect(clippy::disallowed_methods, reason = "a test looks for a program")]
 fn program(name: &str) -> PathBuf {
+    if let Ok(folder) = std::env::var("MUTT_TEST_POSTGRES_BIN") {
+        return PathBuf::from(folder).join(name);
+    }
     let path = std::env::var("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     for parent in ["/usr/lib/postgresql", "/usr"] {
@@ -65,8 +91,27 @@ fn run(command: &mut Command) {
     assert!(out.status.success(), "{command:?}: {}", String::from_utf8_lossy(&out.stderr));
 }
 
+/// What it prints.
+fn run_for_words(command: &mut Command) -> String {
+    let out = command.output().unwrap();
+    assert!(out.status.success(), "{command:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).unwrap()
+}
+
 fn copy(from: &Path, to: &Path) {
     run(Command::new("cp").arg("-a").arg(from).arg(to));
+}
+
+/// A dump of the database `mutt` of one server, put into the same database of another, which is empty.
+pub(crate) fn copy_database(from: &Server, to: &Server) {
+    let file = to.dir.path().join("dump");
+    let of = |name, server: &Server| {
+        let mut command = command(name);
+        command.arg("-h").arg(server.folder()).args(["-U", "postgres", "-d", "mutt"]);
+        command
+    };
+    run(of("pg_dump", from).args(["-Fc", "-f"]).arg(&file));
+    run(of("pg_restore", to).arg(&file));
 }
 
 /// A new data folder: everybody on the socket is let in, but `mutt_locked`.
@@ -85,13 +130,15 @@ fn data_folder(dir: &Path) -> PathBuf {
         init(&data);
         return data;
     };
-    let kept = Path::new(target).join("postgres-template");
+    let version = run_for_words(command("postgres").arg("--version"));
+    let kept = format!("postgres-template-{}", version.trim().replace(' ', "-"));
+    let kept = Path::new(target).join(kept);
     if kept.join("PG_VERSION").exists() {
         copy(&kept, &data);
         return data;
     }
     init(&data);
-    let own = kept.with_extension(std::process::id().to_string());
+    let own = PathBuf::from(format!("{}.{}", kept.display(), std::process::id()));
     copy(&data, &own);
     // Another process may have been quicker.
     if std::fs::rename(&own, &kept).is_err() {
@@ -100,18 +147,40 @@ fn data_folder(dir: &Path) -> PathBuf {
     data
 }
 
+/// The server's user may work in this folder.
+fn hand_over(dir: &Path) {
+    let user = nix::unistd::User::from_name("postgres").unwrap();
+    std::fs::set_permissions(dir, PermissionsExt::from_mode(0o755)).unwrap();
+    if let (true, Some(user)) = (nix::unistd::geteuid().is_root(), user) {
+        nix::unistd::chown(dir, Some(user.uid), Some(user.gid)).unwrap();
+    }
+}
+
 impl Server {
     /// A server with the roles `mutt_owner` (owns the database `mutt`) and `mutt`, not migrated.
     pub(crate) async fn bare(settings: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let user = nix::unistd::User::from_name("postgres").unwrap();
-        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        if let (true, Some(user)) = (nix::unistd::geteuid().is_root(), user) {
-            nix::unistd::chown(dir.path(), Some(user.uid), Some(user.gid)).unwrap();
-        }
-        data_folder(dir.path());
+        Self::bare_on(None, settings).await
+    }
+
+    /// As [`Server::bare`], with its tables in a folder of this one and its WAL elsewhere.
+    pub(crate) async fn bare_on(tables: Option<&Path>, settings: &[&str]) -> Self {
+        let dir = match tables {
+            None => tempfile::tempdir().unwrap(),
+            Some(tables) => tempfile::tempdir_in(tables).unwrap(),
+        };
+        hand_over(dir.path());
+        let data = data_folder(dir.path());
+        let wal = tables.map(|_| {
+            let wal = tempfile::tempdir().unwrap();
+            hand_over(wal.path());
+            let (own, there) = (data.join("pg_wal"), wal.path().join("pg_wal"));
+            copy(&own, &there);
+            std::fs::remove_dir_all(&own).unwrap();
+            std::os::unix::fs::symlink(there, own).unwrap();
+            wal
+        });
         let settings = settings.iter().map(|s| (*s).to_owned()).collect();
-        let mut server = Self { dir, child: None, settings };
+        let mut server = Self { dir, _wal: wal, child: None, settings, port: 5432 };
         server.start().await;
         let sql = [
             "CREATE ROLE mutt_owner LOGIN",
@@ -137,11 +206,7 @@ impl Server {
         let data = self.dir.path().join("data");
         let mut command = command("postgres");
         command.arg("-D").arg(&data).arg("-k").arg(self.dir.path());
-        for setting in
-            ["listen_addresses=", "fsync=off", "shared_buffers=32MB", "max_connections=60"]
-                .into_iter()
-                .chain(self.settings.iter().map(String::as_str))
-        {
+        for setting in SETTINGS.iter().copied().chain(self.settings.iter().map(String::as_str)) {
             command.arg("-c").arg(setting);
         }
         let log = std::fs::File::create(self.dir.path().join("log")).unwrap();
@@ -154,7 +219,83 @@ impl Server {
         }
     }
 
-    fn log(&self) -> String {
+    /// Starts it again with TLS on loopback: the server's certificate and key, whom it believes about
+    /// clients, and the lines that let them in, before those of the socket. Gives its port.
+    pub(crate) async fn with_tls(&mut self, cert: &str, key: &str, ca: &str, hba: &str) -> u16 {
+        let data = self.dir.path().join("data");
+        for (name, pem) in [("server.crt", cert), ("server.key", key), ("clients.crt", ca)] {
+            self.own(&data.join(name), pem);
+        }
+        self.let_in(hba);
+        self.listen(&["ssl=on", "ssl_cert_file=server.crt", "ssl_key_file=server.key"]).await
+    }
+
+    /// Lets others in: lines before those of the socket, from the next start on.
+    pub(crate) fn let_in(&self, hba: &str) {
+        let file = self.dir.path().join("data/pg_hba.conf");
+        let sockets = std::fs::read_to_string(&file).unwrap();
+        self.own(&file, &format!("{hba}{sockets}"));
+    }
+
+    /// Starts it again with these settings, on a free port of loopback, too.
+    pub(crate) async fn listen(&mut self, settings: &[&str]) -> u16 {
+        self.stop();
+        let ca = self.dir.path().join("data/clients.crt").exists();
+        self.settings.extend(ca.then(|| "ssl_ca_file=clients.crt".to_owned()));
+        self.settings.extend(settings.iter().map(|setting| (*setting).to_owned()));
+        let port = free_port();
+        self.settings.push("listen_addresses=127.0.0.1".to_owned());
+        self.settings.push(format!("port={port}"));
+        self.port = port;
+        self.start().await;
+        port
+    }
+
+    /// A second server that follows this one and only reads until it is promoted. This one is started
+    /// again; what it answers from then on the other one has.
+    pub(crate) async fn standby(&mut self) -> Self {
+        let data = self.dir.path().join("data");
+        self.let_in("local replication postgres trust\n");
+        self.stop();
+        let dir = tempfile::tempdir().unwrap();
+        hand_over(dir.path());
+        copy(&data, &dir.path().join("data"));
+        let primary = format!(
+            "primary_conninfo=host={} port={} user=postgres",
+            self.dir.path().display(),
+            self.port
+        );
+        let mut other = Self {
+            dir,
+            _wal: None,
+            child: None,
+            settings: self.settings.clone(),
+            port: free_port(),
+        };
+        other.settings.extend([primary, format!("port={}", other.port)]);
+        other.own(&other.dir.path().join("data/standby.signal"), "");
+        self.settings.push("synchronous_standby_names=*".to_owned());
+        self.start().await;
+        other.start().await;
+        other
+    }
+
+    /// The port of loopback, after [`Server::listen`].
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A file that is the server's alone.
+    fn own(&self, path: &Path, text: &str) {
+        std::fs::write(path, text).unwrap();
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
+        let meta = std::fs::metadata(self.dir.path().join("data")).unwrap();
+        let owner =
+            (nix::unistd::Uid::from_raw(meta.uid()), nix::unistd::Gid::from_raw(meta.gid()));
+        nix::unistd::chown(path, Some(owner.0), Some(owner.1)).unwrap();
+    }
+
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
@@ -169,6 +310,15 @@ impl Server {
             assert!(Clock::System.monotonic() - begun < PATIENCE, "children stay");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// The postmaster and its children, where it runs.
+    #[allow(dead_code, reason = "tests of the whole program pause them")]
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let Some(child) = &self.child else { return Vec::new() };
+        let mut all = vec![child.id()];
+        all.extend(children_of(child.id()));
+        all
     }
 
     /// Stops it in order, ending all connections.
@@ -187,7 +337,10 @@ impl Server {
     /// How a role reaches the database.
     pub(crate) fn url(&self, user: &str) -> String {
         let dir = self.dir.path().to_str().unwrap().replace('/', "%2F");
-        format!("postgres://{user}@{dir}/mutt")
+        match self.port {
+            5432 => format!("postgres://{user}@{dir}/mutt"),
+            port => format!("postgres://{user}@{dir}:{port}/mutt"),
+        }
     }
 
     /// How the services reach it, with the owner's role beside.
@@ -240,7 +393,7 @@ impl Server {
         db: &str,
     ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
         let mut config = tokio_postgres::Config::new();
-        config.host_path(self.folder()).user(user).dbname(db);
+        config.host_path(self.folder()).port(self.port).user(user).dbname(db);
         config.options("-c search_path=mutt");
         let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
         tokio::spawn(connection);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mutt_store::queue::{FullBecause, Position, QueueError, QueueOptions};
+use mutt_store::queue::{CLAIM_BYTES, FullBecause, Position, QueueError, QueueOptions};
 
 use super::support::{
     NO_WAIT, Shared, TTL, append, balanced, batch, claim_all, lease, number, numbers, roomy,
@@ -14,6 +14,7 @@ pub(crate) async fn queue_contract(make: impl AsyncFn(QueueOptions) -> Shared) {
     rewind_and_deliveries(make(roomy()).await).await;
     one_owner(make(roomy()).await).await;
     a_claim_waits(make(roomy()).await).await;
+    a_claim_ends_at_its_bytes(make(roomy()).await).await;
     a_claim_that_nobody_took_is_given_out_again(make(roomy()).await).await;
     concurrent_appends(make(roomy()).await).await;
     drops_are_counted(make(roomy()).await).await;
@@ -93,6 +94,27 @@ async fn a_claim_waits(queue: Shared) {
     let (claimed, ()) = tokio::join!(queue.claim(lease, 9, long), append(&*queue, 7..8, 1));
     assert_eq!(numbers(&claimed.unwrap()), [7]);
     assert!(queue.claim(lease, 9, Duration::from_millis(1)).await.unwrap().is_empty());
+}
+
+async fn a_claim_ends_at_its_bytes(queue: Shared) {
+    let third = CLAIM_BYTES / 3;
+    for n in 0..8 {
+        // The last one alone is more than a claim has room for.
+        let size = if n == 7 { CLAIM_BYTES + 1 } else { third };
+        queue.append(vec![batch(n, 1, size)], None).await.unwrap();
+    }
+    let lease = lease(&*queue).await;
+    let mut claims = Vec::new();
+    loop {
+        let some = queue.claim(lease, 64, NO_WAIT).await.unwrap();
+        let Some(last) = some.last() else { break };
+        queue.acknowledge(lease, last.position).await.unwrap();
+        claims.push(numbers(&some));
+    }
+    assert_eq!(claims, [vec![0, 1, 2], vec![3, 4, 5], vec![6, 7]]);
+    let stats = queue.stats();
+    balanced(&stats);
+    assert_eq!((stats.pending_events, stats.lost_events), (0, 0));
 }
 
 async fn a_claim_that_nobody_took_is_given_out_again(queue: Shared) {

@@ -1,5 +1,6 @@
 //! The event queue on a real Redis: the contract, and what a server may do to it.
 
+mod cluster;
 mod failover;
 mod faults;
 mod model;
@@ -61,9 +62,8 @@ async fn seen_by_another(server: &RedisServer) -> QueueStats {
     other.stats()
 }
 
-#[tokio::test]
-async fn the_redis_queue_keeps_the_contract() {
-    let server = RedisServer::durable();
+/// Each part of the contract has a prefix of its own, which in a Cluster falls into another slot.
+async fn contract(options: &RedisOptions) {
     let next = Cell::new(0);
     queue_contract(async |caps: QueueOptions| {
         next.set(next.get() + 1);
@@ -71,9 +71,29 @@ async fn the_redis_queue_keeps_the_contract() {
             prefix: format!("mutt{}", next.get()),
             max_events: caps.max_events,
             max_bytes: caps.max_bytes,
-            ..server.options()
+            ..options.clone()
         };
         Arc::new(ready(options).await) as Arc<dyn EventQueue>
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_redis_queue_keeps_the_contract() {
+    let server = RedisServer::durable();
+    contract(&server.options()).await;
+}
+
+/// Commands, their options and the shapes of their answers are those of Redis 6.2: here they are its own.
+#[tokio::test]
+async fn the_redis_queue_keeps_the_contract_on_redis_6_2() {
+    let mut server = RedisServer::of_rhel_9();
+    assert!(server.command(&["INFO", "server"]).contains("redis_version:6.2."));
+    contract(&server.options()).await;
+    // And what a server that comes back says of itself.
+    let queue = ready(server.options()).await;
+    server.kill();
+    until("the server is missed", || !queue.state().is_ready()).await;
+    server.restart();
+    until("the queue is there again", || queue.state().is_ready()).await;
 }

@@ -23,8 +23,14 @@ pub(super) async fn a_commit_writes_everything_once(store: Arc<dyn Store>) {
     assert_eq!((done.audited, done.handled, done.skipped_batches), (2, 1, 0));
     assert_eq!(done.deliveries.get(SINK), Some(&1));
     assert!(matches!(done.transitions[..], [(_, Transition::Opened)]));
-    let again = store.commit(work).await.unwrap();
+    let again = store.commit(work.clone()).await.unwrap();
     assert_eq!((again.audited, again.skipped_batches), (0, 1), "skipped whole by its receipt");
+    assert_eq!(again.duplicates, 0, "it was given out before");
+    // A second entry of the queue with the same batch: never given out, and known all the same.
+    let mut second = work;
+    second.batches[0].first = true;
+    let done = store.commit(second).await.unwrap();
+    assert_eq!((done.audited, done.skipped_batches, done.duplicates), (0, 1, 2));
 
     let page = store.events(&EventQuery::default(), 10, None).await.unwrap();
     assert_eq!(page.items.len(), 2);
@@ -38,9 +44,10 @@ pub(super) async fn a_commit_writes_everything_once(store: Arc<dyn Store>) {
     assert_eq!(deliveries.len(), 1);
     assert_eq!(deliveries[0].notice.event.as_ref().unwrap()["message"], "link down");
 
-    let queue = QueueStats { appended_events: 2, acknowledged_events: 2, ..Default::default() };
+    let queue = QueueStats { appended_events: 4, acknowledged_events: 4, ..Default::default() };
     let ledger = store.ledger(&queue).await.unwrap();
-    assert_eq!((ledger.events.audited, ledger.events.unaccounted), (2, 0));
+    let events = ledger.events;
+    assert_eq!((events.audited, events.duplicates, events.unaccounted), (2, 2, 0));
     assert_eq!((ledger.deliveries.created, ledger.deliveries.pending), (1, 1));
     let rates = store.rates(at(-60)).await.unwrap();
     let sums =
@@ -152,7 +159,8 @@ pub(super) async fn damaged_events_are_counted_lost(store: Arc<dyn Store>) {
     let last = bytes.len() - 1;
     bytes[last] ^= 0xff;
     let verdicts = vec![whole.verdicts[0].clone(), None];
-    let damaged = JudgedBatch { batch: Arc::new(Batch::open(bytes).unwrap()), verdicts };
+    let damaged =
+        JudgedBatch { batch: Arc::new(Batch::open(bytes).unwrap()), verdicts, first: false };
     let done = store.commit(work(vec![damaged])).await.unwrap();
     assert_eq!((done.audited, done.lost), (1, 1));
     let queue = QueueStats { appended_events: 2, ..QueueStats::default() };

@@ -28,7 +28,7 @@ fn the_work() -> CommitWork {
         builder.push(&event);
         verdicts.push(Some(alerting(&event, &format!("k{}", n % 10), Problem)));
     }
-    work(vec![JudgedBatch { batch: Arc::new(builder.finish()), verdicts }])
+    work(vec![JudgedBatch { batch: Arc::new(builder.finish()), verdicts, first: false }])
 }
 
 /// Not a test by itself: what the child process does until its fail point ends it.

@@ -173,8 +173,10 @@ pub(super) async fn replays_are_refused_when_overtaken(store: Arc<dyn Store>) {
         finish(&store, &lease, delivery.id, Next::Dead(DeadReason::Expired)).await;
     }
     let newer = take(&store, &lease, 10).await;
-    finish(&store, &lease, newer[0].id, Next::Delivered).await;
     let one = ReplayFilter { id: Some(taken[0].id), ..ReplayFilter::default() };
+    let refused = store.replay(one.clone(), false, &actor("anna"), START).await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))), "a newer one is on its way");
+    finish(&store, &lease, newer[0].id, Next::Delivered).await;
     let refused = store.replay(one.clone(), false, &actor("anna"), START).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "a newer one was delivered");
     let all = ReplayFilter { reason: Some("expired".to_owned()), ..ReplayFilter::default() };

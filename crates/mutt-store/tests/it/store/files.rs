@@ -2,11 +2,13 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use mutt_model::alert::AlertState;
 use mutt_model::audit::UNSTORABLE;
 use mutt_model::delivery::{DeadReason, DeliveryState, Next};
 use mutt_model::rule::RuleAction::Problem;
+use mutt_store::retention::{NewHold, RetentionPolicy, RetentionStore as _};
 use mutt_store::sqlite::{SqliteOptions, SqliteStore, restore, verify};
 use mutt_store::store::{
     AlertQuery, CommitStore, CommitWork, DeliveryQuery, EventQuery, OpenError, ReadStore,
@@ -58,7 +60,7 @@ async fn files_of_others_and_of_newer_versions_are_refused_unchanged() {
     drop(conn);
     let newer = open(&path).map(|_| ());
     assert!(
-        matches!(newer, Err(StoreError::Open(OpenError::Newer { found: 99, known: 4 }))),
+        matches!(newer, Err(StoreError::Open(OpenError::Newer { found: 99, known: 6 }))),
         "{newer:?}"
     );
     let other = dir.path().join("other.db");
@@ -292,6 +294,25 @@ async fn restored_settings_are_a_new_version() {
     assert_eq!((stand.version, &stand.values), (5, &saved.values), "also while stopped");
     let newest = store.settings_history(1, None).await.unwrap().items.remove(0);
     assert_eq!((newest.who.as_str(), newest.rolled_back_to), ("restore", Some(1)));
+}
+
+#[tokio::test]
+async fn retention_goes_on_behind_more_held_rows_than_a_round_looks_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    let store = open(&path).unwrap();
+    commit_plain(&store, &["goes"]).await;
+    refuse(
+        &path,
+        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 1000100)
+         INSERT INTO audit_unhandled SELECT 1000 + n, unhex(printf('%032x', n)), 'held', NULL, 1,
+            NULL, NULL, 0, NULL, NULL, x'' FROM c",
+    );
+    let held = NewHold { host: Some("held".to_owned()), ..NewHold::default() };
+    store.add_hold(held, &actor("anna"), START).await.unwrap();
+    let policy = RetentionPolicy { unhandled: Duration::ZERO, ..RetentionPolicy::default() };
+    let done = store.retain(&policy, at(10)).await.unwrap();
+    assert_eq!(done.removed.get("audit_unhandled"), Some(&1));
 }
 
 #[tokio::test]

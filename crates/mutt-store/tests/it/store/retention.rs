@@ -161,16 +161,57 @@ pub(super) async fn a_damaged_archive_puts_nothing_back(store: Arc<dyn Store>) {
     assert!(matches!(missing, Err(StoreError::NotFound(_))));
 }
 
-pub(super) async fn nothing_goes_that_could_not_be_archived(store: Arc<dyn Store>) {
+pub(super) async fn nothing_goes_that_could_not_be_archived_and_all_else_does(
+    store: Arc<dyn Store>,
+) {
     let dir = tempfile::tempdir().unwrap();
     commit_days(&store, 0..2).await;
+    store
+        .add_hold(
+            NewHold { host: Some("x".to_owned()), ..NewHold::default() },
+            &actor("anna"),
+            START,
+        )
+        .await
+        .unwrap();
     // A file stands where the directory should be.
     let taken = dir.path().join("archives");
     std::fs::write(&taken, b"").unwrap();
-    let refused = store.retain(&policy_with(Some(&taken)), at(200 * DAY)).await;
-    assert!(matches!(refused, Err(StoreError::Transient { .. })));
+    let policy = RetentionPolicy { changes: days(1), ..policy_with(Some(&taken)) };
+    let done = store.retain(&policy, at(200 * DAY)).await.unwrap();
+    let told = done.archive_error.unwrap_or_default();
+    assert!(told.contains(&taken.display().to_string()), "the folder is named: {told}");
     assert_eq!(messages(&store).await.len(), 4);
+    assert_eq!(done.removed.get("changes"), Some(&1), "the rest of the round was done");
     assert_eq!(store.retention_state().await.unwrap().last_run, None, "no whole round");
+    std::fs::remove_file(&taken).unwrap();
+    let done = store.retain(&policy, at(200 * DAY)).await.unwrap();
+    assert_eq!((done.archive_error, done.archives), (None, 2));
+    assert!(messages(&store).await.is_empty());
+    assert_eq!(store.retention_state().await.unwrap().last_run, Some(at(200 * DAY)));
+}
+
+/// More days than a round takes, each with something that is held.
+pub(super) async fn what_is_held_keeps_nothing_else_from_going(store: Arc<dyn Store>) {
+    let days = 0..40;
+    let mut events = Vec::new();
+    for day in days.clone() {
+        for host in ["Held", "other"] {
+            let event = event(day * DAY, host, &format!("day {day} of {host}"));
+            events.push((event, unhandled("x")));
+        }
+    }
+    store.commit(work(vec![batch(&events)])).await.unwrap();
+    let held = NewHold { host: Some("held".to_owned()), ..NewHold::default() };
+    store.add_hold(held, &actor("anna"), START).await.unwrap();
+    let mut removed = 0;
+    for _ in 0..2 {
+        let done = store.retain(&policy_with(None), at(200 * DAY)).await.unwrap();
+        removed += done.removed.get("audit_unhandled").copied().unwrap_or_default();
+    }
+    assert_eq!(removed, 40);
+    let held: Vec<_> = days.map(|day| (day, "Held")).collect();
+    assert_eq!(messages(&store).await, named(&held));
 }
 
 pub(super) async fn attempts_and_receipts_go_by_age(store: Arc<dyn Store>) {

@@ -6,13 +6,14 @@ use mutt_model::alert::{AlertState, ClearedBy, Repeat};
 use mutt_model::rule::RuleAction::Problem;
 use mutt_model::rule::{Handling, Rule};
 use mutt_store::store::{
-    AlertAct, AlertQuery, DeliveryQuery, EventQuery, RuleChange, Store, StoreError,
+    AlertAct, AlertQuery, DeliveryQuery, EventQuery, Expected, RuleChange, SCAN_BUDGET_ROWS, Store,
+    StoreError, tag,
 };
 
 use super::support::*;
 
 pub(super) async fn every_change_makes_a_version(store: Arc<dyn Store>) {
-    let change = async |change| store.change_rules(change, &actor("anna"), START).await;
+    let change = async |change| store.change_rules(change, None, &actor("anna"), START).await;
     assert_eq!(store.rule_set_version().await.unwrap(), 0);
     assert!(store.rule_set(None).await.unwrap().rules.is_empty());
     let rule = Rule::contains("down", Handling::PageOnly);
@@ -50,6 +51,68 @@ pub(super) async fn every_change_makes_a_version(store: Arc<dyn Store>) {
     assert_eq!(log.items[0].who, "anna");
     let next = store.changes(2, log.next_cursor.as_deref()).await.unwrap();
     assert_eq!(next.items[0].id, log.items[1].id - 1);
+}
+
+pub(super) async fn of_two_who_change_the_same_the_second_is_told(store: Arc<dyn Store>) {
+    let who = actor("anna");
+    let change = async |change, expected| store.change_rules(change, expected, &who, START).await;
+    let stale = |done: Result<_, StoreError>, words: &str| {
+        let Err(StoreError::Stale(why)) = done else { panic!("{words}: {done:?}") };
+        assert!(why.contains(words), "{why}");
+    };
+    let down = Rule::contains("down", Handling::PageOnly);
+    let (set, _) = change(RuleChange::First(vec![down.clone(), down]), None).await.unwrap();
+    let seen = Some(Expected::Object(tag(&set.rules[0])));
+    let mut mine = set.rules[0].clone();
+    mine.priority = 5;
+    let update = |rule: &Rule| RuleChange::UpdateRule(Box::new(rule.clone()));
+    // What happens to another rule is nobody's business here.
+    change(RuleChange::DeleteRule(2), Some(Expected::Version(1))).await.unwrap();
+    change(update(&mine), seen.clone()).await.unwrap();
+    stale(change(update(&set.rules[0]), seen.clone()).await, &tag(&mine));
+    stale(change(RuleChange::DeleteRule(1), seen.clone()).await, "rule 1 is");
+    stale(change(RuleChange::DeleteRule(1), Some(Expected::Version(1))).await, "version 3, not 1");
+    assert_eq!(store.rule_set(None).await.unwrap().rules, [mine.clone()], "nothing was changed");
+    let gone = change(RuleChange::DeleteRule(2), seen).await;
+    assert!(matches!(gone, Err(StoreError::NotFound(_))), "{gone:?}");
+
+    let team = |team: &str| RuleChange::SetTeam {
+        host: "R1".to_owned(),
+        team: team.to_owned(),
+        create: false,
+    };
+    let core = Some(Expected::Object(tag(&("r1", "Core"))));
+    change(team("Core"), None).await.unwrap();
+    change(team("Edge"), core.clone()).await.unwrap();
+    stale(change(team("Lab"), core.clone()).await, "the team of r1");
+    stale(change(RuleChange::RemoveTeam("r1".to_owned()), core).await, "the team of r1");
+    let edge = Some(Expected::Object(tag(&("r1", "Edge"))));
+    change(RuleChange::RemoveTeam("r1".to_owned()), edge.clone()).await.unwrap();
+    let gone = change(team("Lab"), edge).await;
+    assert!(matches!(gone, Err(StoreError::NotFound(_))), "{gone:?}");
+}
+
+pub(super) async fn a_development_host_gets_another_name_in_one_version(store: Arc<dyn Store>) {
+    let change = async |change| store.change_rules(change, None, &actor("anna"), START).await;
+    let rename = |from: &str, to: &str| RuleChange::RenameDevHost {
+        from: from.to_owned(),
+        to: to.to_owned(),
+    };
+    for host in ["lab-1", "lab-2"] {
+        change(RuleChange::AddDevHost(host.to_owned())).await.unwrap();
+    }
+    let taken = change(rename("lab-1", "LAB-2")).await;
+    assert!(matches!(taken, Err(StoreError::Conflict(_))), "{taken:?}");
+    let (set, _) = change(rename("LAB-1", "Lab-3")).await.unwrap();
+    assert_eq!(set.version, 3, "what was refused made no version");
+    assert_eq!(set.dev_hosts.iter().collect::<Vec<_>>(), ["lab-2", "lab-3"]);
+    assert_eq!(change(rename("lab-3", "LAB-3")).await.unwrap().0.version, 3, "the same name");
+    let gone = change(rename("lab-1", "lab-4")).await;
+    assert!(matches!(gone, Err(StoreError::NotFound(_))), "{gone:?}");
+    let log = store.changes(1, None).await.unwrap();
+    let entry = &log.items[0];
+    assert_eq!((entry.action.as_str(), entry.object_id.as_str()), ("update", "lab-1"));
+    assert_eq!(entry.new, Some("lab-3".into()));
 }
 
 pub(super) async fn searches_find_and_page(store: Arc<dyn Store>) {
@@ -98,6 +161,25 @@ pub(super) async fn searches_find_and_page(store: Arc<dyn Store>) {
     let by_two = store.deliveries(&DeliveryQuery::default(), 2, None).await.unwrap();
     let rest = store.deliveries(&DeliveryQuery::default(), 9, by_two.next_cursor.as_deref()).await;
     assert_eq!(rest.unwrap().items.len(), 5, "five alert events and two meta-alerts in all");
+}
+
+pub(super) async fn a_search_stops_at_its_budget_and_goes_on(store: Arc<dyn Store>) {
+    let oldest = (event(0, "r1", "the needle"), unhandled("x"));
+    store.commit(work(vec![batch(&[oldest])])).await.unwrap();
+    for _ in 0..SCAN_BUDGET_ROWS / 5_000 {
+        let hay = |_| {
+            let events: Vec<_> =
+                (0..1_000).map(|_| (event(1, "r1", "hay"), unhandled("x"))).collect();
+            batch(&events)
+        };
+        store.commit(work((0..5).map(hay).collect())).await.unwrap();
+    }
+    let query = EventQuery { q: Some("Needle".to_owned()), ..EventQuery::default() };
+    let page = store.events(&query, 10, None).await.unwrap();
+    assert_eq!((page.items.len(), page.complete), (0, false), "it says that it stopped early");
+    let rest = store.events(&query, 10, Some(&page.next_cursor.unwrap())).await.unwrap();
+    assert_eq!((rest.items.len(), rest.complete, rest.next_cursor), (1, true, None));
+    assert_eq!(rest.items[0].event.message, "the needle");
 }
 
 pub(super) async fn the_tail_follows_commits(store: Arc<dyn Store>) {

@@ -117,7 +117,7 @@ pub(crate) fn batch(events: &[(Event<'_>, Verdict)]) -> JudgedBatch {
         builder.push(event);
     }
     let verdicts = events.iter().map(|(_, verdict)| Some(verdict.clone())).collect();
-    JudgedBatch { batch: Arc::new(builder.finish()), verdicts }
+    JudgedBatch { batch: Arc::new(builder.finish()), verdicts, first: false }
 }
 
 pub(crate) fn work(batches: Vec<JudgedBatch>) -> CommitWork {

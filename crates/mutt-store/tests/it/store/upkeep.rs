@@ -29,7 +29,7 @@ pub(super) async fn alerts_age_out(store: Arc<dyn Store>) {
 pub(super) async fn retention_removes_and_the_ledger_outlives_it(store: Arc<dyn Store>) {
     for _ in 0..2 {
         let rule = RuleChange::CreateRule(Box::new(Rule::contains("x", Handling::Ignore)));
-        store.change_rules(rule, &actor("anna"), START).await.unwrap();
+        store.change_rules(rule, None, &actor("anna"), START).await.unwrap();
     }
     commit_changes(&store, &[(0, "a", Problem), (1, "a", Clear), (2, "b", Problem)]).await;
     let odd = [(event(3, "r1", "x"), unhandled("x"))];

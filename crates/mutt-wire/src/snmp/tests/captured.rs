@@ -155,6 +155,38 @@ fn the_v3_traps_of_sharpsnmplib_show_their_user() {
     }
 }
 
+#[test]
+fn the_v3_traps_of_sharpsnmplib_are_opened_with_their_passwords() {
+    use crate::snmp::usm::{Auth, Engine, Now, Privacy, Refusal, User, Window};
+    let Some(files) = corpus("snmp") else { return };
+    let with = |auth: Option<&[u8]>, privacy: Option<&[u8]>| {
+        let auth = auth.map(|password| (Auth::Md5, password));
+        let privacy = privacy.map(|password| (Privacy::Des, password));
+        let mut engine = Engine::new(b"\x80\0\0\0\x05ours", 1);
+        engine.set_users(&[User::new(b"lextm", None, auth, privacy).unwrap().into()]);
+        engine
+    };
+    let (auth, privacy) = (Some(&b"authentication"[..]), Some(&b"privacyphrase"[..]));
+    let check = |name: &str, mut engine: Engine, expected: Option<Refusal>| {
+        let (_, raw) = files.iter().find(|(file, _)| file == name).unwrap();
+        let opened =
+            decode_v3(frame(PEER, raw), Names::builtin(), &mut engine, Now(1), Window::Reject);
+        if let Ok(taken) = &opened {
+            assert_eq!(taken.event.trap_oid.as_deref(), Some("1.3.6"), "{name}");
+            assert_eq!(notes(&taken.event), (ParseStatus::Ok, ""), "{name}");
+        }
+        assert_eq!(opened.err().map(|refused| refused.why), expected, "{name}");
+    };
+    check("sharpsnmplib-trapv3", with(None, None), None);
+    check("sharpsnmplib-trapv3", with(auth, None), Some(Refusal::Level));
+    check("sharpsnmplib-trapv3auth", with(auth, None), None);
+    check("sharpsnmplib-trapv3auth", with(privacy, None), Some(Refusal::Digest));
+    check("sharpsnmplib-trapv3authpriv", with(auth, privacy), None);
+    check("sharpsnmplib-trapv3authpriv", with(auth, auth), Some(Refusal::Decryption));
+    check("sharpsnmplib-trapv3authpriv", with(auth, None), Some(Refusal::Level));
+    check("sharpsnmplib-v3authNoPriv_BER_Issue", with(auth, None), Some(Refusal::UnknownUser));
+}
+
 /// The UDP payloads of a classic pcap file: Ethernet, raw IP or null link layer, IPv4 and IPv6.
 fn udp_payloads(file: &[u8]) -> Vec<&[u8]> {
     let Some(magic) = file.get(..4) else { return Vec::new() };

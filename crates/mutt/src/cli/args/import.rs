@@ -22,7 +22,7 @@ pub enum ImportVerb {
 /// `muttctl import v2`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  muttctl import v2 --env-file /etc/mutt/mutt.env > mutt.toml\n  muttctl import v2 --config /etc/mutt/mutt.toml --database postgres://mutt_user@db1/mutt_db --database-password-file db-pass\n  muttctl import v2 --config /etc/mutt/mutt.toml --redis rediss://redis1:6379 --redis-password-file redis-pass --apply\n\nA dry run unless --apply is given; it may be run again and adds nothing twice. v2 must be stopped\nbefore --redis with --apply. Exit codes: 0 done, 1 something could not be taken (it is named)."
+    after_help = "Examples:\n  muttctl import v2 --env-file /etc/mutt/mutt.env > mutt.toml\n  muttctl import v2 --config /etc/mutt/mutt.toml --database postgres://mutt_user@db1/mutt_db --database-password-file db-pass\n  muttctl import v2 --config /etc/mutt/mutt.toml --redis rediss://redis1:6379 --redis-password-file redis-pass --redis-ca ca.pem --apply\n\nSecrets are given by files, never on the command line. A dry run unless --apply is given; it may be run again and adds nothing twice. v2 must be stopped\nbefore --redis with --apply. Exit codes: 0 done, 1 something could not be taken (it is named)."
 )]
 pub struct ImportV2Args {
     /// Configuration file of this MUTT: where its store and event queue are
@@ -37,15 +37,37 @@ pub struct ImportV2Args {
     /// Trust this CA (PEM) of v2's database
     #[arg(long, value_name = "FILE")]
     pub database_ca: Option<PathBuf>,
-    /// v2's Redis, whose lists are drained: redis://host:port or rediss://host:port
+    /// Our certificate (PEM chain) for v2's database
+    #[arg(long, value_name = "FILE", requires = "database_key_file")]
+    pub database_cert: Option<PathBuf>,
+    /// File with its key (PEM)
+    #[arg(long, value_name = "FILE", requires = "database_cert")]
+    pub database_key_file: Option<PathBuf>,
+    /// v2's Redis, whose lists are drained: redis://host:port, rediss://... with TLS,
+    /// redis+sentinel://host:port/name
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
+    /// ACL user of v2's Redis; none: the default user
+    #[arg(long, value_name = "NAME")]
+    pub redis_user: Option<String>,
     /// File with the password of v2's Redis
     #[arg(long, value_name = "FILE")]
     pub redis_password_file: Option<PathBuf>,
     /// Trust this CA (PEM) of v2's Redis
     #[arg(long, value_name = "FILE")]
     pub redis_ca: Option<PathBuf>,
+    /// Our certificate (PEM chain) for v2's Redis
+    #[arg(long, value_name = "FILE", requires = "redis_key_file")]
+    pub redis_cert: Option<PathBuf>,
+    /// File with its key (PEM)
+    #[arg(long, value_name = "FILE", requires = "redis_cert")]
+    pub redis_key_file: Option<PathBuf>,
+    /// User of the Sentinels before v2's Redis; none: their default user
+    #[arg(long, value_name = "NAME")]
+    pub sentinel_user: Option<String>,
+    /// File with the password of the Sentinels; none: the login of Redis
+    #[arg(long, value_name = "FILE")]
+    pub sentinel_password_file: Option<PathBuf>,
     /// v2's environment file: printed as mutt.toml; other names of its lists are heeded
     #[arg(long, value_name = "FILE")]
     pub env_file: Option<PathBuf>,

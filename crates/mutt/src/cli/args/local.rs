@@ -131,7 +131,7 @@ pub enum TrapVersion {
 /// `muttctl send trap`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  muttctl send trap\n  muttctl send trap --oid 1.3.6.1.6.3.1.1.5.3 1.3.6.1.2.1.2.2.1.1.12=i:12\n  muttctl send trap --inform --community-file ./community\n\nVarbinds are OID=TYPE:VALUE with the type letters of snmptrap:\n  i INTEGER  u Gauge32  c Counter32  C Counter64  t TimeTicks  s text  x hex  o OID  a IpAddress  n NULL"
+    after_help = "Examples:\n  muttctl send trap\n  muttctl send trap --oid 1.3.6.1.6.3.1.1.5.3 1.3.6.1.2.1.2.2.1.1.12=i:12\n  muttctl send trap --inform --community-file ./community\n  muttctl send trap --inform --v3-user trapuser --v3-auth SHA-256 --v3-auth-file ./auth --v3-priv AES-128 --v3-priv-file ./priv\n\nVarbinds are OID=TYPE:VALUE with the type letters of snmptrap:\n  i INTEGER  u Gauge32  c Counter32  C Counter64  t TimeTicks  s text  x hex  o OID  a IpAddress  n NULL"
 )]
 pub struct SendTrap {
     /// Varbinds, as 1.3.6.1.2.1.2.2.1.1.12=i:12
@@ -152,6 +152,27 @@ pub struct SendTrap {
     /// File with the community; default: public
     #[arg(long, value_name = "FILE")]
     pub community_file: Option<PathBuf>,
+    /// Send over TCP (RFC 3430)
+    #[arg(long)]
+    pub tcp: bool,
+    /// SNMPv3 with this user
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["snmp_version", "community_file"])]
+    pub v3_user: Option<String>,
+    /// Authenticate: MD5, SHA-1, SHA-224, SHA-256, SHA-384 or SHA-512
+    #[arg(long, value_name = "PROTOCOL", requires_all = ["v3_user", "v3_auth_file"])]
+    pub v3_auth: Option<String>,
+    /// File with the authentication password
+    #[arg(long, value_name = "FILE", requires = "v3_auth")]
+    pub v3_auth_file: Option<PathBuf>,
+    /// Encrypt: DES, AES-128, AES-192, AES-256, AES-192-C or AES-256-C
+    #[arg(long, value_name = "PROTOCOL", requires_all = ["v3_auth", "v3_priv_file"])]
+    pub v3_priv: Option<String>,
+    /// File with the privacy password
+    #[arg(long, value_name = "FILE", requires = "v3_priv")]
+    pub v3_priv_file: Option<PathBuf>,
+    /// Engine id of the sending device, in hexadecimal; default: one of this host's name
+    #[arg(long, value_name = "HEX", requires = "v3_user")]
+    pub v3_engine: Option<String>,
     /// How many
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub count: u64,

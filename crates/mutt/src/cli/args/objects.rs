@@ -300,6 +300,14 @@ pub struct RuleInput {
     pub rule: String,
 }
 
+/// What a change of rules, development hosts or teams expects to stand.
+#[derive(Debug, Args)]
+pub struct Expect {
+    /// Only while this version of the rule set is in force (`muttctl rules list` tells it)
+    #[arg(long, value_name = "N")]
+    pub expected_version: Option<i64>,
+}
+
 /// What to do with rules.
 #[derive(Debug, Subcommand)]
 pub enum RulesVerb {
@@ -332,6 +340,9 @@ pub enum RulesVerb {
         /// The rule.
         #[command(flatten)]
         rule: RuleInput,
+        /// Unless something changed.
+        #[command(flatten)]
+        expect: Expect,
         /// Why.
         #[command(flatten)]
         reason: Reason,
@@ -340,6 +351,9 @@ pub enum RulesVerb {
     Delete {
         /// The rule
         id: i64,
+        /// Unless something changed.
+        #[command(flatten)]
+        expect: Expect,
         /// Why.
         #[command(flatten)]
         reason: Reason,
@@ -450,10 +464,26 @@ pub enum DevHostsVerb {
         #[command(flatten)]
         reason: Reason,
     },
+    /// Give one another name
+    Rename {
+        /// The host
+        hostname: String,
+        /// Its name from now on
+        new_hostname: String,
+        /// Unless something changed.
+        #[command(flatten)]
+        expect: Expect,
+        /// Why.
+        #[command(flatten)]
+        reason: Reason,
+    },
     /// Remove one
     Delete {
         /// The host
         hostname: String,
+        /// Unless something changed.
+        #[command(flatten)]
+        expect: Expect,
         /// Why.
         #[command(flatten)]
         reason: Reason,
@@ -486,6 +516,9 @@ pub enum TeamsVerb {
         hostname: String,
         /// The team
         team: String,
+        /// Unless something changed.
+        #[command(flatten)]
+        expect: Expect,
         /// Why.
         #[command(flatten)]
         reason: Reason,
@@ -494,6 +527,9 @@ pub enum TeamsVerb {
     Delete {
         /// The device
         hostname: String,
+        /// Unless something changed.
+        #[command(flatten)]
+        expect: Expect,
         /// Why.
         #[command(flatten)]
         reason: Reason,
@@ -564,6 +600,9 @@ pub enum ConfigVerb {
     Rollback {
         /// The version
         version: i64,
+        /// Only while this version of the settings is in force
+        #[arg(long, value_name = "N")]
+        expected_version: Option<i64>,
         /// Why.
         #[command(flatten)]
         reason: Reason,

@@ -74,12 +74,27 @@ fn human(bytes: u64) -> String {
     format!("{} {unit}", bytes >> size)
 }
 
-/// Every reference of the configuration resolves.
+/// Every reference of the configuration resolves. What only a unit can read is passed over: the service
+/// says itself when it lacks it.
 pub(super) fn secrets(context: &Context) -> Vec<Finding> {
-    let all = context.config.secret_refs().len();
-    let missing = context.config.unresolved(&ProcessEnv);
+    let all = [context.config.vault_refs(), context.config.secret_refs()].concat();
+    let units: Vec<&str> = all
+        .iter()
+        .filter(|(_, secret)| secret.is_the_units(&ProcessEnv))
+        .map(|(key, _)| key.as_str())
+        .collect();
+    let mut missing = context.config.unresolved(&ProcessEnv);
+    missing.retain(|error| !units.contains(&error.key.as_str()));
     if missing.is_empty() {
-        return vec![Finding::ok(format!("{all} references, all resolve"))];
+        let text = match units.len() {
+            0 => format!("{} references, all resolve", all.len()),
+            few => format!(
+                "{} references; {few} are for the unit alone ({}), the others resolve",
+                all.len(),
+                units.join(", ")
+            ),
+        };
+        return vec![Finding::ok(text)];
     }
     missing
         .into_iter()

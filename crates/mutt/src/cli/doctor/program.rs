@@ -120,12 +120,43 @@ fn elsewhere(service: Service, processes: &Value) -> Vec<Finding> {
             findings.push(Finding::ok(format!("{place} runs")));
         }
     }
-    // An Ingestor alone does not open the store.
-    if findings.is_empty() && service != Service::Ingestor {
+    if findings.is_empty() {
         let text = format!("{name} runs nowhere");
-        findings.push(Finding::bad(text, format!("muttctl serve --only {name}")));
+        let fix = format!("muttctl serve --only {name}");
+        findings.push(match service {
+            // One may be told not to report (ingestor.report = false).
+            Service::Ingestor => Finding::warn(format!("{text} that the store was told of"), fix),
+            _ => Finding::bad(text, fix),
+        });
     }
     findings
+}
+
+/// What lies in spills, here and on other hosts, and whether somebody is there to drain it.
+fn spills(queue: &Value) -> Vec<Finding> {
+    let spills = queue["spills"].as_array().into_iter().flatten();
+    let finding = |spill: &Value| {
+        let (host, place) = (cell(spill, "/host"), cell(spill, "/place"));
+        let age = spill["oldest_age_seconds"].as_u64().unwrap_or(0);
+        let events = cell(spill, "/pending_events");
+        let text =
+            format!("{events} events lie in the spill {host}:{place}, the oldest for {age} s");
+        if spill["live"] != Value::Bool(true) {
+            let since = cell(spill, "/reported_at");
+            return Finding::bad(
+                format!("{text}, and its Ingestor is gone since {since}"),
+                format!("start the Ingestor on {host} with the same data_dir: it drains it"),
+            );
+        }
+        let why = cell(spill, "/why");
+        let fix = format!("muttctl explain {}", codes::QUEUE_SPILLING);
+        if age > BACKLOG_SECS * 10 {
+            Finding::bad(format!("{text}: {why}"), fix)
+        } else {
+            Finding::warn(format!("{text}: {why}"), fix)
+        }
+    };
+    spills.map(finding).collect()
 }
 
 /// The event queue drains, and nothing was damaged.
@@ -146,6 +177,7 @@ pub(super) fn backlog(context: &Context) -> Vec<Finding> {
     } else {
         Finding::ok(text)
     }];
+    findings.extend(spills(&queue));
     for file in queue["set_aside"].as_array().into_iter().flatten() {
         let text = format!("damaged and set aside: {}", file.as_str().unwrap_or_default());
         findings.push(Finding::bad(
@@ -171,6 +203,15 @@ pub(super) fn retention(context: &Context) -> Vec<Finding> {
     } else {
         Finding::ok(text)
     }]
+}
+
+/// What is audited nobody takes back.
+pub(super) fn roles(context: &Context) -> Vec<Finding> {
+    let open = match context.config.store.url {
+        StoreUrl::Postgres(_) => crate::cli::db::open_audit(&context.config),
+        StoreUrl::Sqlite => None,
+    };
+    open.map(|(words, fix)| Finding::warn(words, fix)).into_iter().collect()
 }
 
 /// The ledger adds up.
@@ -213,6 +254,15 @@ pub(super) fn ledger(context: &Context) -> Vec<Finding> {
 fn dropped_fix(reason: &str) -> &'static str {
     match reason {
         "community" => "muttctl explain MUTT-I009; the log names the sender",
+        "usm_unknown_user" => "muttctl explain MUTT-I050; the log names address, engine and user",
+        "usm_unknown_engine" => "muttctl explain MUTT-I051; the log names address, engine and user",
+        "usm_unsupported_level" => "muttctl explain MUTT-I052; the log names the sender",
+        "usm_wrong_digest" => "muttctl explain MUTT-I053; the log names the sender",
+        "usm_decryption_error" => "muttctl explain MUTT-I054; the log names the sender",
+        "usm_not_in_time_window" => "muttctl explain MUTT-I055; the log names the sender",
+        "usm_malformed" | "usm_security_model" => {
+            "muttctl explain MUTT-I056; the log names the sender"
+        }
         "queue_full" | "not_durable" => "muttctl queue status; muttctl explain MUTT-I004",
         _ => "muttctl queue status; METRICS.md tells the reasons",
     }

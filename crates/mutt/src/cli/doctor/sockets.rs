@@ -24,6 +24,8 @@ pub(super) fn ports(context: &Context) -> Vec<Finding> {
     wanted.extend(syslog.udp.iter().map(|address| ("udp", "ingestor.syslog.udp", *address)));
     let snmp = &config.ingestor.snmp.udp;
     wanted.extend(snmp.iter().map(|address| ("udp", "ingestor.snmp.udp", *address)));
+    let snmp = &config.ingestor.snmp.tcp;
+    wanted.extend(snmp.iter().map(|address| ("tcp", "ingestor.snmp.tcp", *address)));
     wanted.push(("tcp", "alerter.listen", config.alerter.listen));
     wanted.push(("tcp", "moog_forwarder.listen", config.moog_forwarder.listen));
     wanted.push(("tcp", "remediation.listen", config.remediation.listen));

@@ -19,19 +19,41 @@ impl EnvSource for V2Env {
     }
 }
 
-/// Reads `NAME=value` lines as systemd and shells write them.
-pub(super) fn read(path: &Path) -> Result<V2Env, Failure> {
+/// Reads `NAME=value` lines as systemd and shells write them; what is none is told by its number, never by
+/// its words, of which one may be a secret.
+pub(super) fn read(path: &Path, report: &mut Report) -> Result<V2Env, Failure> {
     let text = std::fs::read_to_string(path).map_err(|why| {
         let why = format!("cannot read {}: {why}", path.display());
         Failure::new(&codes::CONFIG_UNREADABLE, why)
     })?;
-    Ok(V2Env(text.lines().filter_map(pair).collect()))
+    let mut env = V2Env::default();
+    for (at, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with(['#', ';']) {
+            continue;
+        }
+        match pair(line) {
+            Some((name, value)) => {
+                env.0.insert(name, value);
+            }
+            None => report.note(format!(
+                "{}, line {}: it is no NAME=value and was not read",
+                path.display(),
+                at + 1
+            )),
+        }
+    }
+    Ok(env)
 }
 
 fn pair(line: &str) -> Option<(String, String)> {
-    let line = line.trim();
     let line = line.strip_prefix("export ").unwrap_or(line);
-    let (name, value) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
+    let (name, value) = line.split_once('=')?;
+    let name = name.trim();
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if name.is_empty() || !name.bytes().all(word) {
+        return None;
+    }
     let value = value.trim();
     let quoted = |quote: char| value.strip_prefix(quote).and_then(|v| v.split(quote).next());
     let value = match quoted('"').or_else(|| quoted('\'')) {
@@ -39,7 +61,7 @@ fn pair(line: &str) -> Option<(String, String)> {
         // What stands behind a space and `#` is for people.
         None => value.split(" #").next().unwrap_or(value).trim(),
     };
-    Some((name.trim().to_owned(), value.to_owned()))
+    Some((name.to_owned(), value.to_owned()))
 }
 
 /// A dynamic key went before the environment in v2; the names differ by their case alone.
@@ -61,14 +83,25 @@ pub(super) fn into_report(
     })?;
     report.config = Some(text);
     let notes = v2::notes(env);
-    for note in notes.iter().filter(|note| note.key.is_none()) {
-        report.note(format!("{} is {}", note.name, note.what));
-    }
-    for key in dynamic.keys() {
-        let upper = key.to_ascii_uppercase();
-        if !notes.iter().any(|note| note.name == upper) {
-            report.note(format!("mutt:config:{key} means nothing here"));
+    for note in &notes {
+        match (note.warning, note.key) {
+            (true, _) => report.note(format!("WARNING: {} is {}", note.name, note.what)),
+            (_, None) => report.note(format!("{} is {}", note.name, note.what)),
+            (_, Some(_)) if note.name == "VAULT_SECRETS_PATH" => {
+                report.note(format!("{} is {}", note.name, note.what));
+            }
+            (_, Some(_)) => {}
         }
+    }
+    let dynamic: BTreeMap<String, &String> =
+        dynamic.keys().map(|key| (key.to_ascii_uppercase(), key)).collect();
+    for name in env.0.keys().filter(|name| !notes.iter().any(|note| note.name == **name)) {
+        report.note(match dynamic.get(name) {
+            Some(key) => format!("mutt:config:{key} means nothing here"),
+            None => {
+                format!("{name} is not known: no service of v2 read it, and it means nothing here")
+            }
+        });
     }
     Ok(())
 }
@@ -82,15 +115,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("mutt.env");
         let text = "# v2\nexport REDIS_HOST=redis1\nREDIS_TLS_ENABLED=\"false\"\nUNHANDLED_THRESHOLD=50 # few\n\
-            MOOG_WEBHOOK_URL='https://moog/x'\nMOOG_API_KEY=very-secret-key\nPOD_NAME=a\n";
+            MOOG_WEBHOOK_URL='https://moog/x'\nMOOG_API_KEY=very-secret-key\nPOD_NAME=a\n\
+            ; a comment\nOUR_OWN=1\nPASSWORD very-secret-key\nmy key=1\nRETENTION_ENABLED=false\n";
         std::fs::write(&path, text).unwrap();
-        let mut env = read(&path).unwrap();
+        let mut report = Report::default();
+        let mut env = read(&path, &mut report).unwrap();
         let dynamic = [("unhandled_threshold", "70"), ("no_such_key", "1")];
         let dynamic = dynamic.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         overlay(&mut env, &dynamic);
-        let mut report = Report::default();
         into_report(&env, &dynamic, &mut report).unwrap();
-        let config = report.config.unwrap();
+        let config = report.config.clone().unwrap();
         let value: toml::Value = toml::from_str(&config).unwrap();
         assert_eq!(value["queue"]["url"].as_str(), Some("redis://redis1:6379"));
         assert_eq!(value["alerter"]["unhandled_threshold"].as_integer(), Some(70));
@@ -98,6 +132,10 @@ mod tests {
         assert_eq!(bearer["env"].as_str(), Some("MOOG_API_KEY"));
         assert!(!config.contains("very-secret"), "{config}");
         assert!(report.notes.iter().any(|note| note.starts_with("POD_NAME is not used")));
-        assert!(report.notes.iter().any(|note| note.contains("no_such_key")));
+        assert!(report.notes.iter().any(|note| note.contains("mutt:config:no_such_key")));
+        let told = |words: &str| report.notes.iter().filter(|note| note.contains(words)).count();
+        assert_eq!((told("OUR_OWN is not known"), told("was not read")), (1, 2), "{report:?}");
+        assert_eq!((told("line 10: "), told("line 11: ")), (1, 1), "{report:?}");
+        assert_eq!((told("very-secret"), told("WARNING: RETENTION_ENABLED")), (0, 1), "{report:?}");
     }
 }

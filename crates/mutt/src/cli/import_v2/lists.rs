@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mutt_model::{Batch, BatchBuilder, Clock, IdSource, Timestamp};
+use mutt_model::{Batch, BatchBuilder, Clock, IdSource, Timestamp, failpoint};
 use mutt_store::queue::EventQueue;
 use mutt_store::redis::link::LinkError;
 use mutt_store::redis::v2::{V2_STAGED_MAX, V2Lists};
@@ -46,7 +46,6 @@ pub(super) async fn import(
     queue: Option<&dyn EventQueue>,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    alive(lists, env, queue.is_some(), report).await?;
     let mut names = Vec::new();
     for worker in WORKERS {
         let prefix = format!("{}:", named(env, *worker));
@@ -81,7 +80,7 @@ pub(super) async fn import(
 }
 
 /// Two that take from one list would share it: v2 must be stopped.
-async fn alive(
+pub(super) async fn alive(
     lists: &V2Lists,
     env: &BTreeMap<String, String>,
     apply: bool,
@@ -105,8 +104,7 @@ async fn alive(
 
 async fn look(lists: &V2Lists, name: &str, report: &mut Report) -> Result<(), LinkError> {
     let length = lists.length(name).await?;
-    report.count(name).found += length;
-    refused_before(lists, name, report).await?;
+    let refused = earlier(lists, name, report).await?;
     let (mut from, now) = (0, Clock::System.wall());
     loop {
         let items = lists.peek(name, from).await?;
@@ -121,19 +119,26 @@ async fn look(lists: &V2Lists, name: &str, report: &mut Report) -> Result<(), Li
         }
     }
     let count = report.count(name);
-    count.taken = count.found.saturating_sub(count.refused);
+    count.found += length;
+    count.taken = length.saturating_sub(count.refused - refused);
     Ok(())
 }
 
-/// What an earlier import could not take is told again as long as it is there.
-async fn refused_before(lists: &V2Lists, name: &str, report: &mut Report) -> Result<(), LinkError> {
-    for item in lists.refused(name).await? {
-        report.count(name).found += 1;
+/// What earlier imports did with this list: what they took is there, and what they could not take is
+/// told again as long as it is kept. Gives how many were refused.
+async fn earlier(lists: &V2Lists, name: &str, report: &mut Report) -> Result<u64, LinkError> {
+    let taken = lists.taken(name).await?;
+    let kept = lists.refused(name).await?;
+    let count = report.count(name);
+    count.found += taken + kept.count;
+    count.there += taken;
+    for item in &kept.first {
         let why =
             format!("refused by an earlier import; it is kept in mutt:import:v2:refused:{name}");
-        report.refuse(name, shown_safely(&item), why);
+        report.refuse(name, shown_safely(item), why);
     }
-    Ok(())
+    report.refuse_more(name, kept.count.saturating_sub(kept.first.len() as u64));
+    Ok(kept.count)
 }
 
 /// An item that is no JSON may still hold a key: it is named by its length and its first word only.
@@ -148,9 +153,10 @@ async fn drain(
     queue: &dyn EventQueue,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    refused_before(lists, name, report).await.map_err(|error| redis_failed(&error))?;
+    earlier(lists, name, report).await.map_err(|error| redis_failed(&error))?;
     loop {
         let staged = lists.stage(name).await.map_err(|error| redis_failed(&error))?;
+        failpoint::hit("import.queue.after_stage");
         if staged.items.is_empty() {
             report.count(name);
             return Ok(());
@@ -171,8 +177,10 @@ async fn drain(
         let taken = records.len() as u64;
         for batch in batches(&records, queue.shards(), now) {
             queue.append(vec![batch], None).await.map_err(|error| queue_failed(&error))?;
+            failpoint::hit("import.queue.after_append");
         }
-        lists.done(name, &refused).await.map_err(|error| redis_failed(&error))?;
+        lists.done(name, taken, &refused).await.map_err(|error| redis_failed(&error))?;
+        failpoint::hit("import.queue.after_done");
         report.count(name).taken += taken;
     }
 }

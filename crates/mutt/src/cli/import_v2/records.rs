@@ -2,6 +2,7 @@
 //! which follow from v2's alone.
 
 use mutt_model::{BatchBuilder, DedupKey, Id, Timestamp};
+use mutt_store::postgres::v2::{V2Audit, V2AuditRow};
 use mutt_wire::{Frame, http};
 use ring::digest::{Context, SHA256};
 use serde_json::{Map, Value, json};
@@ -197,12 +198,8 @@ fn alert(list: &str, alert: &Value) -> Value {
     Value::Object(event)
 }
 
-/// The event of an audit row; `table` and `row` name it in v2.
-pub(super) fn audited(
-    table: &str,
-    row: &mutt_store::postgres::v2::V2AuditRow,
-    at: Timestamp,
-) -> Record {
+/// The event of an audit row. A row that v2 has moved to its archive is the row that it was.
+pub(super) fn audited(table: V2Audit, row: &V2AuditRow, at: Timestamp) -> Record {
     let raw = row.raw.as_deref().unwrap_or_default();
     let value = serde_json::from_str::<Value>(raw).ok().filter(Value::is_object);
     let correlation_id = value.as_ref().and_then(correlation);
@@ -216,8 +213,9 @@ pub(super) fn audited(
         }
         None => json!({ "hostname": row.hostname, "message": raw }).to_string(),
     };
-    let parts =
-        [b"v2 audit".as_slice(), table.as_bytes(), &row.id.to_le_bytes(), &at.0.to_le_bytes()];
+    let (table, id) = row.original_id.map_or((table, row.id), |id| (V2Audit::Log, id));
+    let (table, id) = (table.table().as_bytes(), id.to_le_bytes());
+    let parts = [b"v2 audit".as_slice(), table, &id, &at.0.to_le_bytes()];
     Record {
         id: derived(at, &parts),
         received_at: at,

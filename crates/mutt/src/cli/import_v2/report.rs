@@ -35,6 +35,17 @@ pub(super) struct Refused {
     pub why: String,
 }
 
+/// A dynamic key that became a setting of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Moved {
+    /// v2's key in Redis.
+    pub from: String,
+    /// The key here.
+    pub key: String,
+    /// Its value here.
+    pub value: String,
+}
+
 /// The whole report.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
@@ -48,7 +59,9 @@ pub(super) struct Report {
     pub refused_more: u64,
     /// What a person should know.
     pub notes: Vec<String>,
-    /// The configuration that stands for the environment file and the dynamic keys.
+    /// Dynamic keys that are settings of the store now, or would be.
+    pub settings: Vec<Moved>,
+    /// The configuration that stands for the environment file and the dynamic keys that are no settings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,
 }
@@ -57,6 +70,12 @@ impl Report {
     /// The numbers of one table or list.
     pub(super) fn count(&mut self, what: &str) -> &mut Count {
         self.counts.entry(what.to_owned()).or_default()
+    }
+
+    /// More of it could not be taken, and is not named.
+    pub(super) fn refuse_more(&mut self, what: &str, more: u64) {
+        self.count(what).refused += more;
+        self.refused_more += more;
     }
 
     /// One thing could not be taken.
@@ -106,6 +125,10 @@ impl Report {
             });
             let headings = vec!["FROM", "FOUND", "THERE", taken, "REFUSED"];
             output::table(headings, rows.collect())?;
+        }
+        for Moved { from, key, value } in &self.settings {
+            let done = if self.applied { "set" } else { "would be set" };
+            output::line(&output::plain(&format!("{done}: {key} = {value} ({from})")))?;
         }
         for refused in &self.refused {
             let Refused { what, item, why } = refused;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use mutt_model::rule::{Handling, MatchType, Rule, RuleSet};
-use mutt_model::{Clock, Severity};
+use mutt_model::{Clock, Severity, failpoint};
 use mutt_store::postgres::v2::{V2Database, V2Rule};
 use mutt_store::store::{Actor, RuleChange, Store};
 
 use super::super::failure::Failure;
 use super::report::Report;
-use super::store_failed;
+use super::{REASON, WHO, store_failed, v2_failed};
 
 const RULES: &str = "alert_rules";
 const HOSTS: &str = "development_hosts";
@@ -97,17 +97,22 @@ pub(super) async fn import(
     apply: bool,
     report: &mut Report,
 ) -> Result<RuleIds, Failure> {
-    let actor = Actor { name: "import v2".to_owned(), reason: None };
+    let actor = Actor { name: WHO.to_owned(), reason: Some(REASON.to_owned()) };
     let change = async |change: RuleChange| -> Result<Option<i64>, Failure> {
         if !apply {
             return Ok(None);
         }
-        let done = store.change_rules(change, &actor, Clock::System.wall()).await;
+        let done = store.change_rules(change, None, &actor, Clock::System.wall()).await;
+        failpoint::hit("import.rules.after_change");
         Ok(done.map_err(|error| store_failed(&error))?.1)
     };
+    // A table that cannot be read whole is told before anything is changed.
+    let rules = v2.rules().await.map_err(|error| v2_failed(&error))?;
+    let hosts = v2.development_hosts().await.map_err(|error| v2_failed(&error))?;
+    let teams = v2.teams().await.map_err(|error| v2_failed(&error))?;
     let here = store.rule_set(None).await.map_err(|error| store_failed(&error))?;
     let mut ids = RuleIds::new();
-    for rule in v2.rules().await.map_err(|error| super::v2_failed(&error))? {
+    for rule in rules {
         report.count(RULES).found += 1;
         let (mut made, fault) = translated(&rule);
         notes(report, &rule);
@@ -123,17 +128,18 @@ pub(super) async fn import(
         made.id = change(RuleChange::CreateRule(Box::new(made.clone()))).await?.unwrap_or(rule.id);
         ids.insert(rule.id, made);
     }
-    hosts(v2, &here, &change, report).await?;
+    devices(hosts, teams, &here, &change, report).await?;
     Ok(ids)
 }
 
-async fn hosts(
-    v2: &V2Database,
+async fn devices(
+    hosts: Vec<String>,
+    teams: Vec<(String, String)>,
     here: &RuleSet,
     change: &impl AsyncFn(RuleChange) -> Result<Option<i64>, Failure>,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    for host in v2.development_hosts().await.map_err(|error| super::v2_failed(&error))? {
+    for host in hosts {
         report.count(HOSTS).found += 1;
         let lower = host.trim().to_lowercase();
         if lower.is_empty() {
@@ -145,7 +151,7 @@ async fn hosts(
             change(RuleChange::AddDevHost(lower)).await?;
         }
     }
-    for (host, team) in v2.teams().await.map_err(|error| super::v2_failed(&error))? {
+    for (host, team) in teams {
         report.count(TEAMS).found += 1;
         let lower = host.trim().to_lowercase();
         if lower.is_empty() || team.trim().is_empty() {

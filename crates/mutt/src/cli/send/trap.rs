@@ -1,11 +1,13 @@
-//! SNMP traps v1 and v2c, and informs that wait for their response.
+//! SNMP traps and informs that wait for their response, over UDP and TCP.
 
-use std::net::{IpAddr, UdpSocket};
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use mutt_wire::snmp::encode::{self, Pair, Value};
+use mutt_wire::snmp::stream::{Next, next};
 
-use super::{check_heard, datagrams, failed, listener, sent};
+use super::{check_heard, datagrams, failed, listener, sent, trap_v3};
 use crate::cli::args::{SendTrap, TrapVersion};
 use crate::cli::failure::Failure;
 
@@ -31,29 +33,129 @@ pub(super) fn run(args: &SendTrap) -> Result<(), Failure> {
             .trim()
             .to_owned(),
     };
-    let to = listener(args.to, "snmp_udp", DEFAULT_PORT);
-    let socket = datagrams(to).map_err(|why| failed(to, why))?;
+    let kind = if args.tcp { "snmp_tcp" } else { "snmp_udp" };
+    let to = listener(args.to, kind, DEFAULT_PORT);
+    let mut link = Link::open(to, args.tcp).map_err(|why| failed(to, why))?;
+    let sender = trap_v3::Sender::new(args)?;
     for _ in 0..args.count {
         // Four octets in BER, so that a response is found by them.
         let request = fastrand::i32(0x0100_0000..i32::MAX);
-        let packet = packet(args, community.as_bytes(), request, &socket, &pairs)
+        if let Some(sender) = &sender {
+            let pdu = encode::pdu(args.inform, request, uptime(), &args.oid, &pairs)
+                .map_err(|why| Failure::usage(why.to_string()))?;
+            let done = if args.inform {
+                sender.inform(&mut link, &pdu)
+            } else {
+                sender.trap(&mut link, &pdu)
+            };
+            done.map_err(|why| failed(to, why))?;
+            continue;
+        }
+        let packet = packet(args, community.as_bytes(), request, &link, &pairs)
             .map_err(|why| Failure::usage(why.to_string()))?;
         if args.inform {
-            inform(&socket, &packet, request).map_err(|why| failed(to, why))?;
+            let answer = |packet: &[u8]| answers(packet, request).then_some(());
+            link.ask(&packet, answer).map_err(|why| failed(to, why))?;
         } else {
-            socket.send(&packet).map_err(|why| failed(to, why))?;
+            link.send(&packet).map_err(|why| failed(to, why))?;
         }
     }
-    check_heard(&socket).map_err(|why| failed(to, why))?;
+    link.check_heard().map_err(|why| failed(to, why))?;
     sent(args.count, if args.inform { "acknowledged inform" } else { "trap" }, to);
     Ok(())
+}
+
+/// The way to the listener.
+pub(super) enum Link {
+    Udp(UdpSocket),
+    Tcp(TcpStream),
+}
+
+impl Link {
+    fn open(to: SocketAddr, tcp: bool) -> io::Result<Self> {
+        if tcp {
+            let stream = TcpStream::connect_timeout(&to, INFORM_TIMEOUT)?;
+            stream.set_nodelay(true)?;
+            return Ok(Self::Tcp(stream));
+        }
+        datagrams(to).map(Self::Udp)
+    }
+
+    fn own_address(&self) -> io::Result<IpAddr> {
+        match self {
+            Self::Udp(socket) => socket.local_addr(),
+            Self::Tcp(stream) => stream.local_addr(),
+        }
+        .map(|address| address.ip())
+    }
+
+    pub(super) fn send(&mut self, packet: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Udp(socket) => socket.send(packet).map(drop),
+            Self::Tcp(stream) => stream.write_all(packet),
+        }
+    }
+
+    /// Sends until a message comes that is the answer.
+    pub(super) fn ask<T>(
+        &mut self,
+        packet: &[u8],
+        answer: impl Fn(&[u8]) -> Option<T>,
+    ) -> io::Result<T> {
+        let mut buffer = vec![0_u8; 65_535];
+        for _ in 0..INFORM_TRIES {
+            self.send(packet)?;
+            let length = match self {
+                Self::Udp(socket) => {
+                    socket.set_read_timeout(Some(INFORM_TIMEOUT))?;
+                    socket.recv(&mut buffer)
+                }
+                Self::Tcp(stream) => {
+                    stream.set_read_timeout(Some(INFORM_TIMEOUT))?;
+                    read_message(stream, &mut buffer)
+                }
+            };
+            match length {
+                Ok(length) => {
+                    if let Some(answer) = answer(&buffer[..length]) {
+                        return Ok(answer);
+                    }
+                }
+                Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
+                Err(why) => return Err(why),
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::TimedOut, "no response to the inform"))
+    }
+
+    /// What the kernel knows of a listener that is not there; the end of a stream.
+    fn check_heard(&self) -> io::Result<()> {
+        match self {
+            Self::Udp(socket) => check_heard(socket),
+            Self::Tcp(stream) => stream.shutdown(std::net::Shutdown::Write),
+        }
+    }
+}
+
+fn read_message(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    loop {
+        match next(&buffer[..filled]) {
+            Next::Message(length) => return Ok(length),
+            Next::NeedMore if filled < buffer.len() => match stream.read(&mut buffer[filled..])? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => filled += count,
+            },
+            _ => return Err(io::Error::other("what answers speaks no SNMP")),
+        }
+    }
 }
 
 fn packet(
     args: &SendTrap,
     community: &[u8],
     request: i32,
-    socket: &UdpSocket,
+    link: &Link,
     pairs: &[Pair<'_>],
 ) -> Result<Vec<u8>, encode::NotAnOid> {
     let uptime = uptime();
@@ -61,29 +163,13 @@ fn packet(
         (true, _) => encode::inform_v2c(community, request, uptime, &args.oid, pairs),
         (false, TrapVersion::V2c) => encode::trap_v2c(community, request, uptime, &args.oid, pairs),
         (false, TrapVersion::V1) => {
-            let agent = match socket.local_addr().map(|address| address.ip()) {
+            let agent = match link.own_address() {
                 Ok(IpAddr::V4(address)) => address.octets(),
                 _ => [0, 0, 0, 0],
             };
             encode::trap_v1(community, agent, uptime, &args.oid, pairs)
         }
     }
-}
-
-/// Sends until the response with this request id comes.
-fn inform(socket: &UdpSocket, packet: &[u8], request: i32) -> std::io::Result<()> {
-    socket.set_read_timeout(Some(INFORM_TIMEOUT))?;
-    let mut buffer = [0_u8; 65_535];
-    for _ in 0..INFORM_TRIES {
-        socket.send(packet)?;
-        match socket.recv(&mut buffer) {
-            Ok(length) if answers(&buffer[..length], request) => return Ok(()),
-            Ok(_) => {}
-            Err(why) if why.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(why) => return Err(why),
-        }
-    }
-    Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "no response to the inform"))
 }
 
 /// A response PDU (0xA2) that carries the request id.

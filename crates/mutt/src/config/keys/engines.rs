@@ -36,6 +36,20 @@ pub(super) const KEYS: &[Key] = &[
         "Both refused: the Ingestor spills, the Alerter waits; nothing is lost.",
     ),
     key(
+        "queue.sentinel.user",
+        Kind::Text,
+        "",
+        "The ACL user of the Sentinels; none: their default user.",
+        "",
+    ),
+    key(
+        "queue.sentinel.password",
+        Kind::Secrets,
+        "",
+        "Password of the Sentinels: the current one, or the current and the next one. None, and no user: Sentinels that ask for a password are shown queue.password.",
+        "Both refused: no master is found, as if Redis were away; the message names this key.",
+    ),
+    key(
         "queue.durability",
         Kind::Choice(DURABILITY),
         "fsync",
@@ -71,7 +85,7 @@ pub(super) const KEYS: &[Key] = &[
         "",
     ),
     key("queue.tls.cert", Kind::Path, "", "Our certificate (PEM chain) for Redis.", ""),
-    key("queue.tls.key", Kind::Secret, "", "Its key (PEM).", ""),
+    key("queue.tls.key", Kind::Secret, "", "Its key (PEM): a file, a credential or Vault. Connections that are made after a change use the new one.", ""),
     key(
         "queue.timeout",
         Kind::Duration { min: "100ms", max: "1m" },
@@ -151,7 +165,7 @@ pub(super) const KEYS: &[Key] = &[
         "",
     ),
     key("store.tls.cert", Kind::Path, "", "Our certificate (PEM chain) for PostgreSQL.", ""),
-    key("store.tls.key", Kind::Secret, "", "Its key (PEM).", ""),
+    key("store.tls.key", Kind::Secret, "", "Its key (PEM): a file, a credential or Vault. Connections that are made after a change use the new one.", ""),
     key(
         "store.pool",
         Kind::Count { min: 3, max: 100 },
@@ -230,11 +244,18 @@ pub(super) const KEYS: &[Key] = &[
         "",
     ).live(Role::Admin),
     key(
+        "store.retention.sources",
+        Kind::Duration { min: "1d", max: "3650d" },
+        "90d",
+        "How long a source is remembered that is not heard any more.",
+        "Beyond ingestor.max_sources the oldest go earlier.",
+    ).live(Role::Admin),
+    key(
         "store.archive.dir",
         Kind::Path,
         "",
         "Directory of archives. Where it is set, audit rows are written there, whole days compressed and verified, before retention removes them. Every Remediation writes to its own machine, so that several of them need one that they share.",
-        "A full or missing directory: nothing is removed until it can be written (MUTT-R001). `muttctl archive restore` brings rows back.",
+        "A full or missing directory: audit rows stay until it can be written (MUTT-R003); all else of retention goes on. `muttctl archive restore` brings rows back.",
     ),
     key(
         "log.level",

@@ -3,11 +3,11 @@
 use super::{Reader, Table, value};
 use crate::config::{
     ArchiveConfig, EngineTls, OwnerConfig, QueueConfig, QueueDurability, QueueUrl, RetentionConfig,
-    SpillConfig, StoreConfig, StoreTls, StoreTlsMode, StoreUrl,
+    SentinelConfig, SpillConfig, StoreConfig, StoreTls, StoreTlsMode, StoreUrl,
 };
 
 pub(super) fn queue(r: &mut Reader<'_>, table: &Table<'_>) -> QueueConfig {
-    let spill = table.table("spill");
+    let (spill, sentinel) = (table.table("spill"), table.table("sentinel"));
     let durability = r.field(table, "durability", |kind, value| {
         Ok(match value::text(kind, value)?.as_str() {
             "replica" => QueueDurability::Replica,
@@ -22,6 +22,10 @@ pub(super) fn queue(r: &mut Reader<'_>, table: &Table<'_>) -> QueueConfig {
         password: r.secrets(table, "password"),
         durability: durability.unwrap_or(QueueDurability::Fsync),
         replicas: r.count(table, "replicas"),
+        sentinel: SentinelConfig {
+            user: r.field(&sentinel, "user", value::text),
+            password: r.secrets(&sentinel, "password"),
+        },
         accept_failover_loss: r.flag(table, "accept_failover_loss"),
         shards: r.count(table, "shards"),
         tls: tls(r, &table.table("tls")),
@@ -67,6 +71,7 @@ pub(super) fn store(r: &mut Reader<'_>, table: &Table<'_>) -> StoreConfig {
             attempts: r.duration(&retention, "attempts"),
             receipts: r.duration(&retention, "receipts"),
             changes: r.duration(&retention, "changes"),
+            sources: r.duration(&retention, "sources"),
         },
         archive: ArchiveConfig { dir: r.path(&table.table("archive"), "dir") },
     }

@@ -8,11 +8,14 @@ use mutt_model::amount;
 use mutt_model::rule::Handling;
 use mutt_model::verdict::Environment;
 use mutt_notify::BuildError;
+use mutt_wire::syslog::SourcePattern;
 
 use crate::config::keys::{self, Kind};
 use crate::config::suggest::nearest;
 use crate::config::tree::Value;
+use crate::config::zones::zone_of;
 use crate::config::{QueueUrl, RepeatMode, Role, SinkKind, StoreUrl};
+use crate::net::network::Network;
 use crate::secrets::{SecretRef, VaultRef};
 
 fn str_of(value: &Value) -> Result<&str, String> {
@@ -117,6 +120,23 @@ pub(super) fn addresses(_: Kind, value: &Value) -> Result<Vec<SocketAddr>, Strin
 
 pub(super) fn texts(_: Kind, value: &Value) -> Result<Vec<String>, String> {
     Ok(list(value)?.into_iter().map(str::to_owned).collect())
+}
+
+pub(super) fn networks(_: Kind, value: &Value) -> Result<Vec<Network>, String> {
+    list(value)?.into_iter().map(Network::parse).collect()
+}
+
+pub(super) fn sources(_: Kind, value: &Value) -> Result<Vec<String>, String> {
+    let sources = list(value)?;
+    if sources.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    sources.into_iter().map(|s| SourcePattern::parse(s).map(|_| s.to_owned())).collect()
+}
+
+pub(super) fn zone(_: Kind, value: &Value) -> Result<String, String> {
+    let text = str_of(value)?;
+    zone_of(text).map(|_| text.to_owned())
 }
 
 pub(super) fn decisions(_: Kind, value: &Value) -> Result<Vec<Handling>, String> {

@@ -22,6 +22,8 @@ use crate::telemetry::metrics::{FloatGauge, ServiceMetrics};
 
 /// How often the version is looked at.
 pub const RELOAD_PERIOD: Duration = Duration::from_millis(200);
+/// A set that comes within this time was only waited for as at every start.
+const STARTING: Duration = Duration::from_secs(3);
 /// What readiness calls it.
 const RULE_SET: &str = "rule set";
 
@@ -103,6 +105,8 @@ impl LiveRules {
     ) -> Result<(), String> {
         let mut bell = store.signals().rules.listen();
         let (mut failed_at, mut wait) = (None, Wait::default());
+        let begun = self.clock.monotonic();
+        let starting = || self.clock.monotonic().saturating_sub(begun) < STARTING;
         let (mut options, mut stale) = (self.options.subscribe(), false);
         while !stop.is_cancelled() {
             bell.mark_unchanged();
@@ -112,14 +116,16 @@ impl LiveRules {
             match store.rule_set_version().await {
                 // Version 0 is a store that nobody has set up yet: it judges nothing.
                 Ok(0) if in_force.is_none() => {
-                    self.lacks(&mut wait, "the store holds no rule set yet");
+                    self.lacks(&mut wait, "the store holds no rule set yet", starting());
                 }
                 Ok(version) if stale || Some(version) != in_force => {
                     self.load(&store, version, &mut failed_at, &mut wait).await;
                     stale &= failed_at.is_some();
                 }
                 Ok(_) => {}
-                Err(error) if in_force.is_none() => self.lacks(&mut wait, &error.to_string()),
+                Err(error) if in_force.is_none() => {
+                    self.lacks(&mut wait, &error.to_string(), starting());
+                }
                 Err(_) => {}
             }
             tokio::select! {
@@ -132,11 +138,12 @@ impl LiveRules {
         Ok(())
     }
 
-    /// There is no first set yet: that is told and shown, and nothing is judged.
-    fn lacks(&self, wait: &mut Wait, why: &str) {
+    /// There is no first set yet: that is shown, told when it is not only `starting`, and nothing is
+    /// judged.
+    fn lacks(&self, wait: &mut Wait, why: &str, starting: bool) {
         let code = codes::ALERTER_RULES_UNREADABLE;
         self.board.lack(Service::Alerter, Lack::new(RULE_SET, &self.clock, code, why));
-        if wait.is_news(self.clock.monotonic()) {
+        if !starting && wait.is_news(self.clock.monotonic()) {
             tracing::warn!(%code, why, "the Alerter waits for its first rule set");
         }
     }
@@ -178,7 +185,7 @@ impl LiveRules {
                 }
                 *failed_at = Some(version);
                 if self.current().is_none() {
-                    self.lacks(wait, &why);
+                    self.lacks(wait, &why, false);
                 }
             }
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use mutt_model::batch::{BATCH_AGE_MAX, Batch, BatchBuilder};
 use mutt_model::{Event, Id, IdSource, Timestamp};
 
+use super::sources::LocalSources;
 use super::{Ingest, ListenerMetrics};
 
 /// Collects the events of one listener task.
@@ -14,12 +15,14 @@ pub struct Batcher {
     ingest: Arc<Ingest>,
     listener: ListenerMetrics,
     ids: IdSource,
+    sources: LocalSources,
     open: Vec<Option<BatchBuilder>>,
     events: u64,
     bytes: u64,
     parse: [u64; 3],
     opened_at: Option<Duration>,
     full: bool,
+    pushed: u64,
 }
 
 impl Batcher {
@@ -31,13 +34,21 @@ impl Batcher {
             ingest: Arc::clone(ingest),
             listener: listener.clone(),
             ids: IdSource::from_entropy(),
+            sources: LocalSources::new(&ingest.sources, listener.name),
             open: (0..shards).map(|_| None).collect(),
             events: 0,
             bytes: 0,
             parse: [0; 3],
             opened_at: None,
             full: false,
+            pushed: 0,
         }
+    }
+
+    /// How many events were added so far.
+    #[must_use]
+    pub fn pushed(&self) -> u64 {
+        self.pushed
     }
 
     /// The id of the next event.
@@ -47,6 +58,7 @@ impl Batcher {
 
     /// Adds one event.
     pub fn push(&mut self, event: &Event<'_>) {
+        self.sources.see(event);
         let shard = shard_of(&event.host, self.open.len());
         let batch_id = match &self.open[shard] {
             Some(_) => None,
@@ -58,6 +70,7 @@ impl Batcher {
         builder.push(event);
         self.full |= builder.is_full();
         self.events += 1;
+        self.pushed += 1;
         self.bytes += event.raw.len() as u64;
         self.parse[event.parse.status as usize] += 1;
         if self.opened_at.is_none() {
@@ -85,6 +98,8 @@ impl Batcher {
     }
 
     /// Takes what was collected.
+    ///
+    /// Its sources are noted when it is durable: [`Self::note_sources`], or [`Self::drop_sources`].
     pub fn take(&mut self) -> Collected {
         let batches = self.open.iter_mut().filter_map(Option::take).map(BatchBuilder::finish);
         let collected = Collected {
@@ -111,6 +126,7 @@ impl Batcher {
         match self.ingest.append(collected.batches.clone()).await {
             Ok(()) => {
                 self.stored(&collected);
+                self.note_sources();
                 true
             }
             Err(error) => {
@@ -119,13 +135,34 @@ impl Batcher {
                     _ => "not_durable",
                 };
                 self.ingest.dropped(&self.listener, reason, collected.events);
+                self.drop_sources(reason);
                 false
             }
         }
     }
 
+    /// What was pushed is durable: its sources were heard.
+    pub fn note_sources(&mut self) {
+        self.sources.merge();
+    }
+
+    /// What was pushed is lost: it is counted under its sources, which were not heard.
+    pub fn drop_sources(&mut self, reason: &'static str) {
+        self.sources.dropped(reason);
+    }
+
     fn stored(&self, collected: &Collected) {
         self.listener.stored(collected.events, collected.bytes, collected.parse);
+    }
+}
+
+impl Drop for Batcher {
+    /// A task that ends in the middle counts what it had.
+    fn drop(&mut self) {
+        if !self.is_empty() {
+            self.ingest.dropped(&self.listener, "not_durable", self.events);
+            self.drop_sources("not_durable");
+        }
     }
 }
 
@@ -170,7 +207,32 @@ pub fn shard_of(host: &str, shards: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{Bench, event};
     use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_source_is_heard_when_its_events_are_durable() {
+        let bench = Bench::new(3);
+        let mut batcher = Batcher::new(&bench.ingest, &bench.metrics);
+        (0..2).for_each(|_| batcher.push(&event("r1")));
+        assert!(bench.ingest.sources.is_empty());
+        assert!(batcher.flush_or_drop().await);
+        (0..2).for_each(|_| batcher.push(&event("r1")));
+        batcher.push(&event("r2"));
+        assert!(!batcher.flush_or_drop().await);
+        let mut told = bench.ingest.sources.drain(9);
+        told.sort_by(|a, b| a.key.cmp(&b.key));
+        let seen: Vec<_> =
+            told.iter().map(|d| (d.events, d.dropped.get("queue_full").copied())).collect();
+        assert_eq!(seen, [(2, Some(2)), (0, Some(1))], "{told:?}");
+        assert_eq!(bench.dropped("queue_full"), 3);
+        // One that is dropped with events in it counts them.
+        batcher.push(&event("r1"));
+        drop(batcher);
+        assert_eq!(bench.dropped("not_durable"), 1);
+        let told = bench.ingest.sources.drain(9);
+        assert_eq!((told[0].events, told[0].dropped["not_durable"]), (0, 1));
+    }
 
     #[test]
     fn a_host_keeps_its_shard_whatever_its_case() {

@@ -1,44 +1,40 @@
 //! HTTP ingest: a request is accepted whole or refused whole, and 200 comes after it is durable.
 
-use std::io::Read as _;
+mod answer;
+mod body;
+mod hec;
+mod keys;
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{any, post};
-use axum::{Json, Router};
-use http_body_util::{BodyExt as _, Limited};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::Response;
+use axum::routing::{any, get, post};
 use mutt_model::codes::{self, Code};
-use mutt_model::{DedupKey, ParseStatus, Secret, Timestamp};
+use mutt_model::{DedupKey, Timestamp};
 use mutt_store::queue::QueueError;
-use mutt_wire::http::{BodyError, RECORDS_MAX};
-use mutt_wire::{Frame, http};
-use serde_json::json;
+use mutt_wire::http::{BodyError, Defaults, RECORDS_MAX, Record, Shape};
+use mutt_wire::{Frame, http, syslog};
 
+use self::answer::{Refusal, Taken};
+pub use self::body::{RATIO_MAX, ZSTD_WINDOW_MAX};
+pub use self::keys::{Key, Limits, Rate};
 use super::batcher::{Batcher, Collected};
 use super::{Ingest, ListenerMetrics, code_of};
 use crate::secrets::Keyring;
 
 /// The listener's name in events and metrics.
 pub const NAME: &str = "http";
-/// Seconds that a refused client is told to wait.
-pub const RETRY_AFTER: &str = "1";
 /// A client's correlation id is kept when it is not longer and has only visible ASCII.
 pub const CORRELATION_ID_MAX: usize = 128;
-
-/// An ingest key by name. Several secrets overlap during a rotation.
-#[derive(Clone, Debug)]
-pub struct Key {
-    /// For people and logs.
-    pub name: String,
-    /// Any of these.
-    pub secrets: Vec<Secret>,
-}
 
 /// What the route needs.
 #[derive(Debug)]
@@ -49,8 +45,12 @@ pub struct HttpDoor {
     pub metrics: ListenerMetrics,
     /// Known keys.
     pub keys: ArcSwap<Vec<Key>>,
+    /// What their rates have left.
+    pub limits: Limits,
     /// Tells whether a key is still waited for.
     pub keyring: Keyring,
+    /// How lines of text are read.
+    pub options: syslog::Options,
     /// `ingestor.http.max_body`: bytes, compressed and unpacked.
     pub max_body: usize,
     /// `ingestor.http.max_records`
@@ -61,65 +61,92 @@ pub struct HttpDoor {
     pub dedup_window: Duration,
 }
 
+/// Whose clients a path speaks with: in what they send, and in what they want to hear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api {
+    /// Our own: JSON in the shapes of common senders, or lines of text.
+    Plain,
+    /// Loki's push API.
+    Loki,
+    /// Events of the Splunk HTTP Event Collector.
+    Hec,
+    /// Lines of its raw endpoint.
+    HecRaw,
+    /// OpenTelemetry logs.
+    Otlp,
+}
+
+/// Every path that takes events.
+pub const PATHS: &[(&str, Api)] = &[
+    ("/ingest", Api::Plain),
+    ("/api/v1/ingest", Api::Plain),
+    ("/api/v2/ingest", Api::Plain),
+    ("/loki/api/v1/push", Api::Loki),
+    ("/services/collector", Api::Hec),
+    ("/services/collector/event", Api::Hec),
+    ("/services/collector/event/1.0", Api::Hec),
+    ("/services/collector/raw", Api::HecRaw),
+    ("/services/collector/raw/1.0", Api::HecRaw),
+    ("/v1/logs", Api::Otlp),
+];
+
 /// The ingest routes.
 pub fn router(door: Arc<HttpDoor>) -> Router {
     let wrong_method = || async { StatusCode::METHOD_NOT_ALLOWED };
     let mut router = Router::new();
-    for path in ["/ingest", "/api/v1/ingest", "/api/v2/ingest"] {
-        router = router.route(path, post(ingest).fallback(any(wrong_method)));
+    for (path, api) in PATHS {
+        let api = *api;
+        let take = move |State(door): State<Arc<HttpDoor>>,
+                         ConnectInfo(peer): ConnectInfo<SocketAddr>,
+                         uri: Uri,
+                         headers: HeaderMap,
+                         body: Body| async move {
+            ingest(&door, Asked { api, peer, uri, headers }, body).await
+        };
+        router = router.route(path, post(take).fallback(any(wrong_method)));
     }
-    router.with_state(door)
+    for path in ["/services/collector/health", "/services/collector/health/1.0"] {
+        router = router.route(path, get(hec::health).fallback(any(wrong_method)));
+    }
+    let acknowledged = post(hec::acknowledged).fallback(any(wrong_method));
+    router.route("/services/collector/ack", acknowledged).with_state(door)
+}
+
+/// A request before it is known who sends it.
+struct Asked {
+    api: Api,
+    peer: SocketAddr,
+    uri: Uri,
+    headers: HeaderMap,
 }
 
 /// Who asks, and what with.
 struct Request {
-    peer: SocketAddr,
-    /// The name of the ingest key.
-    key: String,
-    headers: HeaderMap,
+    asked: Asked,
+    /// The ingest key that it carries.
+    key: Key,
+    shape: Shape,
     correlation_id: String,
 }
 
-/// A refusal: status, code, words, and the reason that is counted.
-struct Refusal(StatusCode, Code, String, &'static str);
-
-async fn ingest(
-    State(door): State<Arc<HttpDoor>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
+async fn ingest(door: &HttpDoor, asked: Asked, body: Body) -> Response {
     let start = door.ingest.clock.monotonic();
-    let correlation_id = correlation_id(&headers).unwrap_or_else(|| {
+    let correlation_id = correlation_id(&asked.headers).unwrap_or_else(|| {
         mutt_model::IdSource::from_entropy().next(door.ingest.clock.wall()).to_string()
     });
-    let outcome = match authorised(&door, &headers) {
-        None => Err(unknown_key(&door)),
-        Some(key) => {
-            let request = Request { peer, key, headers, correlation_id: correlation_id.clone() };
-            match tokio::time::timeout(door.timeout, body_of(&door, &request.headers, body)).await {
-                Err(_) => Err(Refusal(
-                    StatusCode::REQUEST_TIMEOUT,
-                    codes::INGEST_NOT_JSON,
-                    "the body did not arrive in time".to_owned(),
-                    "json",
-                )),
-                Ok(Err(refusal)) => Err(refusal),
-                Ok(Ok(body)) => take(&door, &request, &body).await,
-            }
-        }
-    };
+    let form = answer::Form::of(&asked);
+    let outcome = serve(door, asked, &correlation_id, body).await;
     let (status, reason) = match &outcome {
         Ok(_) => ("success", ""),
-        Err(refusal) => ("fail", refusal.3),
+        Err(refusal) => ("fail", refusal.reason),
     };
     let labels = vec![("status", status.to_owned()), ("reason", reason.to_owned())];
     door.ingest.metrics.requests.get_or_create(&labels).inc();
     let elapsed = door.ingest.clock.monotonic().saturating_sub(start);
     door.ingest.metrics.latency.observe(elapsed.as_secs_f64());
     let mut response = match outcome {
-        Ok(taken) => taken,
-        Err(refusal) => refuse(refusal, &correlation_id),
+        Ok(taken) => answer::taken(form, &taken, &correlation_id),
+        Err(refusal) => answer::refused(form, refusal, &correlation_id),
     };
     if let Ok(value) = HeaderValue::from_str(&correlation_id) {
         response.headers_mut().insert("x-correlation-id", value);
@@ -127,37 +154,27 @@ async fn ingest(
     response
 }
 
-/// A key that is not known is refused; while one of ours is still waited for, it may be that one.
-fn unknown_key(door: &HttpDoor) -> Refusal {
-    match door.keyring.missing(|key| key.starts_with("ingestor.http.keys.")) {
-        Some(missing) => Refusal(
-            StatusCode::SERVICE_UNAVAILABLE,
-            *missing.trouble.code,
-            "an ingest key of this listener is not known yet: its secret is waited for".to_owned(),
-            "secret",
-        ),
-        None => Refusal(
-            StatusCode::UNAUTHORIZED,
-            codes::INGEST_BAD_KEY,
-            "send the ingest key as X-API-KEY or as a bearer token".to_owned(),
-            "auth",
-        ),
+async fn serve(
+    door: &HttpDoor,
+    asked: Asked,
+    correlation_id: &str,
+    body: Body,
+) -> Result<Taken, Refusal> {
+    if !door.ingest.lets_connect(&door.metrics, asked.peer.ip()) {
+        let why = "no allow-list names your address".to_owned();
+        let (status, code) = (StatusCode::FORBIDDEN, codes::INGEST_NOT_ALLOWED);
+        return Err(Refusal::new(status, code, why, "not_allowed"));
     }
-}
-
-fn refuse(Refusal(status, code, message, _): Refusal, correlation_id: &str) -> Response {
-    let body = json!({
-        "status": "error", "code": code.id, "message": message, "correlation_id": correlation_id,
-    });
-    let mut response = (status, Json(body)).into_response();
-    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
-    }
-    if status == StatusCode::UNAUTHORIZED {
-        let scheme = HeaderValue::from_static("Bearer");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-    }
-    response
+    let key = keys::authorised(door, &asked.headers)?;
+    let shape = shape(&asked)?;
+    let late = |_| {
+        let why = "the body did not arrive in time".to_owned();
+        Refusal::new(StatusCode::REQUEST_TIMEOUT, codes::INGEST_NOT_JSON, why, "json")
+    };
+    let reading = body::read(door, &asked.headers, body);
+    let body = tokio::time::timeout(door.timeout, reading).await.map_err(late)??;
+    let correlation_id = correlation_id.to_owned();
+    take(door, &Request { asked, key, shape, correlation_id }, &body).await
 }
 
 /// The client's own id, when it is sane.
@@ -169,134 +186,175 @@ fn correlation_id(headers: &HeaderMap) -> Option<String> {
     sane.then(|| id.to_owned())
 }
 
-/// Reads and unpacks the body.
-async fn body_of(door: &HttpDoor, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refusal> {
-    let too_large = || {
-        Refusal(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            codes::INGEST_TOO_LARGE,
-            format!("the body is larger than ingestor.http.max_body = {} bytes", door.max_body),
-            "too_large",
-        )
+/// The content type without its parameters, lower case.
+fn content_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.unwrap_or_default().split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
+}
+
+/// The shape in which the body comes. Many clients name a wrong type for JSON: only what is surely
+/// something else is refused.
+fn shape(asked: &Asked) -> Result<Shape, Refusal> {
+    let content_type = content_type(&asked.headers);
+    let unknown = |instead: &str| {
+        let message = format!("Content-Type `{content_type}` is not understood here; {instead}");
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Err(Refusal::new(status, codes::INGEST_ENCODING, message, "encoding"))
     };
-    let bytes = match Limited::new(body, door.max_body).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => return Err(too_large()),
-        Err(error) => {
-            let why = format!("the body could not be read: {error}");
-            return Err(Refusal(StatusCode::BAD_REQUEST, codes::INGEST_NOT_JSON, why, "json"));
+    let is_protobuf = matches!(
+        content_type.as_str(),
+        "application/x-protobuf" | "application/protobuf" | "application/grpc"
+    );
+    let is_msgpack = matches!(
+        content_type.as_str(),
+        "application/msgpack" | "application/x-msgpack" | "application/vnd.msgpack"
+    );
+    match asked.api {
+        Api::Otlp if is_protobuf => Ok(Shape::OtlpProto),
+        Api::Otlp if content_type == "application/json" => Ok(Shape::OtlpJson),
+        Api::Otlp => unknown("send application/x-protobuf or application/json"),
+        _ if is_msgpack => unknown("send JSON (Fluent Bit: format json)"),
+        Api::Loki if is_protobuf => {
+            unknown("send Loki's JSON as application/json, or OpenTelemetry to /v1/logs")
         }
-    };
-    let encoding = headers.get(header::CONTENT_ENCODING).and_then(|v| v.to_str().ok());
-    match encoding.map(str::trim) {
-        None | Some("" | "identity") => Ok(bytes.to_vec()),
-        Some(name) if name.eq_ignore_ascii_case("gzip") => {
-            let mut unpacked = Vec::new();
-            let limit = door.max_body as u64 + 1;
-            let mut gzip = flate2::read::MultiGzDecoder::new(&bytes[..]).take(limit);
-            let read = tokio::task::block_in_place(|| gzip.read_to_end(&mut unpacked));
-            match read {
-                Ok(_) if unpacked.len() > door.max_body => Err(too_large()),
-                Ok(_) => Ok(unpacked),
-                Err(error) => Err(Refusal(
-                    StatusCode::BAD_REQUEST,
-                    codes::INGEST_NOT_JSON,
-                    format!("the body is not gzip as Content-Encoding says: {error}"),
-                    "json",
-                )),
+        _ if is_protobuf => unknown("send JSON; OpenTelemetry logs go to /v1/logs"),
+        Api::Plain if content_type == "text/plain" => Ok(Shape::Text),
+        Api::Plain => Ok(Shape::Json),
+        Api::Loki => Ok(Shape::Loki),
+        Api::Hec => Ok(Shape::Hec),
+        Api::HecRaw => Ok(Shape::HecRaw),
+    }
+}
+
+/// What stands for lines that do not say it themselves.
+fn defaults(request: &Request, records: usize) -> Defaults {
+    match request.asked.api {
+        Api::HecRaw => hec::query(&request.asked.uri).defaults(),
+        // syslog-ng tells of a message in headers; of a batch they would tell of its first only.
+        Api::Plain if records == 1 && request.shape == Shape::Text => {
+            let get = |name: &str| {
+                let value = request.asked.headers.get(name)?.to_str().ok()?.trim();
+                (!value.is_empty()).then(|| value.to_owned())
+            };
+            Defaults {
+                host: get("x-syslog-host"),
+                app: get("x-syslog-program"),
+                facility: get("x-syslog-facility")
+                    .and_then(|text| mutt_model::event::facility_number(&text)),
+                severity: get("x-syslog-level").and_then(|t| mutt_model::Severity::parse(&t)),
+                ..Defaults::default()
             }
         }
-        Some(other) => Err(Refusal(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            codes::INGEST_NOT_JSON,
-            format!("Content-Encoding `{other}` is not understood; send gzip or plain JSON"),
-            "json",
+        _ => Defaults::default(),
+    }
+}
+
+fn not_understood(door: &HttpDoor, request: &Request, error: &BodyError) -> Refusal {
+    let too_large = |message| {
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        Refusal::new(status, codes::INGEST_TOO_LARGE, message, "too_large")
+    };
+    let bad = |code: Code, message| Refusal::new(StatusCode::BAD_REQUEST, code, message, "json");
+    match error {
+        BodyError::TooManyRecords => too_large(format!(
+            "the request holds more records than ingestor.http.max_records = {}",
+            door.max_records.min(RECORDS_MAX)
         )),
+        BodyError::TooWide => too_large(error.to_string()),
+        BodyError::NotOtlp { .. } => bad(codes::INGEST_NOT_OTLP, error.to_string()),
+        BodyError::NotJson { .. } if request.asked.api == Api::Plain => bad(
+            codes::INGEST_NOT_JSON,
+            format!("{error}; lines of text are taken as Content-Type text/plain"),
+        ),
+        BodyError::NotJson { .. } => bad(codes::INGEST_NOT_JSON, error.to_string()),
     }
 }
 
-/// The name of the key that the request carries.
-fn authorised(door: &HttpDoor, headers: &HeaderMap) -> Option<String> {
-    let given = headers
-        .get("x-api-key")
-        .map(HeaderValue::as_bytes)
-        .or_else(|| bearer(headers.get(header::AUTHORIZATION)?.as_bytes()));
-    // Digests are compared, so that the time tells nothing about the key.
-    let given = ring::digest::digest(&ring::digest::SHA256, given?);
-    let mut name = None;
-    for key in door.keys.load().iter() {
-        for secret in &key.secrets {
-            let known = ring::digest::digest(&ring::digest::SHA256, secret.expose().as_bytes());
-            if !secret.is_empty() && known.as_ref() == given.as_ref() {
-                name = Some(key.name.clone());
-            }
-        }
+/// Records that were read. Unless they are stored their sender has them still: also when it went away
+/// before it was answered.
+struct Arrived<'a> {
+    metrics: &'a ListenerMetrics,
+    records: u64,
+}
+
+impl<'a> Arrived<'a> {
+    fn new(metrics: &'a ListenerMetrics, records: usize) -> Self {
+        let records = records as u64;
+        metrics.arrived.inc_by(records);
+        Self { metrics, records }
     }
-    name
+
+    fn are_stored(mut self) {
+        self.records = 0;
+    }
 }
 
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+impl Drop for Arrived<'_> {
+    fn drop(&mut self) {
+        self.metrics.gave_back(self.records);
+    }
 }
 
-/// Decodes, reserves room for all, appends, answers.
-async fn take(door: &HttpDoor, request: &Request, body: &[u8]) -> Result<Response, Refusal> {
-    let too_many = || {
-        Refusal(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            codes::INGEST_TOO_LARGE,
-            format!(
-                "the request holds more records than ingestor.http.max_records = {}",
-                door.max_records.min(RECORDS_MAX)
-            ),
-            "too_large",
-        )
-    };
-    let records = tokio::task::block_in_place(|| http::records(body));
-    let records = records.map_err(|error| match error {
-        BodyError::TooManyRecords => too_many(),
-        error @ BodyError::NotJson { .. } => {
-            Refusal(StatusCode::BAD_REQUEST, codes::INGEST_NOT_JSON, error.to_string(), "json")
-        }
-    })?;
+/// Decodes, reserves room for all, appends.
+async fn take(door: &HttpDoor, request: &Request, body: &[u8]) -> Result<Taken, Refusal> {
+    let is_hec = matches!(request.asked.api, Api::Hec | Api::HecRaw);
+    if is_hec && body.trim_ascii().is_empty() {
+        let why = "the request has no body".to_owned();
+        let status = StatusCode::BAD_REQUEST;
+        return Err(Refusal::new(status, codes::INGEST_NOT_JSON, why, "json").hec(5));
+    }
+    let records = tokio::task::block_in_place(|| http::read(request.shape, body));
+    let records = records.map_err(|error| not_understood(door, request, &error))?;
     if records.len() > door.max_records {
-        return Err(too_many());
+        return Err(not_understood(door, request, &BodyError::TooManyRecords));
     }
-    let collected = tokio::task::block_in_place(|| decode(door, request, &records));
+    keys::within_rate(door, &request.key, records.len())?;
+    let arrived = Arrived::new(&door.metrics, records.len());
+    let (collected, mut batcher) = tokio::task::block_in_place(|| decode(door, request, &records));
     let flagged = collected.iter().map(|c| c.parse[1] + c.parse[2]).sum::<u64>();
-    append(door, &collected).await?;
-    let depth = door.ingest.queue.stats().pending_events;
-    Ok(Json(json!({
-        "status": "queued", "correlation_id": request.correlation_id, "queue_depth": depth,
-        "accepted": records.len(), "flagged": flagged,
-    }))
-    .into_response())
+    if let Err(refusal) = append(door, &collected).await {
+        // Its sender has them still, and pays when it sends them again.
+        keys::give_back(door, &request.key, records.len());
+        return Err(refusal);
+    }
+    batcher.note_sources();
+    arrived.are_stored();
+    let events = records.len() as u64;
+    keys::count(door, &request.key, "accepted", events);
+    Ok(Taken {
+        accepted: events,
+        flagged,
+        queue_depth: door.ingest.queue.stats().pending_events,
+        ack_id: is_hec.then(|| hec::ack_id(&request.asked, door.ingest.clock.wall())).flatten(),
+    })
 }
 
-fn decode(door: &HttpDoor, request: &Request, records: &[&[u8]]) -> Vec<Collected> {
+/// The batches of a request, and what has seen their sources.
+fn decode(door: &HttpDoor, request: &Request, records: &[Record<'_>]) -> (Vec<Collected>, Batcher) {
     let received_at = door.ingest.clock.wall();
     let keep_until = received_at.plus(door.dedup_window);
-    let peer = request.peer.to_string();
-    let request_key = request.headers.get("idempotency-key").map(HeaderValue::as_bytes);
+    let peer = request.asked.peer.to_string();
+    let key_name = request.key.name.as_bytes();
+    let request_key = request.asked.headers.get("idempotency-key").map(HeaderValue::as_bytes);
+    let defaults = defaults(request, records.len());
     let mut batcher = Batcher::new(&door.ingest, &door.metrics);
     let mut collected = Vec::new();
-    for (position, raw) in records.iter().enumerate() {
-        let id = batcher.id(received_at);
+    for (position, record) in records.iter().enumerate() {
+        let (id, raw) = (batcher.id(received_at), record.raw());
         let frame = Frame { id, received_at, listener: NAME, peer: &peer, raw };
-        let mut decoded = http::decode(frame);
+        let mut decoded = http::decode_record(frame, record, &defaults, &door.options);
         decoded.event.correlation_id = Some(request.correlation_id.as_str().into());
         // A record's own id is stronger than the request's key: it recognises a record that comes
         // again in another batch. Both hold within one sender's key only; and an `event_id` that is
         // no id but a kind of message (as some systems name it) must not swallow other records.
         decoded.event.dedup = match (&decoded.event_id, request_key) {
             (Some(id), _) => {
-                let parts: [&[u8]; 4] = [b"event_id", request.key.as_bytes(), id.as_bytes(), raw];
+                let parts: [&[u8]; 4] = [b"event_id", key_name, id.as_bytes(), raw];
                 Some(digest_key(&parts, keep_until))
             }
             (None, Some(key)) => {
-                let parts: [&[u8]; 4] =
-                    [b"request", request.key.as_bytes(), key, &position.to_be_bytes()];
+                let parts: [&[u8]; 4] = [b"request", key_name, key, &position.to_be_bytes()];
                 Some(digest_key(&parts, keep_until))
             }
             (None, None) => None,
@@ -309,7 +367,7 @@ fn decode(door: &HttpDoor, request: &Request, records: &[&[u8]]) -> Vec<Collecte
     if !batcher.is_empty() {
         collected.push(batcher.take());
     }
-    collected
+    (collected, batcher)
 }
 
 async fn append(door: &HttpDoor, collected: &[Collected]) -> Result<(), Refusal> {
@@ -338,7 +396,7 @@ async fn append(door: &HttpDoor, collected: &[Collected]) -> Result<(), Refusal>
                 _ => "not_durable",
             };
             let message = format!("{error}; nothing of the request was taken, send it again");
-            Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, code_of(&error), message, reason))
+            Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code_of(&error), message, reason))
         }
     }
 }
@@ -354,39 +412,4 @@ pub fn digest_key(parts: &[&[u8]], keep_until: Timestamp) -> DedupKey {
     let mut digest = [0; 16];
     digest.copy_from_slice(&context.finish().as_ref()[..16]);
     DedupKey { digest, keep_until }
-}
-
-/// How many of a request's events were flagged is told by their parse status.
-const _: () = assert!(ParseStatus::Ok as u8 == 0);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digests_tell_lists_apart() {
-        let key = |parts: &[&[u8]]| digest_key(parts, Timestamp(0)).digest;
-        assert_ne!(key(&[b"ab", b"c"]), key(&[b"a", b"bc"]));
-        assert_eq!(key(&[b"ab", b"c"]), key(&[b"ab", b"c"]));
-    }
-
-    #[test]
-    fn a_sane_correlation_id_is_kept() {
-        let check = |value: &str, kept: bool| {
-            let mut headers = HeaderMap::new();
-            headers.insert("x-correlation-id", HeaderValue::from_str(value).unwrap());
-            assert_eq!(correlation_id(&headers).is_some(), kept, "{value}");
-        };
-        check("abc-123", true);
-        check("two words", false);
-        check(&"x".repeat(129), false);
-    }
-
-    #[test]
-    fn a_bearer_token_is_found() {
-        assert_eq!(bearer(b"Bearer  abc"), Some(&b"abc"[..]));
-        assert_eq!(bearer(b"bearer abc"), Some(&b"abc"[..]));
-        assert_eq!(bearer(b"Basic abc="), None);
-        assert_eq!(bearer(b"Bea"), None);
-    }
 }

@@ -15,13 +15,16 @@ use super::{APPEND_PAUSE, Ingest, ListenerMetrics};
 
 /// Closed batches that one connection may have read ahead of an append on its way.
 pub const AHEAD_BATCHES_MAX: usize = 16;
-/// Bytes that all connections together may have read ahead; each may always have one batch.
+/// Bytes of closed batches that all connections together may have until they are durable; each may
+/// always have one batch.
 pub const AHEAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// An append on its way.
 struct Flight {
     future: BoxFuture<'static, Result<(), QueueError>>,
     collected: Collected,
+    /// Its part of what is not durable.
+    bytes: usize,
 }
 
 /// See the module.
@@ -31,8 +34,10 @@ pub struct Pipeline {
     /// Takes the events.
     pub batcher: Batcher,
     waiting: Vec<Collected>,
+    /// Bytes of what waits and of what is on its way.
     ahead: usize,
     flight: Option<Flight>,
+    durable: u64,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -43,7 +48,12 @@ impl std::fmt::Debug for Pipeline {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        self.ingest.ahead.fetch_sub(self.ahead, Ordering::Relaxed);
+        let waiting: u64 = self.waiting.drain(..).map(|collected| collected.events).sum();
+        if waiting > 0 {
+            self.ingest.dropped(&self.listener, "not_durable", waiting);
+            self.batcher.drop_sources("not_durable");
+        }
+        self.landed(self.ahead);
     }
 }
 
@@ -58,7 +68,14 @@ impl Pipeline {
             waiting: Vec::new(),
             ahead: 0,
             flight: None,
+            durable: 0,
         }
+    }
+
+    /// How many events were made durable so far; they became so in the order in which they came.
+    #[must_use]
+    pub fn durable(&self) -> u64 {
+        self.durable
     }
 
     /// Closes the open batch; it goes with the next append.
@@ -76,7 +93,7 @@ impl Pipeline {
     /// Whether the sender may be read further.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.waiting.is_empty()
+        (self.waiting.is_empty() && self.flight.is_none())
             || (self.waiting.len() < AHEAD_BATCHES_MAX
                 && self.ingest.ahead.load(Ordering::Relaxed) < AHEAD_BYTES_MAX)
     }
@@ -102,13 +119,18 @@ impl Pipeline {
             Ok(()) => {
                 let done = &flight.collected;
                 self.listener.stored(done.events, done.bytes, done.parse);
+                self.durable += done.events;
+                // The queue takes this sender's events: what of them still waits is tried until it is
+                // taken.
+                self.batcher.note_sources();
+                self.landed(flight.bytes);
                 // What was begun meanwhile does not wait for its age.
                 self.close();
                 self.launch();
                 true
             }
             Err(_) => {
-                self.fly(flight.collected, APPEND_PAUSE);
+                self.fly(flight.collected, flight.bytes, APPEND_PAUSE);
                 false
             }
         }
@@ -118,12 +140,18 @@ impl Pipeline {
         let mut waiting = std::mem::take(&mut self.waiting).into_iter();
         let Some(mut all) = waiting.next() else { return false };
         waiting.for_each(|more| all.add(more));
-        self.ingest.ahead.fetch_sub(std::mem::take(&mut self.ahead), Ordering::Relaxed);
-        self.fly(all, Duration::ZERO);
+        // Nothing else is on its way: it is all of what is not durable.
+        self.fly(all, self.ahead, Duration::ZERO);
         true
     }
 
-    fn fly(&mut self, collected: Collected, pause: Duration) {
+    /// So many bytes are no longer held for an append.
+    fn landed(&mut self, bytes: usize) {
+        self.ahead -= bytes;
+        self.ingest.ahead.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn fly(&mut self, collected: Collected, bytes: usize, pause: Duration) {
         let (ingest, batches) = (Arc::clone(&self.ingest), collected.batches.clone());
         let future = Box::pin(async move {
             if !pause.is_zero() {
@@ -131,7 +159,7 @@ impl Pipeline {
             }
             ingest.append(batches).await
         });
-        self.flight = Some(Flight { future, collected });
+        self.flight = Some(Flight { future, collected, bytes });
     }
 
     /// Makes everything durable that was taken. When `stop` says that there is no time left, what the
@@ -145,6 +173,49 @@ impl Pipeline {
             let flight = self.flight.take().map_or(0, |flight| flight.collected.events);
             let waiting: u64 = self.waiting.drain(..).map(|collected| collected.events).sum();
             self.ingest.dropped(&self.listener, "not_durable", flight + waiting);
+            self.batcher.drop_sources("not_durable");
+            self.landed(self.ahead);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, event};
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn bytes_are_ahead_until_they_are_durable() {
+        let bench = Bench::new(3);
+        let mut pipeline = Pipeline::new(&bench.ingest, &bench.metrics);
+        let close = |pipeline: &mut Pipeline| {
+            (0..2).for_each(|_| pipeline.batcher.push(&event("r1")));
+            pipeline.close();
+            bench.ingest.ahead.load(Ordering::Relaxed)
+        };
+        assert!(close(&mut pipeline) > 0);
+        assert!(pipeline.progress().await, "there is room for two");
+        assert_eq!(bench.ingest.ahead.load(Ordering::Relaxed), 0);
+        let ahead = close(&mut pipeline);
+        assert!(!pipeline.progress().await, "and none for four");
+        assert_eq!(bench.ingest.ahead.load(Ordering::Relaxed), ahead, "on its way, not durable");
+        assert!(pipeline.has_room());
+        // Others have the rest of the room: one batch each, on its way or waiting.
+        bench.ingest.ahead.fetch_add(AHEAD_BYTES_MAX, Ordering::Relaxed);
+        assert!(!pipeline.has_room());
+        assert!(Pipeline::new(&bench.ingest, &bench.metrics).has_room());
+        let stop = CancellationToken::new();
+        stop.cancel();
+        pipeline.settle(&stop).await;
+        assert_eq!(bench.ingest.ahead.load(Ordering::Relaxed), AHEAD_BYTES_MAX);
+        assert_eq!(bench.dropped("not_durable"), 2);
+        let told = bench.ingest.sources.drain(9);
+        assert_eq!((told[0].events, told[0].dropped["not_durable"]), (2, 2));
+        // One whose task is stopped in the middle counts what it had.
+        close(&mut pipeline);
+        pipeline.batcher.push(&event("r1"));
+        drop(pipeline);
+        assert_eq!(bench.ingest.ahead.load(Ordering::Relaxed), AHEAD_BYTES_MAX);
+        assert_eq!(bench.dropped("not_durable"), 5);
     }
 }

@@ -3,17 +3,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use mutt_model::{DedupKey, Secret, codes};
-use mutt_wire::Frame;
-use mutt_wire::snmp::{self, Community, InformReply};
+use mutt_wire::snmp::InformReply;
 use tokio_util::sync::CancellationToken;
 
 use super::batcher::Batcher;
+use super::snmp_door::{Answer, Door, Origin};
 use super::syslog_udp::{DRAIN_WAIT, pause};
-use super::told::Told;
 use super::{Ingest, ListenerMetrics};
 use crate::net::udp::{Listener, Room};
 
@@ -25,37 +21,6 @@ struct Owed {
     reply: InformReply,
     peer: SocketAddr,
     asked: Option<IpAddr>,
-}
-
-/// The communities that are taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Communities {
-    /// None is named: any (loopback only, held by the configuration).
-    Any,
-    /// These. None of them while their secrets are waited for: never any.
-    Known(Vec<Secret>),
-}
-
-impl Communities {
-    fn permit(&self, given: Option<&Community<'_>>) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Known(known) => {
-                given.is_some_and(|given| known.iter().any(|known| given.matches(known)))
-            }
-        }
-    }
-}
-
-/// What the listener accepts.
-#[derive(Clone, Debug)]
-pub struct Door {
-    /// See [`Communities`].
-    pub communities: Arc<ArcSwap<Communities>>,
-    /// Senders with an unknown community.
-    pub told: Arc<Told>,
-    /// `ingestor.dedup_window_informs`
-    pub dedup_window: Duration,
 }
 
 /// Reads one socket until `stop`, then what the kernel still holds.
@@ -71,7 +36,7 @@ pub async fn run(
 ) -> Result<(), String> {
     let metrics = ingest.listener(NAME);
     let mut batcher = Batcher::new(&ingest, &metrics);
-    let mut room = Room::default();
+    let mut room = Room::counting(&metrics.arrived);
     let mut owed = Vec::new();
     loop {
         let wait = batcher.may_wait();
@@ -80,7 +45,11 @@ pub async fn run(
             () = pause(wait) => Ok(0),
             received = receive(&ingest, &socket, &mut room, &mut batcher, &mut owed, &metrics, &door) => received,
         };
-        received.map_err(|error| format!("{NAME} on {}: {error}", socket.local()))?;
+        if let Err(error) = received {
+            // The stage starts again without what was collected.
+            flush(&socket, &mut batcher, &mut owed).await;
+            return Err(format!("{NAME} on {}: {error}", socket.local()));
+        }
         // An inform's sender waits for its answer: its batch is closed at once.
         let due = batcher.may_wait().is_some_and(|left| left.is_zero());
         if batcher.is_full() || due || !owed.is_empty() {
@@ -89,7 +58,7 @@ pub async fn run(
     }
     let late = ingest.clock.monotonic() + DRAIN_WAIT;
     loop {
-        let each = decoder(&ingest, &mut batcher, &mut owed, &metrics, &door);
+        let each = decoder(&ingest, &socket, &mut batcher, &mut owed, &metrics, &door);
         let more = socket.receive_now(&mut room, each).unwrap_or(0);
         flush(&socket, &mut batcher, &mut owed).await;
         // Senders go on sending: what comes after this time is the next run's, or the kernel's.
@@ -119,54 +88,31 @@ async fn receive(
     metrics: &ListenerMetrics,
     door: &Door,
 ) -> std::io::Result<usize> {
-    socket.receive(room, decoder(ingest, batcher, owed, metrics, door)).await
+    socket.receive(room, decoder(ingest, socket, batcher, owed, metrics, door)).await
 }
 
 fn decoder(
     ingest: &Ingest,
+    socket: &Listener,
     batcher: &mut Batcher,
     owed: &mut Vec<Owed>,
     metrics: &ListenerMetrics,
     door: &Door,
 ) -> impl FnMut(&[u8], SocketAddr, Option<IpAddr>) {
     move |bytes, peer, asked| {
-        if bytes.is_empty() {
-            ingest.dropped(metrics, "empty", 1);
+        if !ingest.admits(metrics, peer.ip()) {
             return;
         }
-        let peer_text = peer.to_string();
-        // Asked here and not before: the call may have waited for hours.
-        let received_at = ingest.clock.wall();
-        let id = batcher.id(received_at);
-        let frame = Frame { id, received_at, listener: NAME, peer: &peer_text, raw: bytes };
-        let mut decoded = snmp::decode(frame);
-        let communities = door.communities.load();
-        let known = communities.permit(decoded.community.as_ref());
-        if !known {
-            // For each sender, so that one of them cannot hide the others.
-            if door.told.is_news(peer.ip(), ingest.clock.monotonic()) {
-                tracing::warn!(code = %codes::INGEST_COMMUNITY, %peer, "a datagram with an unknown community was dropped: add it to ingestor.snmp.communities, or mend the sender; its next ones are only counted for a minute");
+        let text = peer.to_string();
+        let from = Origin { peer, text: &text, proxy: None };
+        match door.take((ingest, metrics), batcher, from, bytes) {
+            None => {}
+            Some(Answer::Durable(reply)) => owed.push(Owed { reply, peer, asked }),
+            Some(Answer::Now(report)) => {
+                if let Err(error) = socket.answer(&report, peer, asked) {
+                    tracing::debug!(%error, %peer, "a report was not sent; it will be asked for again");
+                }
             }
-            ingest.dropped(metrics, "community", 1);
-            return;
-        }
-        if decoded.inform.is_some() {
-            let community = decoded.community.map(|c| c.expose().to_vec()).unwrap_or_default();
-            let keep_until = received_at.plus(door.dedup_window);
-            decoded.event.dedup = Some(dedup_key(&peer_text, &community, decoded.pdu, keep_until));
-        }
-        batcher.push(&decoded.event);
-        if let Some(reply) = decoded.inform {
-            owed.push(Owed { reply, peer, asked });
         }
     }
-}
-
-fn dedup_key(
-    peer: &str,
-    community: &[u8],
-    pdu: &[u8],
-    keep_until: mutt_model::Timestamp,
-) -> DedupKey {
-    super::http::digest_key(&[b"inform", peer.as_bytes(), community, pdu], keep_until)
 }

@@ -6,7 +6,7 @@ use mutt_store::store::Settings;
 use mutt_web::{HookError, KeyState, Role};
 use serde_json::Value;
 
-use crate::config::keys::{self, Apply, Key, Kind};
+use crate::config::keys::{self, Apply, Key};
 use crate::config::live::{InForce, LiveConfig, live_key};
 
 fn role(key: &Key) -> Role {
@@ -31,7 +31,7 @@ fn concrete(key: &Key, config: &Value) -> Vec<String> {
 pub(super) fn shown(now: &InForce) -> Vec<KeyState> {
     let config = now.config.redacted();
     let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
-    for key in keys::all().filter(|key| !matches!(key.kind, Kind::Later(_))) {
+    for key in keys::all() {
         for path in concrete(key, &config) {
             let value = config.pointer(&format!("/{}", path.replace('.', "/")));
             let value = value.cloned().unwrap_or_default();

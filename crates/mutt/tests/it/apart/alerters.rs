@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use mutt::health::{Engines, HealthBoard};
 use mutt::services::alerter::rules::LiveRules;
 use mutt::services::alerter::share::Share;
+use mutt::services::alerter::suspects::Suspects;
 use mutt::services::alerter::{Alerter, AlerterMetrics};
 use mutt::telemetry::metrics::ServiceMetrics;
 use mutt_model::{Batch, BatchBuilder, Clock, Event, IdSource, Source};
@@ -28,7 +29,7 @@ use crate::redis_server::{PATIENCE, RedisServer};
 const SHARDS: u16 = 8;
 
 /// One Alerter as its process runs it; dropped, it is gone as after `kill -9`.
-struct Process {
+pub(super) struct Process {
     share: Arc<Share>,
     rules: Arc<LiveRules>,
     _tasks: JoinSet<()>,
@@ -37,7 +38,12 @@ struct Process {
 impl Process {
     fn start(redis: &RedisServer, store: &Arc<SqliteStore>, name: &str) -> Self {
         let options = RedisOptions { shards: SHARDS, name: name.to_owned(), ..redis.options() };
-        let queue: Arc<dyn EventQueue> = Arc::new(RedisQueue::open(options, Clock::System));
+        Self::over(Arc::new(RedisQueue::open(options, Clock::System)), store, name)
+    }
+
+    /// The same over any queue.
+    pub(super) fn over(queue: Arc<dyn EventQueue>, store: &Arc<SqliteStore>, name: &str) -> Self {
+        let shards = queue.shards();
         let whole: Arc<dyn Store> = Arc::clone(store) as Arc<dyn Store>;
         let board = Arc::new(HealthBoard::new(
             Clock::System,
@@ -58,15 +64,16 @@ impl Process {
                 sinks: Vec::new(),
             })),
             clock: Clock::System,
-            share: Arc::new(Share::new(SHARDS)),
+            share: Arc::new(Share::new(shards)),
             owner: name.to_owned(),
+            suspects: Suspects::default(),
             board,
             metrics: AlerterMetrics::new(&metrics),
         });
         let (share, rules) = (Arc::clone(&alerter.share), Arc::clone(&alerter.rules));
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        for shard in 0..SHARDS {
+        for shard in 0..shards {
             let (alerter, stop) = (Arc::clone(&alerter), stop.clone());
             tasks.spawn(async move { alerter.run(shard, stop).await.unwrap() });
         }
@@ -89,7 +96,7 @@ impl Process {
     }
 }
 
-async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+pub(super) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let begun = Clock::System.monotonic();
     while !condition().await {
         assert!(Clock::System.monotonic() - begun < PATIENCE * 2, "never: {what}");
@@ -118,7 +125,7 @@ fn batches(ids: &mut IdSource) -> Vec<Batch> {
     (0..SHARDS).map(&mut batch).collect()
 }
 
-fn actor() -> Actor {
+pub(super) fn actor() -> Actor {
     Actor { name: "test".to_owned(), reason: None }
 }
 
@@ -129,7 +136,7 @@ async fn three_alerters_share_the_shards_and_take_what_a_dead_one_held() {
     let store = SqliteStore::open(&dir.path().join("mutt.db"), SqliteOptions::default()).unwrap();
     let store = Arc::new(store);
     let first = RuleChange::First(mutt_rules::first_rule_set());
-    store.change_rules(first, &actor(), Clock::System.wall()).await.unwrap();
+    store.change_rules(first, None, &actor(), Clock::System.wall()).await.unwrap();
     let options = RedisOptions { shards: SHARDS, ..redis.options() };
     let sender = RedisQueue::open(options, Clock::System);
     until("the queue is there", async || sender.state().is_ready()).await;
@@ -168,11 +175,11 @@ async fn a_rule_change_is_in_force_within_a_second_at_the_last_of_three() {
     let processes: Vec<_> = names.map(|name| Process::start(&redis, &store, name)).into();
     assert!(processes.iter().all(|process| process.rules.current().is_none()));
     let first = RuleChange::First(mutt_rules::first_rule_set());
-    store.change_rules(first, &actor(), Clock::System.wall()).await.unwrap();
+    store.change_rules(first, None, &actor(), Clock::System.wall()).await.unwrap();
     for change in 0..100 {
         let host = format!("lab-{change}");
         let add = RuleChange::AddDevHost(host);
-        let (set, _) = store.change_rules(add, &actor(), Clock::System.wall()).await.unwrap();
+        let (set, _) = store.change_rules(add, None, &actor(), Clock::System.wall()).await.unwrap();
         let in_force = async |version| {
             processes
                 .iter()
@@ -183,4 +190,32 @@ async fn a_rule_change_is_in_force_within_a_second_at_the_last_of_three() {
         let took = Clock::System.monotonic() - begun;
         assert!(took < Duration::from_secs(1), "change {change}: {took:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_batch_that_was_appended_again_when_it_was_forgotten_is_counted_as_duplicates() {
+    let redis = RedisServer::durable();
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&dir.path().join("mutt.db"), SqliteOptions::default()).unwrap();
+    let store = Arc::new(store);
+    let first = RuleChange::First(mutt_rules::first_rule_set());
+    store.change_rules(first, None, &actor(), Clock::System.wall()).await.unwrap();
+    let options = RedisOptions { shards: SHARDS, ..redis.options() };
+    let sender = RedisQueue::open(options, Clock::System);
+    until("the queue is there", async || sender.state().is_ready()).await;
+    let batches = batches(&mut IdSource::from_entropy());
+    sender.append(batches.clone(), None).await.unwrap();
+    let _process = Process::start(&redis, &store, "one");
+    let at_rest = async |audited, duplicates| {
+        let ledger = store.ledger(&sender.stats()).await.unwrap().events;
+        (ledger.pending, ledger.audited, ledger.duplicates, ledger.unaccounted)
+            == (0, audited, duplicates, 0)
+    };
+    until("each is audited", async || at_rest(8, 0).await).await;
+    // As after very many other batches: the ids are no longer remembered.
+    for shard in 0..SHARDS {
+        redis.command(&["DEL", &format!("{{mutt:{shard}}}:recent")]);
+    }
+    sender.append(batches, None).await.unwrap();
+    until("each is known as a repeat", async || at_rest(8, 8).await).await;
 }

@@ -76,9 +76,12 @@ fn an_ingestor_that_starts_before_redis_accepts_and_drains_when_it_comes() {
         program.log().lines().find(|line| line.contains("MUTT-S050")).map(ToOwned::to_owned)
     });
     provoked("MUTT-S050", &told);
-    until("the wait in the log", || {
-        program.log().contains("the event queue is away; this process waits").then_some(())
-    });
+    let waits = |program: &Program| {
+        until("the wait in the log", || {
+            program.log().contains("the event queue is away; this process waits").then_some(())
+        });
+    };
+    waits(&program);
     // Killed while events lie in the spill: the next run finds them.
     program.kill();
     let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_muttctl"));
@@ -88,6 +91,7 @@ fn an_ingestor_that_starts_before_redis_accepts_and_drains_when_it_comes() {
     assert!(checked.contains("1 events wait of 1 ever appended"), "{checked}");
     let program = setup.start();
     send(&program, "edge-r2");
+    waits(&program);
     redis.restart();
     until("both events in Redis", || (in_redis(&redis) == 2).then_some(()));
     until("no note", || readiness(&program).1["notes"].as_array()?.is_empty().then_some(()));

@@ -20,6 +20,14 @@ fn world() -> (Receiver, Program, Vec<String>) {
     until("dead letters", || (program.api().ledger().deliveries.dead == 12).then_some(()));
     let mut api = program.api();
     api.post("/api/v2/rules", &json!({"name": "Fans", "match_string": "FAN", "match_type": "contains", "priority": 10, "prod_handling": "Page_only", "dev_handling": "Ignore"}));
+    api.post("/api/v2/dev-hosts", &json!({"hostname": "lab-1"}));
+    api.post("/api/v2/teams", &json!({"hostname": "edge-r1", "team": "Core"}));
+    api.post("/api/v2/holds", &json!({"host": "edge-r1", "reason": "case 12"}));
+    for (status, value, reason) in [(201, "debug", "a look"), (200, "info", "enough")] {
+        let body = json!({"value": value, "reason": reason});
+        let answer = api.call("PUT", "/api/v2/config/log.level", Some(&body)).unwrap();
+        assert_eq!(answer.status, status);
+    }
     let mut first = |path: &str| {
         let id = api.get(&format!("/api/v2/{path}"))["items"][0]["id"].clone();
         format!("/{path}/{}", id.to_string().trim_matches('"'))
@@ -35,6 +43,16 @@ fn world() -> (Receiver, Program, Vec<String>) {
         "/deliveries",
         "/lanes",
         "/changes",
+        "/hosts",
+        "/hosts/dev/lab-1",
+        "/hosts/team/edge-r1",
+        "/settings",
+        "/settings?apply=restart",
+        "/settings/log.level",
+        "/settings/history",
+        "/settings/versions/1",
+        "/processes",
+        "/retention",
         "/sign-in",
     ]
     .map(ToOwned::to_owned)

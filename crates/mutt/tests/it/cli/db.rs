@@ -18,7 +18,11 @@ fn work() -> CommitWork {
         let id = ids.next(now);
         builder.push(&Event::from_raw(id, now, Source::Syslog, "syslog-tcp", "peer", b"up"));
     }
-    let batches = vec![JudgedBatch { batch: Arc::new(builder.finish()), verdicts: vec![None; 3] }];
+    let batches = vec![JudgedBatch {
+        batch: Arc::new(builder.finish()),
+        verdicts: vec![None; 3],
+        first: false,
+    }];
     let policy = Arc::new(CommitPolicy {
         unhandled_threshold: 100,
         unhandled_window: std::time::Duration::from_secs(60),
@@ -45,7 +49,16 @@ async fn the_schema_is_brought_forward_and_a_changed_row_is_found() {
     assert!(said.out.contains("from version 0 to"), "{said:?}");
     let said = run(&["db", "migrate"]);
     assert!(said.exit == 0 && said.out.contains("already"), "{said:?}");
-    assert_eq!(run(&["db", "status"]).exit, 0);
+    let said = run(&["db", "status"]);
+    assert!(said.exit == 0 && !said.out.contains("can change"), "{said:?}");
+    // One role for everything works, and is told with what mends it.
+    let alone = format!("[store]\nurl = \"{}\"\n", server.url("mutt_owner"));
+    let alone = place.write("alone.toml", &alone);
+    let said = place.run(&["db", "status", "--config", &alone]);
+    assert!(said.exit == 0 && said.out.contains("mutt_owner can change and remove"), "{said:?}");
+    let said = place.run(&["doctor", "--config", &alone]);
+    assert!(said.out.contains("store roles: the services' role mutt_owner"), "{said:?}");
+    assert!(said.out.contains("REASSIGN OWNED BY mutt_owner TO "), "{said:?}");
 
     server.store().await.commit(work()).await.unwrap();
     let said = run(&["audit", "verify"]);

@@ -47,6 +47,68 @@ fn the_api_refuses_with_its_codes() {
 }
 
 #[test]
+fn of_two_at_the_command_line_the_second_is_told() {
+    let (_program, url) = program();
+    let ask = |args: &[&str]| ask(&url, "boss-token", args);
+    let listed = ask(&["rules", "list"]);
+    let seen = listed.err.trim().strip_prefix("rule set ").unwrap().to_owned();
+    let seen = ["--expected-version", seen.as_str()];
+    let with = |args: &[&str]| ask(&[args, &seen].concat());
+    // The first makes another version, and the others looked at the one before.
+    let said = with(&["rules", "update", "1", "{\"priority\":7}", "--reason", "mine"]);
+    assert_eq!(said.exit, 0, "{said:?}");
+    assert_eq!(ask(&["dev-hosts", "add", "lab1"]).exit, 0);
+    assert_eq!(ask(&["teams", "add", "r1", "Core"]).exit, 0);
+    for late in [
+        &["rules", "update", "1", "{\"priority\":8}"] as &[&str],
+        &["rules", "delete", "1"],
+        &["dev-hosts", "rename", "lab1", "lab2"],
+        &["dev-hosts", "delete", "lab1"],
+        &["teams", "update", "r1", "Edge"],
+        &["teams", "delete", "r1"],
+    ] {
+        let said = with(late);
+        assert_eq!(said.exit, 1, "{late:?}: {said:?}");
+        assert!(said.err.contains("MUTT-W005") && said.err.contains(seen[1]), "{said:?}");
+    }
+    assert_eq!(ask(&["dev-hosts", "rename", "lab1", "lab2"]).exit, 0);
+    let hosts = ask(&["dev-hosts", "list"]);
+    assert!(hosts.out.contains("lab2") && !hosts.out.contains("lab1"), "{hosts:?}");
+}
+
+#[test]
+fn a_setting_is_shown_and_an_earlier_version_stands_again_while_nobody_was_faster() {
+    let (_program, url) = program();
+    let ask = |args: &[&str]| ask(&url, "boss-token", args);
+    let shown = || {
+        let said = ask(&["config", "get", "log.level", "--json"]);
+        assert_eq!(said.exit, 0, "{said:?}");
+        let key: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        (key["value"].as_str().unwrap().to_owned(), key["source"].as_str().unwrap().to_owned())
+    };
+    let (first, place) = shown();
+    assert_eq!((first.as_str(), place.as_str()), ("info", "default"));
+    let of_setting = |value: &str| (value.to_owned(), "setting log.level".to_owned());
+    for (value, version) in [("debug", "0"), ("warn", "1")] {
+        let said = ask(&["config", "set", "log.level", value, "--expected-version", version]);
+        assert_eq!(said.exit, 0, "{said:?}");
+    }
+    assert_eq!(shown(), of_setting("warn"));
+    // Looked at before the second change: it is refused, and nothing is written.
+    let back = ["config", "rollback", "1", "--reason", "as before", "--expected-version"];
+    let said = ask(&[&back[..], &["1"]].concat());
+    assert!(said.exit == 1 && said.err.contains("MUTT-W005"), "{said:?}");
+    assert_eq!(shown().0, "warn");
+    let said = ask(&[&back[..], &["2"]].concat());
+    assert!(said.exit == 0 && said.err.contains("version 1 stand again"), "{said:?}");
+    assert_eq!(shown(), of_setting("debug"));
+    assert_eq!(ask(&["config", "rollback", "0"]).exit, 0);
+    assert_eq!(shown(), (first, place));
+    let said = ask(&["config", "get", "log.loudness"]);
+    assert!(said.exit == 1 && said.err.contains("MUTT-W003"), "{said:?}");
+}
+
+#[test]
 fn ingest_refuses_with_its_codes() {
     let (program, _) = program();
     let place = Place::new();

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use mutt_model::Clock;
-use mutt_store::postgres::{PgOptions, PostgresStore};
+use mutt_store::postgres::{PgOptions, PostgresStore, TlsMode};
 
 use super::redis::keep;
 use super::stage::Lines;
@@ -21,7 +21,7 @@ async fn told(options: &PgOptions, code: &str) {
 
 #[tokio::test]
 async fn a_server_that_is_away_lets_nobody_in_or_could_lose_is_told_by_code() {
-    let server = Server::bare(&["fsync=off"]).await;
+    let mut server = Server::bare(&["fsync=off"]).await;
     let options = server.options();
     let nowhere = tempfile::tempdir().unwrap();
     let socket = nowhere.path().to_str().unwrap().replace('/', "%2F");
@@ -32,9 +32,15 @@ async fn a_server_that_is_away_lets_nobody_in_or_could_lose_is_told_by_code() {
     let sql = "CREATE ROLE mutt_locked LOGIN PASSWORD 'right'";
     admin.batch_execute(sql).await.unwrap();
     told(&server.options_as("mutt_locked", &["wrong"]), "MUTT-S021").await;
+    admin.batch_execute("ALTER ROLE mutt CONNECTION LIMIT 0").await.unwrap();
+    told(&options, "MUTT-S027").await;
+    admin.batch_execute("ALTER ROLE mutt CONNECTION LIMIT -1").await.unwrap();
     let sql = "ALTER ROLE mutt SET default_transaction_read_only = on";
     admin.batch_execute(sql).await.unwrap();
     told(&options, "MUTT-S025").await;
+    drop(admin);
+    let url = format!("postgres://mutt@127.0.0.1:{}/mutt", server.listen(&[]).await);
+    told(&PgOptions { url, tls: Some(TlsMode::Require), ..options }, "MUTT-S041").await;
 }
 
 #[tokio::test]

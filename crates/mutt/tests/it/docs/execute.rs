@@ -75,15 +75,22 @@ pub(crate) fn execute(root: &Path, name: &str, blocks: &[Block]) -> Count {
     count
 }
 
-/// The output block of a run block.
-fn output_of<'a>(blocks: &'a [Block], id: &str) -> Option<(Matching, &'a str)> {
+/// The output block of a run block, where it has one.
+pub(super) fn output_of<'a>(blocks: &'a [Block], id: &str) -> Option<(Matching, &'a str)> {
     blocks.iter().find_map(|block| match &block.kind {
         Kind::Output { of, matching } if of == id => Some((*matching, block.text.as_str())),
         _ => None,
     })
 }
 
-fn one(sandbox: &mut Sandbox, place: &str, run: &Run, text: &str, shown: Option<(Matching, &str)>) {
+/// Runs a block to its end and compares what it printed.
+pub(super) fn one(
+    sandbox: &mut Sandbox,
+    place: &str,
+    run: &Run,
+    text: &str,
+    shown: Option<(Matching, &str)>,
+) {
     let fits = |printed: &str| match shown {
         Some((matching, shown)) => compare(matching, shown, printed),
         None => Ok(()),

@@ -58,6 +58,9 @@ pub(crate) fn lint(name: &str, text: &str, blocks: &[Block]) -> Vec<String> {
     if name.starts_with("docs/") {
         header(text).into_iter().for_each(|fault| faults.push(format!("{name}: {fault}")));
     }
+    super::plan::unplanned(name, text)
+        .into_iter()
+        .for_each(|fault| faults.push(format!("{name}: {fault}")));
     pairs(blocks).into_iter().for_each(|fault| faults.push(format!("{name}:{fault}")));
     for block in blocks {
         let found = match &block.kind {
@@ -75,7 +78,9 @@ pub(crate) fn lint(name: &str, text: &str, blocks: &[Block]) -> Vec<String> {
         };
         found.into_iter().for_each(|fault| faults.push(format!("{name}:{}: {fault}", block.line)));
     }
-    prose(text).into_iter().for_each(|fault| faults.push(format!("{name}:{fault}")));
+    // A generated page names what the registries name, also what is gone.
+    let names = !name.contains("/reference/");
+    prose(text, names).into_iter().for_each(|fault| faults.push(format!("{name}:{fault}")));
     faults
 }
 
@@ -201,7 +206,7 @@ fn header(text: &str) -> Vec<String> {
 }
 
 /// Words, headings and codes.
-fn prose(text: &str) -> Vec<String> {
+fn prose(text: &str, names: bool) -> Vec<String> {
     let mut faults = Vec::new();
     let words = Regex::new(WORDS).unwrap();
     let code = Regex::new(r"MUTT-[A-Z]\d{3}\b").unwrap();
@@ -212,7 +217,7 @@ fn prose(text: &str) -> Vec<String> {
         for found in code.find_iter(line).filter(|found| codes::find(found.as_str()).is_none()) {
             faults.push(format!("{at}: no such code: {}", found.as_str()));
         }
-        for found in metric.find_iter(line).filter(|found| !is_metric(found.as_str())) {
+        for found in metric.find_iter(line).filter(|found| names && !is_metric(found.as_str())) {
             faults.push(format!("{at}: no such metric: {}", found.as_str()));
         }
         if line.trim_start().starts_with("```") {
@@ -258,16 +263,15 @@ pub(crate) fn syntax(name: &str, blocks: &[Block]) -> Vec<String> {
     wrong.collect()
 }
 
-/// The documents that the rules hold for.
-pub(crate) fn documents(root: &Path) -> Vec<String> {
-    let mut found = vec!["README.md".to_owned()];
-    for entry in std::fs::read_dir(root.join("docs/operations")).into_iter().flatten() {
-        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
-        if name.ends_with(".md") {
-            found.push(format!("docs/operations/{name}"));
-        }
-    }
-    found.retain(|name| root.join(name).exists());
+/// The documents of a folder that the rules hold for; README.md is with those of operations.
+pub(crate) fn documents(root: &Path, folder: &str) -> Vec<String> {
+    let mut found: Vec<String> = std::fs::read_dir(root.join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter(|name| name.ends_with(".md"))
+        .map(|name| format!("{folder}/{name}"))
+        .collect();
+    found.extend((folder == "docs/operations").then(|| "README.md".to_owned()));
     found.sort();
     found
 }
@@ -304,4 +308,8 @@ fn rules_are_kept() {
     }
     let found = lint("docs/x.md", "# T\n\n**Version:** 0.1\n", &[]).join("\n");
     assert!(found.contains("lacks **Last Updated:**"), "{found}");
+    let found =
+        lint("docs/operations/UPGRADE_MIGRATION.md", "## Upgrade planning\n", &[]).join("\n");
+    assert!(found.contains("a section \"Rollback procedures\""), "{found}");
+    assert!(!found.contains("\"Upgrade planning\""), "{found}");
 }

@@ -234,9 +234,8 @@ impl Drop for Sandbox {
 
 /// What a clone and a build would leave, without copying it.
 fn checkout(root: &Path, work: &Path) {
-    for name in
-        ["docs", "scripts", "Cargo.toml", "README.md", "CHANGELOG.md", "LICENSE", "packaging"]
-    {
+    let names = "docs scripts Cargo.toml README.md CHANGELOG.md LICENSE packaging testdata";
+    for name in names.split(' ') {
         if root.join(name).exists() {
             std::os::unix::fs::symlink(root.join(name), work.join(name)).unwrap();
         }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::execute::{one, output_of};
 use super::parse::{self, Kind};
 use super::sandbox::Sandbox;
 
@@ -13,11 +14,12 @@ pub(crate) enum Step {
     Run(&'static str),
     /// Stays; is ready when the port of loopback answers.
     Start(&'static str, u16),
-    /// What a reader of the installation guide has done when systemd comes to start MUTT.
-    Guide,
-    /// What a reader of the guide of the production engines has done when the services come to start.
-    Engines,
+    /// What a reader of these blocks of a document has done.
+    Follow(Blocks),
 }
+
+/// A document, its block to begin with (none: the first), and the block before which to end.
+pub(crate) type Blocks = (&'static str, Option<&'static str>, &'static str);
 
 /// Name and steps. A drill adds its own.
 pub(crate) const STATES: &[(&str, &[Step])] = &[
@@ -26,19 +28,27 @@ pub(crate) const STATES: &[(&str, &[Step])] = &[
     // `muttctl serve` without configuration.
     ("started", &[Step::Start("muttctl serve", WEB_UI)]),
     // As the installation guide leaves it; nothing runs.
-    ("installed", &[Step::Guide]),
+    ("installed", &[GUIDE]),
     // And MUTT runs, as its unit would run it.
-    ("installed-running", &[Step::Guide, Step::Start(AS_THE_UNIT, WEB_UI)]),
+    ("installed-running", &[GUIDE, Step::Start(AS_THE_UNIT, WEB_UI)]),
     // As the installation guide leaves it, beside a Vault that is unsealed.
-    ("vault", &[Step::Guide, Step::Start(VAULT, 8200)]),
+    ("vault", &[GUIDE, Step::Start(VAULT, 8200)]),
+    // And MUTT's AppRole and a secret are there.
+    ("vault-used", &[GUIDE, Step::Start(VAULT, 8200), VAULT_USED]),
     // As the installation guide leaves it, beside Redis and PostgreSQL as their packages leave them.
-    ("servers", &[Step::Guide, REDIS, POSTGRES]),
+    ("servers", &[GUIDE, REDIS, POSTGRES]),
     // And set up for MUTT, as the guide of the production engines says; no service runs.
-    ("engines", &[Step::Guide, REDIS, POSTGRES, Step::Engines]),
+    ("engines", &[GUIDE, REDIS, POSTGRES, ENGINES]),
     // And all five services run over them as processes of their own.
-    ("production", &[Step::Guide, REDIS, POSTGRES, Step::Engines, APART]),
-    // What the Python MUTT left: its environment file, and its Redis with four items; nothing runs.
-    ("v2", &[Step::Start(V2_REDIS, 6379), Step::Run(V2_ITEMS)]),
+    ("production", &[GUIDE, REDIS, POSTGRES, ENGINES, APART]),
+    // As "installed-running" and "production", and backups were made.
+    ("backed-up", &[GUIDE, Step::Start(AS_THE_UNIT, WEB_UI), BACKUP]),
+    ("backed-up-production", &[GUIDE, REDIS, POSTGRES, ENGINES, APART, BACKUP_OF_POSTGRES]),
+    // As "installed-running" with a folder for archives, and an event of a hundred days ago.
+    ("archived", &[GUIDE, Step::Run(LONG_AGO), Step::Start(AS_THE_UNIT, WEB_UI)]),
+    // What the Python MUTT left: its environment file, its Redis with four items, and its database with
+    // the user `reader`; nothing of MUTT runs.
+    ("v2", &[Step::Start(V2_REDIS, 6379), POSTGRES, Step::Run(V2_TABLES), Step::Run(V2_ITEMS)]),
     // `muttctl serve` with a sink named `receiver` whose webhook answers 200.
     (
         "running",
@@ -53,6 +63,15 @@ pub(crate) const WEB_UI: u16 = 8090;
 const RECEIVER: Step = Step::Start("python3 docs/operations/snippets/webhook_receiver.py", 9099);
 
 const V2_REDIS: &str = "redis-server --port 6379 --bind 127.0.0.1 --save '' --dir .";
+
+const V2_TABLES: &str =
+    "psql='setpriv --reuid postgres --regid postgres --clear-groups psql -qXv ON_ERROR_STOP=1'
+$psql -c 'CREATE DATABASE v2'
+cat testdata/v2/schema.sql testdata/v2/events.sql - <<'END' | $psql -d v2
+CREATE ROLE reader LOGIN PASSWORD 'of-the-reader';
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
+END
+(umask 077 && echo of-the-reader > db-password)";
 
 const V2_ITEMS: &str = r#"cat > mutt.env <<'END'
 UNHANDLED_THRESHOLD=50
@@ -101,9 +120,36 @@ const AS_THE_UNIT: &str = "setpriv --reuid mutt --regid mutt --init-groups \
     --inh-caps +net_bind_service --ambient-caps +net_bind_service \
     muttctl serve --config /etc/mutt/mutt.toml";
 
-/// The guides and their blocks at which MUTT is installed, and at which its engines are set up.
-const GUIDE: (&str, &str) = ("docs/operations/INSTALLATION_GUIDE.md", "check");
-const ENGINES: (&str, &str) = ("docs/operations/PRODUCTION_ENGINES.md", "migrated");
+/// MUTT is installed: systemd comes to start it.
+const GUIDE: Step = Step::Follow(("docs/operations/INSTALLATION_GUIDE.md", None, "check"));
+/// Its engines are set up: the services come to start.
+const ENGINES: Step = Step::Follow(("docs/operations/PRODUCTION_ENGINES.md", None, "migrated"));
+/// MUTT's part of Vault is set up; without Vault nothing is.
+const VAULT_USED: Step =
+    Step::Follow(("docs/operations/INSTALLATION_GUIDE.md", Some("vault-policy"), "vault-check"));
+/// Each store is backed up.
+const BACKUP: Step =
+    Step::Follow(("docs/operations/BACKUP_RECOVERY.md", Some("event"), "pg-event"));
+const BACKUP_OF_POSTGRES: Step =
+    Step::Follow(("docs/operations/BACKUP_RECOVERY.md", Some("pg-event"), "etc"));
+
+/// Retention is for Remediation of the next start: it comes round each second there.
+const LONG_AGO: &str = "install -d -o mutt -g mutt -m 0750 /var/lib/mutt/archives
+cat >> /etc/mutt/mutt.toml <<'END'
+[store.archive]
+dir = \"/var/lib/mutt/archives\"
+[remediation]
+interval = \"1s\"
+END
+fake=$(echo /usr/lib/*/faketime/libfaketimeMT.so.1)
+MUTT__REMEDIATION__INTERVAL=1d setpriv --reuid mutt --regid mutt --init-groups \
+    --inh-caps +net_bind_service --ambient-caps +net_bind_service \
+    env LD_PRELOAD=$fake FAKETIME=-100d FAKETIME_DONT_FAKE_MONOTONIC=1 \
+    muttctl serve --config /etc/mutt/mutt.toml > /tmp/long-ago.log 2>&1 & pid=$!
+since=$(date -u -d '120 days ago' +%FT%TZ)
+until muttctl send syslog --to 127.0.0.1:514 --hostname edge-r9 'of a hundred days ago' \
+    && muttctl events list --host edge-r9 --since $since | grep -q edge-r9; do sleep 0.1; done
+kill $pid; wait $pid";
 
 const SINK: &str = "cat > mutt.toml <<'END'
 [sinks.receiver]
@@ -126,27 +172,36 @@ pub(crate) fn enter(sandbox: &mut Sandbox, name: &str) {
                 sandbox.start(name, text);
                 sandbox.wait_for_port(*port);
             }
-            Step::Guide => follow(sandbox, GUIDE),
-            Step::Engines => follow(sandbox, ENGINES),
+            Step::Follow(blocks) => follow(sandbox, *blocks),
         }
     }
 }
 
-/// Does what a guide says, with its own blocks, until this one.
+/// Does what a document says.
 #[track_caller]
-fn follow(sandbox: &mut Sandbox, (guide, until): (&str, &str)) {
-    for block in parse::blocks(&super::read(guide)).unwrap() {
-        match block.kind {
-            Kind::Run(run) if run.id == until => return,
-            Kind::Run(run) => {
-                let ended = sandbox.run(&block.text, run.timeout);
-                assert_eq!(ended.exit, 0, "{guide}, {}: {}", run.id, ended.output);
+fn follow(sandbox: &mut Sandbox, (name, from, until): Blocks) {
+    let blocks = parse::blocks(&super::read(name)).unwrap();
+    let mut began = from.is_none();
+    for block in &blocks {
+        if let Kind::Run(run) = &block.kind {
+            if run.id == until {
+                return;
             }
-            Kind::Static { file: Some(file), .. } => sandbox.save(&file, &block.text),
+            began |= from == Some(run.id.as_str());
+        }
+        match &block.kind {
+            _ if !began => {}
+            Kind::Run(run) if !run.needs.iter().all(|program| sandbox.has(program)) => {}
+            Kind::Run(run) if run.background => sandbox.start(&run.id, &block.text),
+            Kind::Run(run) => {
+                let shown = output_of(&blocks, &run.id);
+                one(sandbox, &format!("{name}:{}", block.line), run, &block.text, shown);
+            }
+            Kind::Static { file: Some(file), .. } => sandbox.save(file, &block.text),
             _ => {}
         }
     }
-    panic!("{guide} has no block {until}");
+    panic!("{name} has no block {until}");
 }
 
 #[test]

@@ -11,21 +11,12 @@ use crate::support::{Site, Stopwatch, until};
 
 const ALERTERS: [&str; 3] = ["alerter-1", "alerter-2", "alerter-3"];
 
-/// Which process owns which shard.
-fn owners(site: &Site) -> Vec<u32> {
-    let owner = |shard: i32| {
-        let said = site.redis.command(&["HGET", &format!("{{mutt:{shard}}}:state"), "owner"]);
-        said.rsplit(':').next().and_then(|pid| pid.parse().ok()).unwrap_or(0)
-    };
-    (0..8).map(owner).collect()
-}
-
 /// Waits until these processes, and no others, own the shards.
 #[track_caller]
 fn shared(site: &Site, names: &[&str]) {
     let wanted: BTreeSet<u32> = names.iter().map(|name| site.program(name).id()).collect();
     until("the shards are shared", || {
-        (owners(site).into_iter().collect::<BTreeSet<_>>() == wanted).then_some(())
+        (site.owners().into_iter().collect::<BTreeSet<_>>() == wanted).then_some(())
     });
 }
 
@@ -79,8 +70,30 @@ fn change_100_times(site: &Site) {
     }
 }
 
-#[test]
-fn a_hundred_rule_changes_are_each_live_within_a_second_at_three_processes() {
+/// Makes 100 changes of a setting through the Web UI; each must be in force at all three within a second.
+#[track_caller]
+fn set_100_times(site: &Site) {
+    let mut api = site.program("web-ui").api();
+    let mut slowest = Duration::ZERO;
+    for change in 1..=100 {
+        let body = json!({ "value": 1_000 + change, "reason": "a test" });
+        let key = "/api/v2/config/alerter.unhandled_threshold";
+        let answer = api.call("PUT", key, Some(&body)).unwrap();
+        assert_eq!(answer.status, if change == 1 { 201 } else { 200 });
+        let version = answer.json()["version"].as_f64().unwrap();
+        let watch = Stopwatch::start();
+        until("it is in force at all three", || {
+            let at = |name| site.program(name).metric("alerter", "mutt_settings_version", &[]);
+            ALERTERS.iter().all(|name| at(name) >= version).then_some(())
+        });
+        slowest = slowest.max(watch.elapsed());
+        assert!(slowest < Duration::from_secs(1), "change {change}: {slowest:?}");
+    }
+    println!("100 settings, each in force at three Alerters, the slowest after {slowest:?}");
+}
+
+/// Three Alerters over a site, at which something is changed a hundred times.
+fn three_alerters(change_100_times: fn(&Site)) {
     let mut site = Site::new();
     site.start("web-ui");
     site.start_all(&ALERTERS);
@@ -89,8 +102,8 @@ fn a_hundred_rule_changes_are_each_live_within_a_second_at_three_processes() {
     site.stop_all();
 }
 
-#[test]
-fn rule_changes_are_live_within_a_second_where_no_notification_arrives() {
+/// The same where nothing is told to them.
+fn three_deaf_alerters(change_100_times: fn(&Site)) {
     let mut site = Site::new();
     let deaf = Deaf::before(site.postgres.folder());
     site.start("web-ui");
@@ -100,4 +113,24 @@ fn rule_changes_are_live_within_a_second_where_no_notification_arrives() {
     change_100_times(&site);
     assert!(deaf.kept() >= 300, "only {} notifications were kept away", deaf.kept());
     site.stop_all();
+}
+
+#[test]
+fn a_hundred_settings_are_each_live_within_a_second_at_three_processes() {
+    three_alerters(set_100_times);
+}
+
+#[test]
+fn settings_are_live_within_a_second_where_no_notification_arrives() {
+    three_deaf_alerters(set_100_times);
+}
+
+#[test]
+fn a_hundred_rule_changes_are_each_live_within_a_second_at_three_processes() {
+    three_alerters(change_100_times);
+}
+
+#[test]
+fn rule_changes_are_live_within_a_second_where_no_notification_arrives() {
+    three_deaf_alerters(change_100_times);
 }

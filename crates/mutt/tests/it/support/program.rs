@@ -44,6 +44,7 @@ pub(crate) struct Setup {
     env: Vec<(String, String)>,
     only: Option<String>,
     through: Vec<String>,
+    program: Option<PathBuf>,
 }
 
 impl Setup {
@@ -58,6 +59,7 @@ impl Setup {
             env: Vec::new(),
             only: None,
             through: Vec::new(),
+            program: None,
         };
         let any = format!("\"{}:0\"", own_address());
         for section in ["ingestor.http", "alerter", "moog_forwarder", "remediation", "web_ui"] {
@@ -96,6 +98,12 @@ impl Setup {
     /// Starts it through another program, which must become it.
     pub(crate) fn through(&mut self, words: &[&str]) -> &mut Self {
         self.through = words.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// Another program than the one under test, as one of another version; none: that one.
+    pub(crate) fn program(&mut self, path: Option<&str>) -> &mut Self {
+        self.program = path.map(PathBuf::from);
         self
     }
 
@@ -140,11 +148,12 @@ impl Setup {
         let log = self.folder.path().join("log");
         let out = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let from = out.metadata().unwrap().len();
+        let program = self.program.clone().unwrap_or_else(muttctl);
         let mut command = match self.through.split_first() {
-            None => Command::new(muttctl()),
+            None => Command::new(program),
             Some((first, rest)) => {
                 let mut command = Command::new(first);
-                command.args(rest).arg(muttctl());
+                command.args(rest).arg(program);
                 command
             }
         };
@@ -217,6 +226,14 @@ impl Process {
         }
     }
 
+    /// Waits until it has died at an armed fail point.
+    #[track_caller]
+    pub(crate) fn died(&mut self, point: &str) {
+        let status = self.wait();
+        let log = self.log();
+        assert_eq!(status.signal(), Some(Signal::SIGABRT as i32), "{point}: {status}\n{log}");
+    }
+
     /// What this run has logged.
     pub(crate) fn log(&self) -> String {
         let bytes = std::fs::read(&self.log).unwrap_or_default();
@@ -273,6 +290,24 @@ impl Program {
 
     pub(crate) fn syslog_tcp(&self) -> SocketAddr {
         self.address("/syslog_tcp/0")
+    }
+
+    /// Every address of a kind of listener, as `snmp_udp`.
+    pub(crate) fn listening(&self, kind: &str) -> Vec<SocketAddr> {
+        let all = self.listeners[kind].as_array().unwrap();
+        all.iter().map(|address| address.as_str().unwrap().parse().unwrap()).collect()
+    }
+
+    pub(crate) fn syslog_tls(&self) -> SocketAddr {
+        self.address("/syslog_tls/0")
+    }
+
+    pub(crate) fn relp(&self) -> SocketAddr {
+        self.address("/relp/0")
+    }
+
+    pub(crate) fn relp_tls(&self) -> SocketAddr {
+        self.address("/relp_tls/0")
     }
 
     pub(crate) fn snmp(&self) -> SocketAddr {
@@ -363,6 +398,11 @@ impl Program {
         })
     }
 
+    /// What is audited so far, read past the program.
+    pub(crate) fn audit(&self) -> super::Audit {
+        super::Audit::read(&self.data_dir)
+    }
+
     pub(crate) fn log(&self) -> String {
         self.process.log()
     }
@@ -394,6 +434,12 @@ impl Program {
 
     pub(crate) fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+
+    /// See [`Process::died`].
+    #[track_caller]
+    pub(crate) fn died(mut self, point: &str) {
+        self.process.died(point);
     }
 
     /// `kill -9`, and waits until it is gone.

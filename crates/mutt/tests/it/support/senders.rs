@@ -31,11 +31,11 @@ pub(crate) fn number_in(message: &str) -> Option<&str> {
     rest.split_once(';').map(|(number, _)| number)
 }
 
-/// Where the program listens now; senders ask again after each failure.
+/// Where programs listen now; senders ask again after each failure, and then try the next one.
 #[derive(Debug, Default)]
 struct Doors {
-    http: Mutex<Option<(SocketAddr, String)>>,
-    snmp: Mutex<Option<SocketAddr>>,
+    http: Mutex<Vec<(SocketAddr, String)>>,
+    snmp: Mutex<Vec<SocketAddr>>,
     /// The key of the last program.
     key: Mutex<String>,
 }
@@ -66,10 +66,16 @@ pub(crate) struct Load {
     pub(crate) filling: usize,
     /// Threads that send informs.
     pub(crate) informs: usize,
+    /// A thread rests so long after each answer.
+    pub(crate) pace: Duration,
 }
 
 impl Load {
-    pub(crate) const STEADY: Self = Self { http: 4, records: 5, filling: 0, informs: 2 };
+    /// As fast as it is answered.
+    pub(crate) const STEADY: Self =
+        Self { http: 4, records: 5, filling: 0, informs: 2, pace: Duration::ZERO };
+    /// What a site of many processes takes on a small machine for as long as a test likes.
+    pub(crate) const CALM: Self = Self { pace: Duration::from_millis(40), ..Self::STEADY };
 }
 
 /// Running senders.
@@ -99,30 +105,37 @@ impl Senders {
         }
         for lane in 0..load.informs {
             let shared = Arc::clone(&shared);
-            threads.push(std::thread::spawn(move || inform(&shared, lane)));
+            threads.push(std::thread::spawn(move || inform(&shared, lane, load.pace)));
         }
         Self { shared, threads }
     }
 
     /// Tells where the program listens (again).
     pub(crate) fn aim(&self, program: &Program) {
-        let key = program.ingest_key();
+        self.aim_at(&[program]);
+    }
+
+    /// Senders that know the addresses of several Ingestors: each begins with one of them, and tries the
+    /// next one after each failure.
+    pub(crate) fn aim_at(&self, programs: &[&Program]) {
+        let key = programs[0].ingest_key();
         lock(&self.shared.doors.key).clone_from(&key);
-        *lock(&self.shared.doors.http) = Some((program.http(), key));
-        *lock(&self.shared.doors.snmp) = Some(program.snmp());
+        *lock(&self.shared.doors.http) =
+            programs.iter().map(|program| (program.http(), key.clone())).collect();
+        *lock(&self.shared.doors.snmp) = programs.iter().map(|program| program.snmp()).collect();
     }
 
     /// As [`Senders::aim`], for those that post, with the key that is known: the disk is gone.
     pub(crate) fn aim_at_http(&self, program: &Program) {
         let key = lock(&self.shared.doors.key).clone();
-        *lock(&self.shared.doors.http) = Some((program.http(), key));
+        *lock(&self.shared.doors.http) = vec![(program.http(), key)];
     }
 
     /// Nobody to send to, until the next [`Senders::aim`]; waits for what is on its way.
     #[track_caller]
     pub(crate) fn rest(&self) {
-        *lock(&self.shared.doors.http) = None;
-        *lock(&self.shared.doors.snmp) = None;
+        lock(&self.shared.doors.http).clear();
+        lock(&self.shared.doors.snmp).clear();
         let found = within(super::wait::LONG, || (self.open() == 0).then_some(()));
         assert!(found.is_some(), "{} are on their way", self.open());
     }
@@ -186,8 +199,14 @@ fn goes_on(shared: &Shared) -> bool {
     !shared.stop.load(Ordering::SeqCst)
 }
 
+/// The door whose turn it is.
+fn door<T: Clone>(doors: &Mutex<Vec<T>>, turn: usize) -> Option<T> {
+    let doors = lock(doors);
+    doors.get(turn % doors.len().max(1)).cloned()
+}
+
 fn post(shared: &Shared, lane: usize, load: Load) {
-    let mut client = None;
+    let (mut client, mut turn) = (None, lane);
     let mut round = 0;
     while goes_on(shared) {
         let numbers: Vec<String> =
@@ -196,11 +215,12 @@ fn post(shared: &Shared, lane: usize, load: Load) {
         let body = serde_json::Value::from_iter(records).to_string();
         let key = format!("lane {lane} round {round}");
         lock(&shared.sent).extend(numbers.iter().cloned());
-        if !repeat(shared, || try_post(shared, &mut client, &key, &body)) {
+        if !repeat(shared, &mut turn, |turn| try_post(shared, &mut client, turn, &key, &body)) {
             return;
         }
         lock(&shared.acknowledged).extend(numbers);
         round += 1;
+        dawdle(load.pace);
     }
 }
 
@@ -216,11 +236,16 @@ fn record(number: &str, filling: usize) -> serde_json::Value {
 }
 
 /// Tries until it is answered; `false` when there is nobody to ask any more.
-fn repeat(shared: &Shared, mut attempt: impl FnMut() -> Option<bool>) -> bool {
+fn repeat(
+    shared: &Shared,
+    turn: &mut usize,
+    mut attempt: impl FnMut(usize) -> Option<bool>,
+) -> bool {
     loop {
-        match attempt() {
+        match attempt(*turn) {
             Some(true) => return true,
             Some(false) => {
+                *turn += 1;
                 shared.repeated.fetch_add(1, Ordering::SeqCst);
                 dawdle(PAUSE);
             }
@@ -231,8 +256,14 @@ fn repeat(shared: &Shared, mut attempt: impl FnMut() -> Option<bool>) -> bool {
     }
 }
 
-fn try_post(shared: &Shared, client: &mut Option<Client>, key: &str, body: &str) -> Option<bool> {
-    let (address, secret) = lock(&shared.doors.http).clone()?;
+fn try_post(
+    shared: &Shared,
+    client: &mut Option<Client>,
+    turn: usize,
+    key: &str,
+    body: &str,
+) -> Option<bool> {
+    let (address, secret) = door(&shared.doors.http, turn)?;
     if client.as_ref().is_none_or(|known| known.address() != address) {
         *client = Some(Client::new(address));
     }
@@ -253,18 +284,18 @@ fn try_post(shared: &Shared, client: &mut Option<Client>, key: &str, body: &str)
     }
 }
 
-fn inform(shared: &Shared, lane: usize) {
+fn inform(shared: &Shared, lane: usize, pace: Duration) {
     // One socket for all of it: the peer is a part of how a repeat is recognised.
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(INFORM_TIMEOUT)).unwrap();
-    let mut round = 0;
+    let (mut round, mut turn) = (0, lane);
     while goes_on(shared) {
         let number = format!("I{lane}-{round}");
         let request = round + 1;
         let pdu = inform_pdu(request, &number);
         lock(&shared.sent).insert(number.clone());
-        let done = repeat(shared, || {
-            let address = (*lock(&shared.doors.snmp))?;
+        let done = repeat(shared, &mut turn, |turn| {
+            let address = door(&shared.doors.snmp, turn)?;
             shared.open.fetch_add(1, Ordering::SeqCst);
             let answered = ask(&socket, address, &pdu, request);
             shared.open.fetch_sub(1, Ordering::SeqCst);
@@ -275,6 +306,7 @@ fn inform(shared: &Shared, lane: usize) {
         }
         lock(&shared.acknowledged).insert(number);
         round += 1;
+        dawdle(pace);
     }
 }
 

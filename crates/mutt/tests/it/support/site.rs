@@ -2,11 +2,14 @@
 //! any number of each, with their own data directories and ports.
 
 use std::collections::BTreeMap;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Output};
 use std::sync::{Mutex, OnceLock};
 
 use mutt_model::batch::decode_body;
 use mutt_model::ledger::Ledger;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::runtime::Runtime;
 use tokio_postgres::Client as Sql;
 
@@ -32,6 +35,31 @@ struct Member {
     program: Option<Program>,
 }
 
+/// Processes that stand still (SIGSTOP) and go on (SIGCONT) when this is dropped.
+pub(crate) struct Halted(Vec<Pid>);
+
+impl Halted {
+    fn these(ids: Vec<u32>) -> Self {
+        let ids = ids.into_iter().map(|id| Pid::from_raw(i32::try_from(id).unwrap())).collect();
+        let halted = Self(ids);
+        halted.signal(Signal::SIGSTOP);
+        halted
+    }
+
+    fn signal(&self, signal: Signal) {
+        for id in &self.0 {
+            // A child of a server may have ended by itself.
+            let _ = kill(*id, signal);
+        }
+    }
+}
+
+impl Drop for Halted {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGCONT);
+    }
+}
+
 /// See the module. Names of processes: the service, or the service, a dash and what tells it from the
 /// others (`alerter-2`).
 pub(crate) struct Site {
@@ -41,6 +69,9 @@ pub(crate) struct Site {
     sections: Vec<(String, String)>,
     /// Where the services find PostgreSQL.
     url: String,
+    folder: tempfile::TempDir,
+    /// The ingest key, as the configuration names it; a file of each process unless a test says otherwise.
+    ingest_key: Option<String>,
     pub(crate) redis: RedisServer,
     pub(crate) postgres: Server,
     sql: OnceLock<Mutex<Option<Sql>>>,
@@ -64,16 +95,30 @@ impl Site {
     /// Without the schema; the services work as this role, which is made with these options besides
     /// where it is not `mutt`.
     pub(crate) fn bare_as(role: &str, options: &str) -> Self {
+        Self::made(role, options, None)
+    }
+
+    /// As [`Site::new`], with the tables of PostgreSQL in this folder, its WAL elsewhere.
+    pub(crate) fn on(tables: &Path) -> Self {
+        let site = Self::made("mutt", "", Some(tables));
+        site.migrate();
+        site
+    }
+
+    fn made(role: &str, options: &str, tables: Option<&Path>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
         // Production's durability: without it the services refuse the server.
-        let postgres = runtime.block_on(Server::bare(&["fsync=on", "max_connections=200"]));
+        let settings = ["fsync=on", "max_connections=200"];
+        let postgres = runtime.block_on(Server::bare_on(tables, &settings));
         let site = Self {
             members: BTreeMap::new(),
             sections: Vec::new(),
+            folder: tempfile::tempdir().unwrap(),
+            ingest_key: None,
             url: postgres.url(role),
             redis: RedisServer::durable(),
             postgres,
@@ -97,6 +142,16 @@ impl Site {
         url.clone_into(&mut self.url);
     }
 
+    /// A folder that is removed with the site.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Another place of the ingest key for every process that is added afterwards.
+    pub(crate) fn ingest_key(&mut self, place: &str) {
+        self.ingest_key = Some(place.to_owned());
+    }
+
     /// A webhook for all.
     pub(crate) fn webhook(&mut self, name: &str, url: &str, lines: &str) -> &mut Self {
         let lines = format!("kind = \"webhook\"\nurl = \"{url}\"\n{lines}");
@@ -114,6 +169,7 @@ impl Site {
             path
         };
         let (key, token) = (secret("ingest-key", INGEST_KEY), secret("admin-token", ADMIN_TOKEN));
+        let key = self.ingest_key.clone().unwrap_or_else(|| format!("{{ file = {key:?} }}"));
         let redis = self.redis.socket();
         setup
             .set("queue", &format!("url = \"unix://{}\"", redis.display()))
@@ -121,7 +177,7 @@ impl Site {
             .set("store.owner", "user = \"mutt_owner\"")
             .set(
                 "ingestor.http",
-                &format!("keys = [{{ name = \"test\", key = {{ file = {key:?} }} }}]"),
+                &format!("keys = [{{ name = \"test\", key = {key} }}]"),
             )
             .set(
                 "web_ui",
@@ -147,12 +203,32 @@ impl Site {
 
     /// `muttctl doctor` where the Web UI runs.
     pub(crate) fn doctor(&self) -> String {
-        let setup = &self.members["web-ui"].setup;
-        let mut command = Command::new(MUTTCTL);
-        command.args(["doctor", "--config"]).arg(setup.write());
-        command.args(["--url", &format!("http://{}", self.program("web-ui").pages())]);
-        command.arg("--token-file").arg(setup.data_dir().join("admin-token"));
+        let mut command = self.asking(&["doctor"]);
+        command.arg("--config").arg(self.members["web-ui"].setup.write());
         String::from_utf8(command.output().unwrap().stdout).unwrap()
+    }
+
+    /// `muttctl` against the API of the Web UI, as an administrator; it must succeed.
+    #[track_caller]
+    pub(crate) fn ask(&self, words: &[&str]) -> String {
+        let Output { status, stdout, stderr } = self.asking(words).output().unwrap();
+        assert!(status.success(), "{words:?}: {}", String::from_utf8_lossy(&stderr));
+        String::from_utf8(stdout).unwrap()
+    }
+
+    fn asking(&self, words: &[&str]) -> Command {
+        let program = self.program("web-ui");
+        let mut command = Command::new(MUTTCTL);
+        command.args(words).args(["--url", &format!("http://{}", program.pages())]);
+        command.arg("--token-file").arg(program.data_dir().join("admin-token"));
+        command
+    }
+
+    /// `muttctl` with the configuration of the Web UI.
+    pub(crate) fn muttctl(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(MUTTCTL);
+        command.args(words).arg("--config").arg(self.members["web-ui"].setup.write());
+        command.output().unwrap()
     }
 
     /// Starts a process of this name, made now or stopped before, and waits until it listens.
@@ -164,6 +240,15 @@ impl Site {
     /// As [`Site::start`], with an armed fail point.
     #[track_caller]
     pub(crate) fn start_with(&mut self, name: &str, failpoint: Option<&str>) -> &Program {
+        self.prepare(name);
+        let member = self.members.get_mut(name).unwrap();
+        assert!(member.program.is_none(), "{name} runs already");
+        member.program.insert(member.setup.start_with(failpoint))
+    }
+
+    /// A process of this name that does not run yet, made now unless it was: its configuration.
+    #[track_caller]
+    pub(crate) fn prepare(&mut self, name: &str) -> &mut Setup {
         let service = SERVICES.iter().find(|service| name.starts_with(*service));
         let service = service.unwrap_or_else(|| panic!("`{name}` begins with no service's name"));
         if !self.members.contains_key(name) {
@@ -171,9 +256,7 @@ impl Site {
             let member = Member { service: (*service).to_owned(), setup, program: None };
             self.members.insert(name.to_owned(), member);
         }
-        let member = self.members.get_mut(name).unwrap();
-        assert!(member.program.is_none(), "{name} runs already");
-        member.program.insert(member.setup.start_with(failpoint))
+        self.setup_of(name)
     }
 
     /// Starts each of these.
@@ -197,9 +280,16 @@ impl Site {
         &mut self.members.get_mut(name).unwrap().setup
     }
 
-    fn take(&mut self, name: &str) -> Program {
+    /// The running process of this name, for a test that sees it die.
+    #[track_caller]
+    pub(crate) fn take(&mut self, name: &str) -> Program {
         let program = self.members.get_mut(name).and_then(|member| member.program.take());
         program.unwrap_or_else(|| panic!("{name} does not run"))
+    }
+
+    /// Gives a process back that was taken.
+    pub(crate) fn put(&mut self, name: &str, program: Program) {
+        self.members.get_mut(name).unwrap().program = Some(program);
     }
 
     /// `kill -9`
@@ -219,6 +309,53 @@ impl Site {
     pub(crate) fn restart(&mut self, name: &str) -> &Program {
         self.kill(name);
         self.start(name)
+    }
+
+    /// Waits until a process has died at its fail point.
+    #[track_caller]
+    pub(crate) fn dies_at(&mut self, name: &str, point: &str) {
+        self.take(name).died(point);
+    }
+
+    /// Whether a process that was started has ended by itself.
+    pub(crate) fn ended(&mut self, name: &str) -> bool {
+        let program = self.members.get_mut(name).and_then(|member| member.program.as_mut());
+        program.is_none_or(|program| program.process().poll().is_some())
+    }
+
+    /// Starts a process that dies at a fail point of its start, before it listens.
+    #[track_caller]
+    pub(crate) fn dies_at_start(&mut self, name: &str, point: &str) {
+        let member = &self.members[name];
+        assert!(member.program.is_none(), "{name} runs already");
+        member.setup.spawn(Some(point)).died(point);
+    }
+
+    /// Halts a process until what is given back is dropped.
+    #[must_use]
+    pub(crate) fn halt(&self, name: &str) -> Halted {
+        Halted::these(vec![self.program(name).id()])
+    }
+
+    /// Halts Redis until what is given back is dropped.
+    #[must_use]
+    pub(crate) fn halt_redis(&self) -> Halted {
+        Halted::these(vec![self.redis.id()])
+    }
+
+    /// Halts PostgreSQL with all its children until what is given back is dropped.
+    #[must_use]
+    pub(crate) fn halt_postgres(&self) -> Halted {
+        Halted::these(self.postgres.processes())
+    }
+
+    /// Which process owns which shard.
+    pub(crate) fn owners(&self) -> Vec<u32> {
+        let owner = |shard: i32| {
+            let said = self.redis.command(&["HGET", &format!("{{mutt:{shard}}}:state"), "owner"]);
+            said.split(':').nth(1).and_then(|pid| pid.parse().ok()).unwrap_or(0)
+        };
+        (0..8).map(owner).collect()
     }
 
     /// The names of what runs.
@@ -269,6 +406,22 @@ impl Site {
     pub(crate) fn execute(&self, statement: &str) {
         let done = self.with_sql(async |sql| sql.batch_execute(statement).await);
         done.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+    }
+
+    /// As [`Site::execute`], where it may be refused.
+    pub(crate) fn try_execute(&self, statement: &str) -> Result<(), tokio_postgres::Error> {
+        self.with_sql(async |sql| sql.batch_execute(statement).await)
+    }
+
+    /// How the server refuses a statement of this role.
+    #[track_caller]
+    pub(crate) fn refused(&self, role: &str, statement: &str) -> String {
+        let done = self.runtime.block_on(async {
+            let client = self.postgres.connect(role, "mutt").await.unwrap();
+            client.batch_execute(statement).await
+        });
+        let error = done.expect_err(statement);
+        error.as_db_error().map_or_else(|| error.to_string(), |e| e.message().to_owned())
     }
 
     /// Whether the server lets the role in with this password.

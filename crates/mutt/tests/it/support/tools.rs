@@ -24,6 +24,16 @@ pub(crate) fn loggen() -> Option<Command> {
     Some(Command::new(file))
 }
 
+/// The syslog-ng daemon, unpacked by scripts/install-tools.
+pub(crate) fn syslog_ng() -> Option<Command> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/bin/syslog-ng");
+    if !file.is_file() {
+        println!("skipped: syslog-ng is not unpacked; run scripts/install-tools");
+        return None;
+    }
+    Some(Command::new(file))
+}
+
 /// Runs a program that must succeed.
 #[track_caller]
 pub(crate) fn run(command: &mut Command) -> Output {

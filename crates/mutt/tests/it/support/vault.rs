@@ -246,14 +246,20 @@ impl Vault {
     /// The section of a program that uses this server; role and secret id lie in files of its folder.
     #[track_caller]
     pub(crate) fn configure(&self, setup: &mut Setup, lines: &str) {
-        let (role, secret) = (setup.folder().join("role_id"), setup.folder().join("secret_id"));
+        let section = self.section(setup.folder(), lines);
+        setup.set("vault", &section);
+    }
+
+    /// The lines of the section, with role and secret id in files of this folder.
+    #[track_caller]
+    pub(crate) fn section(&self, folder: &Path, lines: &str) -> String {
+        let (role, secret) = (folder.join("role_id"), folder.join("secret_id"));
         std::fs::write(&role, self.role_id()).unwrap();
         std::fs::write(&secret, self.new_secret_id()).unwrap();
-        let section = format!(
+        format!(
             "url = {:?}\nrole_id = {{ file = {role:?} }}\nsecret_id = {{ file = {secret:?} }}\n{lines}",
             self.url()
-        );
-        setup.set("vault", &section);
+        )
     }
 }
 
@@ -265,6 +271,6 @@ impl Drop for Vault {
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -214,3 +214,44 @@ fn the_reading_of_documents() {
     assert!(dead(&root, "crates/mutt-model/src/id.rs::Idle").is_some());
     assert!(dead(&root, "crates/mutt-model/src/nothing.rs").is_some());
 }
+
+/// Words of the shell behind which another command begins.
+const ENDS: [&str; 6] = ["|", "&&", ";", ">", "<", "#"];
+
+/// What is wrong with a command of ours as a document names it; it may lack its operands.
+fn misnamed(command: &clap::Command, words: &str) -> Option<String> {
+    let mut at = command;
+    for word in words.split_whitespace().skip(1).take_while(|word| !ENDS.contains(word)) {
+        if let Some(flag) = word.strip_prefix("--") {
+            let name = flag.split(['=', '.', ',']).next().unwrap_or_default();
+            let known = |arg: &clap::Arg| arg.get_long() == Some(name);
+            if !at.get_arguments().any(known) {
+                return Some(format!("`{words}`: {} has no --{name}", at.get_name()));
+            }
+        } else if at.has_subcommands() && word.starts_with(|c: char| c.is_ascii_lowercase()) {
+            match at.find_subcommand(word.trim_end_matches([',', '.'])) {
+                Some(sub) => at = sub,
+                None => return Some(format!("`{words}`: {} has no {word}", at.get_name())),
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn commands_that_documents_and_packages_name_exist() {
+    let mut command = mutt::cli::command();
+    command.build();
+    for wrong in ["muttctl config keys", "muttctl nothing", "muttctl ledger --no-such"] {
+        assert!(misnamed(&command, wrong).is_some(), "{wrong}");
+    }
+    let mut faults = Vec::new();
+    for file in document_files().into_iter().chain(super::files("packaging", |_| true)) {
+        for (number, line) in prose(&file.text) {
+            let named = code_spans(line).filter(|code| code.starts_with("muttctl "));
+            let wrong = named.filter_map(|words| misnamed(&command, words));
+            faults.extend(wrong.map(|fault| format!("{}:{number}: {fault}", file.path)));
+        }
+    }
+    none(&faults);
+}

@@ -1,9 +1,10 @@
-//! Failover under load: a master that dies, also while its replica is in full synchronisation, and one
-//! that is cut off from replica and Sentinels while clients still reach it.
+//! Failover under load (rows 25 and 26 of the fault matrix): a master that dies, also while its replica
+//! is in full synchronisation, and one that is cut off from replica and Sentinels while clients still
+//! reach it.
 //!
 //! With a replica counted for each append, everything that was acknowledged is read from the new master.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -36,7 +37,7 @@ struct Site {
 }
 
 impl Site {
-    async fn start() -> Self {
+    async fn start(durability: Durability) -> Self {
         let port = crate::link::net::free_port();
         let wire = Proxy::before(port).await;
         let announced = wire.port.to_string();
@@ -44,6 +45,8 @@ impl Site {
         let basis = [
             "--appendonly",
             "yes",
+            "--appendfsync",
+            if durability.fsync() { "always" } else { "everysec" },
             "--repl-backlog-size",
             "16384",
             "--replica-announce-ip",
@@ -166,7 +169,7 @@ struct Outcome {
 /// process reads everything.
 #[expect(clippy::disallowed_methods, reason = "a test's own tasks")]
 async fn scenario(durability: Durability, fault: Fault, seed: u64) -> Outcome {
-    let mut site = Site::start().await;
+    let mut site = Site::start(durability).await;
     let queue = Arc::new(super::ready(site.options(durability)).await);
     let acknowledged = Arc::new(Mutex::new(BTreeSet::new()));
     let (next, refused) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
@@ -285,29 +288,73 @@ async fn a_master_that_is_started_again_at_once_still_has_what_was_confirmed() {
     assert!(why.contains("MUTT-S032"), "{why}");
 }
 
-/// The long form: rounds of every fault with each durability, from a seed; prints what each loses.
-/// `MUTT_SOAK_ROUNDS` (default 5) and `MUTT_SOAK_SEED` (default 1) choose.
+/// With both promises the same holds, and each append is synced besides.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes: rounds of failovers"]
+async fn a_failover_loses_nothing_with_fsync_and_replica() {
+    nothing_lost(&scenario(Durability::FsyncReplica(1), Fault::Kill, 5).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_is_cut_off_loses_nothing_with_fsync_and_replica() {
+    let outcome = scenario(Durability::FsyncReplica(1), Fault::Partition, 6).await;
+    assert!(outcome.refused > 0, "acknowledged without a replica: {outcome:?}");
+    nothing_lost(&outcome);
+}
+
+/// What is tried in the long forms: two that promise to survive a failover, two that do not.
+const DURABILITIES: [(&str, Durability); 4] = [
+    ("replica", Durability::Replica(1)),
+    ("fsync+replica", Durability::FsyncReplica(1)),
+    ("fsync", Durability::Fsync),
+    ("fast", Durability::Fast),
+];
+
+/// Rounds of these faults with each durability; what each one loses stands in a table at the end.
+/// `MUTT_SOAK_ROUNDS` (default 5) and `MUTT_SOAK_SEED` (default 1) choose.
 #[expect(clippy::disallowed_methods, reason = "a test's own switches")]
-async fn soak_failovers() {
+async fn soak(row: u32, faults: &[Fault]) {
     let of = |name, default| {
         std::env::var(name).ok().map_or(default, |value| value.parse::<u64>().unwrap())
     };
     let (rounds, seed) = (of("MUTT_SOAK_ROUNDS", 5), of("MUTT_SOAK_SEED", 1));
-    println!("rounds {rounds}, seed {seed}");
+    println!("row {row}: seed {seed}, {rounds} rounds");
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut fast = (0, 0);
+    let mut table: BTreeMap<(String, &str), Outcome> = BTreeMap::new();
     for round in 0..rounds {
-        let all = [Fault::Kill, Fault::KillInFullSync, Fault::Partition, Fault::RestartAtOnce];
-        for fault in all {
-            println!("round {round}, {fault:?}, replica = 1");
-            nothing_lost(&scenario(Durability::Replica(1), fault, random.u64(..)).await);
-            let outcome = scenario(Durability::Fast, fault, random.u64(..)).await;
-            println!("round {round}, {fault:?}, fast: {outcome:?}");
-            fast = (fast.0 + outcome.acknowledged, fast.1 + outcome.lost);
+        for fault in faults {
+            for (name, durability) in DURABILITIES {
+                println!("round {round}, {fault:?}, {name}");
+                let outcome = scenario(durability, *fault, random.u64(..)).await;
+                if durability.replicas() > 0 {
+                    nothing_lost(&outcome);
+                } else {
+                    println!("{outcome:?}");
+                }
+                let sum = table.entry((format!("{fault:?}"), name)).or_default();
+                sum.acknowledged += outcome.acknowledged;
+                sum.lost += outcome.lost;
+                sum.twice += outcome.twice;
+                sum.refused += outcome.refused;
+            }
         }
     }
-    println!("replica = 1: nothing lost in {} failovers", 4 * rounds);
-    println!("fast: {} of {} acknowledged batches lost", fast.1, fast.0);
+    println!("row {row}: batches of three events, seed {seed}, {rounds} rounds of each line");
+    for ((fault, name), sum) in &table {
+        println!(
+            "row {row}: {fault:<15} {name:<13} acknowledged {:>6}, lost {:>6}, twice {}, refused {}",
+            sum.acknowledged, sum.lost, sum.twice, sum.refused
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: scripts/soak runs it"]
+async fn soak_row_25_sentinel_failover() {
+    soak(25, &[Fault::Kill, Fault::KillInFullSync, Fault::RestartAtOnce]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: scripts/soak runs it"]
+async fn soak_row_26_partition_and_heal() {
+    soak(26, &[Fault::Partition]).await;
 }

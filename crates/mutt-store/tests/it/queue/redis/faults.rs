@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mutt_model::Clock;
 use mutt_store::queue::{EventQueue, FullBecause, QueueError};
-use mutt_store::redis::{Durability, RedisOptions, RedisQueue};
+use mutt_store::redis::{Durability, RedisOptions, RedisQueue, script};
 
 use super::super::support::{
     NO_WAIT, OWNER, TTL, append, balanced, batch, claim_all, lease, number, numbers,
@@ -340,6 +340,29 @@ async fn a_record_that_cannot_be_read_is_counted_and_the_others_are_given_out() 
     let stats = queue.stats();
     balanced(&stats);
     assert_eq!((stats.pending_events, stats.lost_events), (4, 3), "{stats:?}");
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_halfway_leaves_nothing_that_the_state_does_not_know() {
+    let server = RedisServer::durable();
+    // Room for one batch of this many events before the last mark that a stream can hold.
+    let (at, events, behind) = ("18446744073709547520", "2048", "18446744073709549568");
+    let keys =
+        ["stream", "state", "recent", "claims", "tries", "gaps"].map(|k| format!("{{m:0}}:{k}"));
+    let state =
+        ["shards", "1", "line", "l", "run", "r", "base", at, "cum", at, "ack", at, "acked", at];
+    server.command(&[&["HSET", keys[1].as_str()], state.as_slice()].concat());
+    let memory = ["1", "f", "", "0", "0", "0", "0", "", "0"];
+    let limits = ["1000000", "1000000", "10"];
+    let batches = ["a", events, "0", "128", "x", "b", events, "0", "128", "x"];
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let eval = ["EVAL", script::APPEND.source(), "6"];
+    let words = [&eval[..], &keys, &memory, &limits, &batches].concat();
+    let said = server.try_command(&words);
+    assert!(said.contains("Invalid stream ID"), "{said}");
+    assert_eq!(server.command(&["XLEN", keys[0]]), "1");
+    assert_eq!(server.command(&["HGET", keys[1], "cum"]), behind);
+    assert_eq!(server.command(&["HGET", keys[1], "bytes"]), "129");
 }
 
 #[tokio::test]

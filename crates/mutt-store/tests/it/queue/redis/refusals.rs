@@ -52,6 +52,39 @@ async fn a_server_that_does_not_sync_is_refused_for_fsync() {
 }
 
 #[tokio::test]
+async fn appendonly_that_was_switched_on_a_moment_ago_is_waited_for() {
+    let server = RedisServer::start(&["--appendonly", "no", "--appendfsync", "always"]);
+    let queue = RedisQueue::open(server.options(), Clock::default());
+    let why = away(&queue, "MUTT-S031").await;
+    assert!(why.contains("CONFIG SET appendonly yes"), "{why}");
+    // The first rewrite takes as long as this many keys at a pause each.
+    for n in 0..30 {
+        server.command(&["SET", &n.to_string(), "v"]);
+    }
+    server.command(&["CONFIG", "SET", "rdb-key-save-delay", "200000"]);
+    server.command(&["CONFIG", "SET", "appendonly", "yes"]);
+    let persistence = || server.command(&["INFO", "persistence"]);
+    assert!(persistence().contains("aof_rewrite_in_progress:1"));
+    // Also for one that comes only now.
+    let other = RedisQueue::open(server.options(), Clock::default());
+    for queue in [&queue, &other] {
+        until("the first rewrite is told", || match queue.state() {
+            EngineState::Away { why, .. } => why.contains("only after the first rewrite"),
+            EngineState::Ready => panic!("{}", persistence()),
+        })
+        .await;
+    }
+    until("the queue is there", || queue.state().is_ready()).await;
+    assert!(persistence().contains("aof_rewrite_in_progress:0"));
+    // A usual rewrite keeps nobody away.
+    server.command(&["BGREWRITEAOF"]);
+    let third = ready(server.options()).await;
+    let rewriting = persistence().contains("aof_rewrite_in_progress:1");
+    assert!(rewriting, "it was there during the rewrite");
+    append(&third, 0..1, 1).await;
+}
+
+#[tokio::test]
 async fn a_user_that_may_not_is_told_the_line_that_permits_it() {
     let server = RedisServer::durable();
     server.command(&[
@@ -72,6 +105,53 @@ async fn a_user_that_may_not_is_told_the_line_that_permits_it() {
     assert_eq!(server.command(&line), "OK", "{full}");
     until("the queue is there", || queue.state().is_ready()).await;
     append(&queue, 0..2, 1).await;
+    assert_eq!(queue.stats().pending_events, 2);
+}
+
+#[tokio::test]
+async fn each_single_command_that_is_not_permitted_is_told_before_anything_is_done() {
+    let server = RedisServer::durable();
+    let user = |rules: &[&str]| {
+        let reset = ["ACL", "SETUSER", "mutt", "reset", "on", ">secret", "~{mutt:*", "+@all"];
+        assert_eq!(server.command(&[&reset[..], rules].concat()), "OK");
+    };
+    let options = RedisOptions {
+        user: Some("mutt".into()),
+        passwords: LiveSecrets::new(vec![Secret::new("secret")]),
+        ..server.options()
+    };
+    // Not of the data: how one logs in and is known, topologies, and what other settings need.
+    let elsewhere =
+        ["AUTH", "CLIENT", "CLUSTER", "CONFIG", "PING", "ROLE", "SELECT", "WAIT", "INFO"];
+    for command in COMMANDS.iter().filter(|command| !elsewhere.contains(command)) {
+        user(&[&format!("-{}", command.to_lowercase())]);
+        let queue = RedisQueue::open(options.clone(), Clock::default());
+        let why = away(&queue, "MUTT-S035").await;
+        assert!(why.contains(&format!("+{}", command.to_lowercase())), "{command}: {why}");
+    }
+    assert_eq!(server.command(&["DBSIZE"]), "0", "a look has changed something");
+    user(&["resetkeys", "~other"]);
+    let queue = RedisQueue::open(options.clone(), Clock::default());
+    let why = away(&queue, "MUTT-S035").await;
+    assert!(why.contains("~{mutt:*"), "{why}");
+    user(&[]);
+    until("the queue is there", || queue.state().is_ready()).await;
+    append(&queue, 0..1, 1).await;
+
+    // Taken away while it works: it stays away with the code until it is given back.
+    user(&["-zadd"]);
+    let why = away(&queue, "MUTT-S035").await;
+    assert!(why.contains("+zadd"), "{why}");
+    let clock = Clock::default();
+    let begun = clock.monotonic();
+    until("two seconds of looks", || {
+        assert!(!queue.state().is_ready(), "it came back without its permission");
+        clock.monotonic() - begun > std::time::Duration::from_secs(2)
+    })
+    .await;
+    user(&[]);
+    until("the queue is there", || queue.state().is_ready()).await;
+    append(&queue, 1..2, 1).await;
     assert_eq!(queue.stats().pending_events, 2);
 }
 

@@ -8,7 +8,7 @@ use mutt_store::redis::{RedisOptions, RedisQueue};
 use mutt_store::spill::SpillQueue;
 use tokio::sync::watch;
 
-use super::super::support::{NO_WAIT, OWNER, TTL, balanced, roomy};
+use super::super::support::{NO_WAIT, OWNER, TTL, append, balanced, roomy};
 use super::model::{Record, SHARDS, Slot, WRITERS, events, in_order, write};
 use super::{drained, quick, spill, until};
 use crate::redis_server::RedisServer;
@@ -89,4 +89,57 @@ async fn redis_is_killed_under_load_ten_times_and_nothing_is_lost_doubled_or_ove
 
 async fn drained_under_load(queue: &SpillQueue) {
     until("spilling ends under load", || spill(queue).spilling_since.is_none()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_spill_never_hands_on_is_told_to_the_whole_site_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = RedisServer::durable();
+    let queue = open(&server, dir.path());
+    server.kill();
+    append(&queue, 0..6, 2).await;
+    queue.count_dropped("queue_full", 5);
+    queue.count_dropped("queue_full", 2);
+    assert_eq!(queue.stats().dropped.get("queue_full"), Some(&7), "kept here meanwhile");
+    queue.close().await;
+    drop(queue);
+    // A record in it is damaged while nobody looks.
+    let mut files = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+    let is_segment = |path: &std::path::PathBuf| path.extension().is_some_and(|e| e == "log");
+    let segment = files.find(is_segment).unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[72 + 9] ^= 0x10;
+    std::fs::write(&segment, bytes).unwrap();
+
+    let mut queue = open(&server, dir.path());
+    server.restart();
+    drained(&queue).await;
+    // As the Web UI and the Alerter see it.
+    let shards = u16::try_from(SHARDS).unwrap();
+    let other = RedisQueue::open(RedisOptions { shards, ..server.options() }, Clock::default());
+    let told = async |queue: &dyn EventQueue, dropped: u64| {
+        until("it is told", || {
+            let stats = queue.stats();
+            stats.dropped.get("queue_full") == Some(&dropped) && stats.lost_events == 2
+        })
+        .await;
+        let stats = queue.stats();
+        assert_eq!((stats.appended_events, stats.pending_events), (12, 10), "{stats:?}");
+        assert_eq!(stats.dropped.len(), 1, "{stats:?}");
+        balanced(&stats);
+    };
+    told(&other, 7).await;
+    told(&queue, 7).await;
+    // Told again after a restart, and after one of Redis: each event counts once.
+    for dropped in 8..10 {
+        queue.close().await;
+        drop(queue);
+        server.kill();
+        server.restart();
+        queue = open(&server, dir.path());
+        queue.count_dropped("queue_full", 1);
+        told(&other, dropped).await;
+        told(&queue, dropped).await;
+    }
+    queue.close().await;
 }

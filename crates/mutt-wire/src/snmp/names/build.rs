@@ -1,0 +1,316 @@
+//! Building the tree of names: definitions in order of their OIDs, children together, texts and facts
+//! kept once.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use mutt_model::oid::{self, OID_ARCS_MAX};
+
+use super::builtin::{self, OBJECTS, TRAPS};
+use super::{Base, Definition, Facts, Form, Kind, NONE, Names, Node, Part, Span};
+
+/// Definitions that are taken; what comes after them is left out.
+pub const DEFINITIONS_MAX: usize = 2_000_000;
+
+/// Octets that a name, a word, a module's name or a hint may have.
+pub const NAME_MAX: usize = 255;
+
+/// Words that one definition may have.
+const LABELS_MAX: usize = 10_000;
+
+/// Parts that an index may have.
+const INDEX_MAX: usize = OID_ARCS_MAX;
+
+/// What goes into the tree at one OID.
+struct Entry {
+    definition: Definition,
+    form: Form,
+    subject: super::Subject,
+    severity: Option<u8>,
+}
+
+impl From<Definition> for Entry {
+    fn from(definition: Definition) -> Self {
+        Self { definition, form: Form::Guess, subject: super::Subject::Device, severity: None }
+    }
+}
+
+/// The built-in names with these.
+pub(super) fn build(definitions: Vec<Definition>) -> Names {
+    let mut entries: Vec<Entry> = built_in();
+    let usable = |definition: &Definition| {
+        let arcs = definition.oid.len();
+        (1..=OID_ARCS_MAX).contains(&arcs)
+            && (1..=NAME_MAX).contains(&definition.name.len())
+            && !definition.name.contains('\0')
+    };
+    entries.extend(definitions.into_iter().take(DEFINITIONS_MAX).filter(usable).map(Entry::from));
+    // Stable: what is built in stands first among those of one OID.
+    entries.sort_by(|a, b| a.definition.oid.cmp(&b.definition.oid));
+    entries.dedup_by(|later, kept| {
+        let same = later.definition.oid == kept.definition.oid;
+        if same {
+            merge(kept, &mut later.definition);
+        }
+        same
+    });
+    let mut tree = Tree::default();
+    tree.grow(&entries);
+    tree.connect_indexes(&entries);
+    tree.names
+}
+
+/// A name that is built in stays; the first MIB that defines the same OID says the rest of it.
+fn merge(kept: &mut Entry, later: &mut Definition) {
+    let of = &mut kept.definition;
+    if !of.module.is_empty() {
+        return;
+    }
+    // A built-in trap or object stays one, whatever a MIB makes of its OID.
+    if of.kind == Kind::Node {
+        of.kind = later.kind;
+    } else if of.kind != later.kind && !(is_object(of.kind) && is_object(later.kind)) {
+        return;
+    }
+    of.kind = later.kind;
+    of.module = std::mem::take(&mut later.module);
+    of.base = later.base;
+    of.convention = later.convention;
+    of.fixed = later.fixed;
+    of.index = std::mem::take(&mut later.index);
+    if !later.labels.is_empty() {
+        of.labels = std::mem::take(&mut later.labels);
+    }
+    if !later.hint.is_empty() && kept.form != Form::Secret {
+        of.hint = std::mem::take(&mut later.hint);
+        kept.form = Form::Guess;
+    }
+}
+
+fn is_object(kind: Kind) -> bool {
+    matches!(kind, Kind::Scalar | Kind::Column)
+}
+
+fn built_in() -> Vec<Entry> {
+    let arcs = |text: &str| oid::arcs(text).unwrap_or_default();
+    let places = builtin::PLACES.iter().map(|(oid, name)| {
+        Definition { oid: arcs(oid), name: (*name).to_owned(), ..Definition::default() }.into()
+    });
+    let traps = TRAPS.iter().map(|trap| Entry {
+        definition: Definition {
+            oid: arcs(trap.oid),
+            name: trap.name.to_owned(),
+            kind: Kind::Trap,
+            ..Definition::default()
+        },
+        form: Form::Guess,
+        subject: trap.subject,
+        severity: trap.severity.map(mutt_model::Severity::number),
+    });
+    let objects = OBJECTS.iter().map(|object| {
+        let labels = object.labels.iter().zip(1..);
+        Entry {
+            definition: Definition {
+                oid: arcs(object.oid),
+                name: object.name.to_owned(),
+                kind: Kind::Column,
+                base: object.base,
+                hint: object.hint.to_owned(),
+                labels: labels.map(|(label, number)| (number, (*label).to_owned())).collect(),
+                ..Definition::default()
+            },
+            form: object.form,
+            subject: super::Subject::Device,
+            severity: None,
+        }
+    });
+    places.chain(traps).chain(objects).collect()
+}
+
+/// The tree while it grows.
+struct Tree {
+    names: Names,
+    texts: HashMap<String, Span>,
+    lists: HashMap<String, u32>,
+    known: HashMap<Facts, u32>,
+    /// For each node its entries (those at and below it) and how deep it lies.
+    ranges: Vec<(Range<usize>, usize)>,
+    /// Rows whose index is to be connected: the entry and where its parts stand.
+    rows: Vec<(usize, u32)>,
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        let names = Names {
+            nodes: Vec::new(),
+            facts: Vec::new(),
+            labels: Vec::new(),
+            index: Vec::new(),
+            text: String::new(),
+            named: 0,
+        };
+        Self {
+            names,
+            texts: HashMap::new(),
+            lists: HashMap::new(),
+            known: HashMap::new(),
+            ranges: Vec::new(),
+            rows: Vec::new(),
+        }
+    }
+}
+
+impl Tree {
+    /// Level by level, so that the children of each place stand together.
+    fn grow(&mut self, entries: &[Entry]) {
+        self.push_node(0, 0, 0..entries.len(), 0);
+        let mut at = 0;
+        while let Some((range, depth)) = self.ranges.get(at).cloned() {
+            self.grow_node(at, range, depth, entries);
+            at += 1;
+        }
+    }
+
+    fn grow_node(&mut self, at: usize, range: Range<usize>, depth: usize, entries: &[Entry]) {
+        let arc_of = |entry: usize| entries.get(entry)?.definition.oid.get(depth).copied();
+        let mut next = range.start;
+        // Its own definition is the shortest and stands first.
+        if let Some(entry) =
+            entries.get(next).filter(|e| depth > 0 && e.definition.oid.len() == depth)
+        {
+            let facts = self.facts(next, entry);
+            let name = self.fresh(&entry.definition.name);
+            self.names.named += 1;
+            if let Some(node) = self.names.nodes.get_mut(at) {
+                (node.name, node.facts) = (name, facts);
+            }
+            next += 1;
+        }
+        let first_child = self.names.nodes.len();
+        while next < range.end {
+            let arc = arc_of(next);
+            let start = next;
+            while next < range.end && arc_of(next) == arc {
+                next += 1;
+            }
+            self.push_node(arc.unwrap_or_default(), at, start..next, depth + 1);
+        }
+        let children = self.names.nodes.len() - first_child;
+        if let Some(node) = self.names.nodes.get_mut(at) {
+            (node.first_child, node.children) = (number(first_child), number(children));
+        }
+    }
+
+    fn push_node(&mut self, arc: u32, parent: usize, range: Range<usize>, depth: usize) {
+        let (name, parent) = (Span::default(), number(parent));
+        self.names.nodes.push(Node { arc, parent, first_child: 0, children: 0, name, facts: NONE });
+        self.ranges.push((range, depth));
+    }
+
+    fn facts(&mut self, at: usize, entry: &Entry) -> u32 {
+        let of = &entry.definition;
+        let index = (number(self.names.index.len()), number(of.index.len().min(INDEX_MAX)));
+        if !of.index.is_empty() {
+            self.rows.push((at, index.0));
+            self.names.index.extend(of.index.iter().take(INDEX_MAX).map(|part| Part {
+                facts: NONE,
+                base: part.base,
+                fixed: part.fixed,
+                implied: part.implied,
+            }));
+        }
+        let facts = Facts {
+            kind: of.kind,
+            base: of.base,
+            convention: of.convention,
+            form: entry.form,
+            subject: entry.subject,
+            severity: entry.severity,
+            fixed: of.fixed,
+            hint: self.shared(&of.hint),
+            module: self.shared(&of.module),
+            labels: self.labels(&of.labels),
+            index: if of.index.is_empty() { (0, 0) } else { index },
+        };
+        let next = number(self.names.facts.len());
+        let at = *self.known.entry(facts).or_insert(next);
+        if at == next {
+            self.names.facts.push(facts);
+        }
+        at
+    }
+
+    /// The same words of many objects are kept once.
+    fn labels(&mut self, labels: &[(i64, String)]) -> (u32, u32) {
+        if labels.is_empty() {
+            return (0, 0);
+        }
+        let mut sorted: Vec<&(i64, String)> = labels.iter().take(LABELS_MAX).collect();
+        sorted.sort_by_key(|label| label.0);
+        sorted.dedup_by_key(|label| label.0);
+        let made: Vec<(i64, Span)> =
+            sorted.into_iter().map(|(number, label)| (*number, self.shared(label))).collect();
+        let key: String = made.iter().map(|(n, span)| format!("{n} {} ", span.at)).collect();
+        if let Some(first) = self.lists.get(&key) {
+            return (*first, number(made.len()));
+        }
+        let first = number(self.names.labels.len());
+        self.lists.insert(key, first);
+        let count = number(made.len());
+        self.names.labels.extend(made);
+        (first, count)
+    }
+
+    fn shared(&mut self, text: &str) -> Span {
+        let text = cut(text);
+        if text.is_empty() {
+            return Span::default();
+        }
+        if let Some(span) = self.texts.get(text) {
+            return *span;
+        }
+        let span = self.fresh(text);
+        self.texts.insert(text.to_owned(), span);
+        span
+    }
+
+    fn fresh(&mut self, text: &str) -> Span {
+        let text = cut(text);
+        let at = number(self.names.text.len());
+        self.names.text.push_str(text);
+        Span { at, length: u16::try_from(text.len()).unwrap_or_default() }
+    }
+
+    /// When every definition has its facts, the parts of each index are given theirs.
+    fn connect_indexes(&mut self, entries: &[Entry]) {
+        for (entry, first) in std::mem::take(&mut self.rows) {
+            let Some(entry) = entries.get(entry) else { continue };
+            for (part, at) in entry.definition.index.iter().take(INDEX_MAX).zip(first..) {
+                let facts = self.facts_at(&part.oid);
+                let Some(made) = self.names.index.get_mut(at as usize) else { continue };
+                made.facts = facts;
+                let own = self.names.facts.get(facts as usize);
+                if let Some(own) = own.filter(|_| made.base == Base::Any) {
+                    (made.base, made.fixed) = (own.base, own.fixed);
+                }
+            }
+        }
+    }
+
+    fn facts_at(&self, oid: &[u32]) -> u32 {
+        let mut at = self.names.nodes.first();
+        for arc in oid {
+            at = at.and_then(|node| self.names.child(node, *arc));
+        }
+        at.filter(|_| !oid.is_empty()).map_or(NONE, |node| node.facts)
+    }
+}
+
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(NAME_MAX)).unwrap_or("")
+}
+
+/// Everything here is far below 2^32: definitions are counted and texts are cut.
+fn number(of: usize) -> u32 {
+    u32::try_from(of).unwrap_or(NONE)
+}

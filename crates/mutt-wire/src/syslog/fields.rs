@@ -1,0 +1,202 @@
+//! Messages that carry fields: which dialect a body is of, its map of fields, and what they tell of
+//! the envelope where the header does not.
+//!
+//! A value never replaces what the header says, with two exceptions: a device that names itself behind
+//! the header of a relay is the host (the relay stays `relay`), and a moment that needs no guess
+//! replaces one that did. The message stays whole, so that rules can look for any field in it.
+
+use std::borrow::Cow;
+
+use mutt_model::event::peer_host;
+use mutt_model::{Event, Severity};
+
+use super::{Options, format, set_host, structured};
+
+mod barracuda;
+mod cef;
+mod checkpoint;
+mod clock;
+mod fortinet;
+mod json;
+mod keyvalue;
+mod leef;
+pub(crate) mod map;
+mod meraki;
+mod mikrotik;
+pub(crate) mod netscaler;
+mod pairs;
+mod paloalto;
+mod watchguard;
+
+/// How far a mark of CEF or LEEF is looked for behind other words.
+const MAX_BEFORE: usize = 128;
+
+/// True for a body that is known by its first characters: no header and no tag is looked for in it.
+pub(crate) fn begins(text: &str) -> bool {
+    match text.as_bytes().first() {
+        Some(b'C') => cef::begins(text),
+        Some(b'L') => leef::begins(text),
+        Some(b'{' | b'@') => json::begins(text),
+        Some(b'[' | b'|') => checkpoint::form(text).is_some(),
+        Some(b'0'..=b'9' | b',') => {
+            paloalto::begins(text) || meraki::begins(text) || checkpoint::form(text).is_some()
+        }
+        Some(b'd' | b'l' | b't') if fortinet::begins(text) => true,
+        Some(b't' | b'h') => checkpoint::form(text).is_some(),
+        Some(b'A' | b'd' | b'f' | b'i' | b'u') => keyvalue::begins(text),
+        _ => false,
+    }
+}
+
+/// True for CEF and LEEF, which say their names.
+pub(crate) fn is_marked(text: &str) -> bool {
+    cef::begins(text) || leef::begins(text)
+}
+
+/// True where Check Point writes its fields in the place of structured data.
+pub(crate) fn in_place_of_structured_data(text: &str) -> bool {
+    text.starts_with('[') && checkpoint::form(text).is_some()
+}
+
+/// What structured data of a vendor say are its fields, too; `level` is what stood before them.
+pub(crate) fn of_structured_data<'a>(
+    event: &mut Event<'a>,
+    data: &'a str,
+    dialect: &str,
+    level: &'a str,
+) {
+    if !matches!(dialect, format::VMWARE | format::CHECKPOINT | format::F5) {
+        return;
+    }
+    let mut map = map::Map::with_capacity(16);
+    map.push("level", level);
+    structured::each_param(data, |name, value| {
+        let number = dialect == format::CHECKPOINT && checkpoint::is_number(name);
+        map.push(name, map::Value::typed(pairs::unescape(value, b"\"\\]"), number));
+    });
+    match dialect {
+        format::CHECKPOINT => checkpoint::envelope(event, &map),
+        // NSX numbers its faults.
+        format::VMWARE => event.mnemonic = map.get("errorCode").map(Cow::Borrowed),
+        _ => {}
+    }
+    map.finish(event);
+}
+
+/// Reads the fields of a message; gives the format when it is of a dialect that has some.
+pub(crate) fn read<'a>(
+    event: &mut Event<'a>,
+    message: &'a str,
+    options: &Options,
+) -> Option<&'static str> {
+    let first = *message.as_bytes().first()?;
+    event.message = Cow::Borrowed(message);
+    match first {
+        // A mnemonic says whose the message is.
+        b'%' => return None,
+        b'C' if cef::begins(message) => return Some(cef::read(event, message, options)),
+        b'L' if leef::begins(message) => return Some(leef::read(event, message, options)),
+        b'{' | b'@' => return json::read(event, message, options),
+        b'0'..=b'9' | b',' if paloalto::begins(message) => {
+            return paloalto::read(event, message, options);
+        }
+        b'0'..=b'9' if meraki::begins(message) => return meraki::read(event, message),
+        b'd' | b'l' | b't' if fortinet::begins(message) => {
+            return Some(fortinet::read(event, message, options));
+        }
+        _ => {}
+    }
+    // Most messages have none of the marks that these readers need: one look tells.
+    let bytes = message.as_bytes();
+    let mut marked = false;
+    let mut colon = false;
+    if let Some(at) = memchr::memchr3(b':', b'|', b'=', bytes) {
+        colon = bytes[at] == b':' || memchr::memchr(b':', &bytes[at..]).is_some();
+        marked = bytes[at] != b':' || memchr::memchr2(b'|', b'=', &bytes[at..]).is_some();
+    }
+    if (colon || marked)
+        && let Some(form) = checkpoint::form(message)
+    {
+        return Some(checkpoint::read(event, message, form, options));
+    }
+    if marked && let Some((before, marked)) = behind_words(message) {
+        if event.app.is_none() {
+            event.app = before.map(Cow::Borrowed);
+        }
+        return read(event, marked, options);
+    }
+    if matches!(first, b'A' | b'N' | b'S' | b'T' | b'W')
+        && let Some(format) = barracuda::read(event, message)
+    {
+        return Some(format);
+    }
+    if (colon || first.is_ascii_lowercase())
+        && let Some(format) = mikrotik::read(event, message)
+    {
+        return Some(format);
+    }
+    if !marked {
+        return None;
+    }
+    watchguard::read(event, message).or_else(|| keyvalue::read(event, message, options))
+}
+
+/// Where a short mark that ends in a colon or an equals sign first stands: its last byte is rare, so
+/// that one quick look often tells that there is none.
+fn mark(front: &[u8], mark: &[u8]) -> Option<usize> {
+    let last = *mark.last()?;
+    memchr::memchr_iter(last, front)
+        .find(|at| front[..=*at].ends_with(mark))
+        .map(|at| at + 1 - mark.len())
+}
+
+/// CEF or LEEF behind a host or a program's name that no colon closed: the last word before it, and
+/// what begins there.
+fn behind_words(message: &str) -> Option<(Option<&str>, &str)> {
+    let front = &message.as_bytes()[..message.len().min(MAX_BEFORE)];
+    let at = mark(front, b"EF:")?;
+    let start = match &front[..at] {
+        [.., b' ', b'C'] => at - 1,
+        [.., b' ', b'L', b'E'] => at - 2,
+        _ => return None,
+    };
+    let (before, marked) = message.split_at(start);
+    let word = before.trim_matches([' ', ':']).rsplit(' ').next();
+    is_marked(marked).then(|| (word.filter(|word| pairs::is_key(word)), marked))
+}
+
+/// True where nothing but the peer's address is known of the device.
+fn lacks_host(event: &Event<'_>) -> bool {
+    event.relay.is_none() && event.host == peer_host(&event.peer)
+}
+
+/// The device names itself; whoever was taken for it passed its message on.
+fn set_origin<'a>(event: &mut Event<'a>, host: &'a str) {
+    if !host.is_empty() && host.len() <= 255 && event.host != host {
+        let relay = event.relay.take();
+        set_host(event, host, None);
+        // The header's host is nearer to the device than who the header's relay was.
+        event.relay = event.relay.take().or(relay);
+    }
+}
+
+/// A grade of security products: 0 to 10, or a word. CEF gives the bands.
+fn graded(word: &str) -> Option<Severity> {
+    if let Ok(grade) = word.parse::<u8>() {
+        return match grade {
+            0..=3 => Some(Severity::NOTICE),
+            4..=6 => Some(Severity::WARNING),
+            7..=8 => Some(Severity::ERROR),
+            9..=10 => Some(Severity::CRITICAL),
+            _ => None,
+        };
+    }
+    let is = |name: &str| word.eq_ignore_ascii_case(name);
+    match () {
+        () if is("low") => Some(Severity::NOTICE),
+        () if is("medium") => Some(Severity::WARNING),
+        () if is("high") => Some(Severity::ERROR),
+        () if is("very-high") || is("veryhigh") => Some(Severity::CRITICAL),
+        () => Severity::parse(word),
+    }
+}

@@ -1,0 +1,282 @@
+//! Messages that are pairs throughout: vendors known by their first keys, and programs of nobody in
+//! particular.
+
+use std::borrow::Cow;
+
+use mutt_model::{Event, Severity};
+
+use super::clock::{self, Written};
+use super::map::{MAX_FIELDS, Map, Value};
+use super::pairs::{self, Raw, Separated, Spaced, unescape};
+use super::{graded, lacks_host, set_origin};
+use crate::syslog::{Options, format};
+
+/// A message of nobody in particular has at least so many pairs.
+const FEWEST_PAIRS: usize = 3;
+
+/// A vendor's pairs: how they are recognised and which of them the envelope needs.
+struct Vendor {
+    format: &'static str,
+    /// The message begins with one of these.
+    begins: &'static [&'static str],
+    /// One of these stands early in it.
+    early: &'static [&'static str],
+    /// The fields that its document types as numbers.
+    numbers: &'static [&'static str],
+    host: &'static [&'static str],
+    severity: &'static [&'static str],
+    time: &'static [&'static str],
+    zone: &'static [&'static str],
+    mnemonic: &'static [&'static str],
+    resource: &'static [&'static str],
+}
+
+/// How far a vendor's second mark is looked for.
+const EARLY: usize = 160;
+
+const SONICWALL: Vendor = Vendor {
+    format: format::SONICWALL,
+    begins: &["id="],
+    early: &[" sn="],
+    numbers: &[
+        "pri",
+        "c",
+        "m",
+        "n",
+        "gcat",
+        "sid",
+        "ipspri",
+        "spypri",
+        "sent",
+        "rcvd",
+        "spkt",
+        "rpkt",
+        "cdur",
+        "op",
+        "result",
+        "code",
+        "type",
+        "icmpCode",
+        "appid",
+        "catid",
+        "vpnpolicyid",
+    ],
+    host: &["fw"],
+    severity: &["pri"],
+    time: &["time"],
+    zone: &[],
+    mnemonic: &["m"],
+    resource: &[],
+};
+
+/// Stormshield writes the same front with a name for its device and the zone in a field.
+const STORMSHIELD: Vendor = Vendor {
+    format: format::STORMSHIELD,
+    begins: &["id="],
+    early: &[" fw="],
+    numbers: &[
+        "pri",
+        "srcport",
+        "dstport",
+        "sent",
+        "rcvd",
+        "duration",
+        "ruleid",
+        "slotlevel",
+        "icmptype",
+        "icmpcode",
+        "origdstport",
+        "modsrcport",
+    ],
+    host: &["fw"],
+    severity: &["pri"],
+    time: &["time"],
+    zone: &["tz"],
+    mnemonic: &["logtype"],
+    resource: &["srcif"],
+};
+
+const SOPHOS: Vendor = Vendor {
+    format: format::SOPHOS,
+    begins: &["device_name=", "device="],
+    early: &[" log_id=", " device_id=", " device_serial_id=", " log_type="],
+    numbers: &[
+        "log_version",
+        "duration",
+        "fw_rule_id",
+        "nat_rule_id",
+        "policy_type",
+        "web_policy_id",
+        "ips_policy_id",
+        "appfilter_policy_id",
+        "app_filter_policy_id",
+        "src_port",
+        "dst_port",
+        "tran_src_port",
+        "tran_dst_port",
+        "src_trans_port",
+        "dst_trans_port",
+        "packets_sent",
+        "packets_received",
+        "bytes_sent",
+        "bytes_received",
+        "sent_pkts",
+        "recv_pkts",
+        "sent_bytes",
+        "recv_bytes",
+        "app_risk",
+        "status_code",
+        "http_status",
+        "log_occurrence",
+    ],
+    host: &[],
+    severity: &["severity", "priority"],
+    time: &["timestamp"],
+    zone: &["timezone"],
+    mnemonic: &["log_id"],
+    resource: &[],
+};
+
+const F5: Vendor = Vendor {
+    format: format::F5_ASM,
+    begins: &["ASM:", "f5_asm=", "unit_hostname="],
+    early: &["=\""],
+    numbers: &["src_port", "dest_port", "response_code", "violation_rating", "route_domain"],
+    host: &["unit_hostname", "unit_host", "dvchost"],
+    severity: &["severity"],
+    time: &["date_time"],
+    zone: &[],
+    mnemonic: &["attack_type", "anomaly_attack_type"],
+    resource: &["vs_name", "policy_name", "virtual_server"],
+};
+
+/// The pairs of nobody in particular: what logfmt calls its level and time.
+const ANY: Vendor = Vendor {
+    format: format::KEY_VALUE,
+    begins: &[],
+    early: &[],
+    numbers: &[],
+    host: &[],
+    severity: &["level", "lvl", "severity"],
+    time: &["time", "ts", "timestamp"],
+    zone: &["tz"],
+    mnemonic: &[],
+    resource: &[],
+};
+
+fn vendor(text: &str) -> Option<&'static Vendor> {
+    const ALL: [&Vendor; 4] = [&SONICWALL, &STORMSHIELD, &SOPHOS, &F5];
+    if !matches!(text.as_bytes().first_chunk(), Some(b"id" | b"de" | b"AS" | b"f5" | b"un")) {
+        return None;
+    }
+    let front = &text.as_bytes()[..text.len().min(EARLY)];
+    ALL.into_iter().find(|vendor| {
+        vendor.begins.iter().any(|start| text.starts_with(start))
+            && vendor
+                .early
+                .iter()
+                .any(|mark| memchr::memmem::find(front, mark.as_bytes()).is_some())
+    })
+}
+
+/// A vendor's message, which needs no header.
+pub(crate) fn begins(text: &str) -> bool {
+    vendor(text).is_some()
+}
+
+/// Reads the pairs; the format when they are a vendor's, or when there are enough of them.
+pub(crate) fn read<'a>(
+    event: &mut Event<'a>,
+    message: &'a str,
+    options: &Options,
+) -> Option<&'static str> {
+    let text = message.strip_prefix("ASM:").unwrap_or(message);
+    pairs::leading_key(text)?;
+    let known = vendor(message);
+    let of = known.unwrap_or(&ANY);
+    let mut map = Map::with_capacity(32);
+    let mut push = |(key, raw): (&'a str, Raw<'a>)| {
+        let text = if raw.quoted { unescape(raw.text, b"\"\\") } else { Cow::Borrowed(raw.text) };
+        map.push(key, Value::typed(text, of.numbers.contains(&key)));
+    };
+    match separator(text) {
+        b' ' if known.is_some() => {
+            Spaced::of_many_words(text).take(MAX_FIELDS + 1).for_each(&mut push);
+        }
+        b' ' => Spaced::new(text).take(MAX_FIELDS + 1).for_each(&mut push),
+        by => Separated::new(text, by).take(MAX_FIELDS + 1).for_each(&mut push),
+    }
+    if known.is_none() && map.len() < FEWEST_PAIRS {
+        return None;
+    }
+    if text.len() != message.len() && event.app.is_none() {
+        event.app = Some(Cow::Borrowed("ASM"));
+    }
+    envelope(event, &map, of, options);
+    map.finish(event);
+    Some(of.format)
+}
+
+/// What stands between pairs: seen behind the first value.
+fn separator(text: &str) -> u8 {
+    let Some((_, at)) = pairs::leading_key(text) else { return b' ' };
+    let value = &text[at..];
+    let bytes = value.as_bytes();
+    let by = match bytes.first() {
+        Some(b'"') => memchr::memchr(b'"', &bytes[1..])
+            .and_then(|end| bytes.get(end + 2).copied().filter(|_| end < bytes.len())),
+        _ => bytes
+            .iter()
+            .position(|b| matches!(b, b' ' | b',' | b';' | b'|'))
+            .filter(|&end| pairs::leading_key(value[end + 1..].trim_start()).is_some())
+            .map(|end| bytes[end]),
+    };
+    by.filter(|by| matches!(by, b',' | b';' | b'|')).unwrap_or(b' ')
+}
+
+fn envelope<'a>(event: &mut Event<'a>, map: &Map<'a>, of: &Vendor, options: &Options) {
+    if lacks_host(event)
+        && let Some(host) = map.first(of.host)
+    {
+        set_origin(event, host);
+    }
+    if event.severity.is_none() {
+        event.severity = map.first(of.severity).and_then(|word| match word.parse() {
+            Ok(number) => Severity::new(number),
+            Err(_) => graded(word),
+        });
+    }
+    event.mnemonic = map.first(of.mnemonic).map(Cow::Borrowed);
+    event.resource = map.first(of.resource).map(Cow::Borrowed);
+    let zone = map.first(of.zone);
+    match (map.first(of.time), map.get("date")) {
+        // Sophos wrote its date and time apart.
+        (None, Some(date)) => {
+            let Some(time) = map.get("time") else { return };
+            let text = format!("{date} {time}");
+            clock::fill(event, Written { text: &text, zone, pattern: None }, options);
+        }
+        (Some(text), _) => clock::fill(event, Written { text, zone, pattern: None }, options),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn separators_are_seen_behind_the_first_value() {
+        let check = |text: &str, expected: u8| assert_eq!(separator(text), expected, "{text}");
+        check("a=1 b=2", b' ');
+        check("a=1,b=2", b',');
+        check("a=1, b=2", b',');
+        check("a=1,2 b=2", b' ');
+        check("a=\"1\",b=\"2\"", b',');
+        check("a=\"1\"; b=\"2\"", b';');
+        check("a=\"1\" b=\"2\"", b' ');
+        check("a=1|b=2", b'|');
+        check("a=\"", b' ');
+        check("a=", b' ');
+    }
+}
