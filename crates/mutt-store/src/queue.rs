@@ -267,8 +267,12 @@ pub trait EventQueue: Send + Sync + std::fmt::Debug {
         EngineState::Ready
     }
 
-    /// What is waiting and what was counted.
+    /// What is waiting and what was counted; on a server as of the last answer.
     fn stats(&self) -> QueueStats;
+
+    /// Asks the server for the numbers that other processes changed, so that [`EventQueue::stats`]
+    /// tells of now; returns without them when it does not answer.
+    async fn refresh(&self) {}
 
     /// Makes counters durable and releases files; appends after it are refused.
     async fn close(&self);

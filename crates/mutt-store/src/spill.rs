@@ -314,6 +314,10 @@ impl EventQueue for SpillQueue {
         }
     }
 
+    async fn refresh(&self) {
+        self.shared.primary.refresh().await;
+    }
+
     /// What was called before is answered first. The spill stays as it is for the next start.
     async fn close(&self) {
         lock(&self.shared.status).closed = true;

@@ -113,8 +113,8 @@ pub enum HookError {
 pub trait Program: Send + Sync + std::fmt::Debug {
     /// The tokens that are valid now.
     fn tokens(&self) -> Arc<[Token]>;
-    /// The event queue's numbers.
-    fn queue(&self) -> QueueStats;
+    /// The event queue's numbers as of now, or as last known while its server does not answer.
+    async fn queue(&self) -> QueueStats;
     /// Whether this process filed the report: its spill is in [`Program::queue`] already.
     fn is_own(&self, _report: &ProcessReport) -> bool {
         false

@@ -24,8 +24,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut told = None;
     loop {
         let work = async {
-            let all = (0..shared.options.shards.max(1)).map(|shard| shared.look(shard, 0, 0));
-            futures_util::future::join_all(all).await;
+            shared.look_at_all().await;
             if looks % CHECK_EVERY == CHECK_EVERY - 1 {
                 shared.check_again().await;
             }
@@ -71,6 +70,12 @@ fn say(now: &EngineState, told: &mut Option<EngineState>) {
 }
 
 impl Shared {
+    /// Fetches the counters of every shard that answers.
+    pub(super) async fn look_at_all(&self) {
+        let all = (0..self.options.shards.max(1)).map(|shard| self.look(shard, 0, 0));
+        futures_util::future::join_all(all).await;
+    }
+
     /// Checks each server that is connected as at the start; a link that is refused is left, and the
     /// next attempt says why.
     async fn check_again(&self) {

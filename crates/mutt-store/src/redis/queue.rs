@@ -409,6 +409,11 @@ impl EventQueue for RedisQueue {
         self.shared.state().stats()
     }
 
+    async fn refresh(&self) {
+        // One that does not answer within the time of a command is away, and said to be.
+        let _ = tokio::time::timeout(self.shared.options.timeout, self.shared.look_at_all()).await;
+    }
+
     async fn close(&self) {
         let first = !std::mem::replace(&mut self.shared.state().closed, true);
         for ear in &self.shared.ears {

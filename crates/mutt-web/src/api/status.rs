@@ -27,7 +27,7 @@ pub(crate) struct Waiting {
 
 /// As of the last reports, which are a few seconds old. While the store is away nobody knows of others.
 pub(crate) async fn waiting(state: &WebState) -> Waiting {
-    let mut queue = state.program.queue();
+    let mut queue = state.program.queue().await;
     let mut spills = state.store.processes().await.unwrap_or_default();
     spills.retain(|process| process.report.spilled_events > 0);
     for process in spills.iter().filter(|process| !state.program.is_own(&process.report)) {

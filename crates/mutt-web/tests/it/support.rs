@@ -57,7 +57,7 @@ impl Program for TestProgram {
     fn tokens(&self) -> Arc<[Token]> {
         Arc::clone(&self.tokens.lock().unwrap())
     }
-    fn queue(&self) -> QueueStats {
+    async fn queue(&self) -> QueueStats {
         self.queue.lock().unwrap().clone()
     }
     fn config(&self) -> Value {

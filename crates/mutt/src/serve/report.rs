@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mutt_model::{Clock, IdSource, Timestamp};
 use mutt_store::state::EngineState;
@@ -15,6 +16,9 @@ use crate::services::Service;
 use crate::services::alerter::rest;
 use crate::services::alerter::rules::LiveRules;
 use crate::services::ingestor::Ingest;
+
+/// How late at most it is told that a spill began or ended.
+const SPILL_LOOK_PERIOD: Duration = Duration::from_millis(100);
 
 /// What is told of this process.
 #[derive(Debug)]
@@ -122,6 +126,21 @@ impl Reporter {
         }
     }
 
+    /// Waits until the next report is due. That a spill began or ended since the last one is told at
+    /// once: until then the ledger does not know where the events are.
+    async fn rest(&self, last: &ProcessReport, stop: &CancellationToken) {
+        let told = last.spill.as_ref().is_some_and(|spill| spill.spilling_since.is_some());
+        let spill = || self.engines.spill.as_ref().and_then(|spill| spill());
+        let looks = PROCESS_REPORT_PERIOD.as_millis() / SPILL_LOOK_PERIOD.as_millis();
+        for _ in 0..looks {
+            rest(stop, SPILL_LOOK_PERIOD).await;
+            let spills = spill().is_some_and(|spill| spill.spilling_since.is_some());
+            if stop.is_cancelled() || spills != told {
+                return;
+            }
+        }
+    }
+
     /// Reports until `stop`, then ends the report. While the store is away nobody can be told.
     ///
     /// # Errors
@@ -133,10 +152,11 @@ impl Reporter {
         stop: CancellationToken,
     ) -> Result<(), String> {
         while !stop.is_cancelled() {
-            if let Err(error) = store.report_process(&self.report()).await {
+            let report = self.report();
+            if let Err(error) = store.report_process(&report).await {
                 tracing::debug!(%error, "the process could not report");
             }
-            rest(&stop, PROCESS_REPORT_PERIOD).await;
+            self.rest(&report, &stop).await;
         }
         // What was spilled since is not forgotten with the report.
         if let Err(error) = store.report_process(&self.report()).await {
@@ -151,8 +171,6 @@ impl Reporter {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use mutt_model::codes;
     use mutt_store::queue::SpillStats;
     use mutt_store::sqlite::{SqliteOptions, SqliteStore};

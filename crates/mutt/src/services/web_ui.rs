@@ -125,8 +125,10 @@ impl Program for Running {
         self.tokens.load().as_slice().into()
     }
 
-    fn queue(&self) -> QueueStats {
-        self.queue.as_ref().map(|queue| queue.stats()).unwrap_or_default()
+    async fn queue(&self) -> QueueStats {
+        let Some(queue) = &self.queue else { return QueueStats::default() };
+        queue.refresh().await;
+        queue.stats()
     }
 
     fn is_own(&self, report: &ProcessReport) -> bool {

@@ -178,7 +178,7 @@ pub(crate) async fn audit(State(state): State<WebState>, params: Params) -> Show
 
 /// The objectives under the earlier names; over what time they are is said in each message.
 pub(crate) async fn slo(State(state): State<WebState>) -> Shown {
-    let queue = state.program.queue();
+    let queue = state.program.queue().await;
     let ledger = state.store.ledger(&queue).await?;
     let now = status::objectives(&state, &ledger, &queue);
     let of = |objective: &Value| {

@@ -104,7 +104,7 @@ impl Loaded {
 pub(super) fn balance(mut site: Site, receiver: &Receiver, told: Told) -> Counted {
     receiver.now_answers(Reply::status(200));
     site.ready();
-    let ledger = rests(&site);
+    let ledger = rests(&site, told.acknowledged.len() as u64);
     let audit = site.audit();
     told.check(&audit);
     let (events, deliveries) = (&ledger.events, &ledger.deliveries);
@@ -120,9 +120,10 @@ pub(super) fn balance(mut site: Site, receiver: &Receiver, told: Told) -> Counte
     Counted { told, ledger, rows, requests: receiver.count() }
 }
 
-/// Waits until nothing is under way. Servers that came back a moment ago may still refuse to say.
+/// Waits until nothing is under way and all of what was acknowledged is known of: spills are told by
+/// reports, which are a moment old. Servers that came back a moment ago may still refuse to say.
 #[track_caller]
-fn rests(site: &Site) -> Ledger {
+fn rests(site: &Site, acknowledged: u64) -> Ledger {
     let mut api = site.program("web-ui").api();
     let mut last = String::new();
     let found = within(BACKLOG_TIME, || {
@@ -132,7 +133,9 @@ fn rests(site: &Site) -> Ledger {
         let ledger: Ledger = serde_json::from_value(answer.json()).unwrap();
         last = format!("{ledger:?}");
         let (e, d) = (&ledger.events, &ledger.deliveries);
-        let rest = e.pending == 0 && d.pending + d.leased + d.held == 0 && e.unaccounted == 0;
+        let known = e.received >= acknowledged;
+        let rest =
+            known && e.pending == 0 && d.pending + d.leased + d.held == 0 && e.unaccounted == 0;
         rest.then_some(ledger)
     });
     found.unwrap_or_else(|| panic!("it does not come to rest: {last}"))
