@@ -15,6 +15,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::errors::{hindrance, words};
 use super::{PgOptions, PgRole, tls};
 
+/// A process that stands still in the middle of a transaction holds its locks for so long at most: as
+/// long as a sink is leased, so that another takes it over as soon as from one that is dead.
+const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(15);
+
 /// How the connection is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsMode {
@@ -156,12 +160,13 @@ impl Target {
             "SELECT set_config(name, 'force_custom_plan', false) FROM pg_settings
                 WHERE name = 'plan_cache_mode';
              SET search_path = mutt; SET statement_timeout = {}; SET lock_timeout = {};
-             SET idle_in_transaction_session_timeout = 60000; SET jit = off;
+             SET idle_in_transaction_session_timeout = {}; SET jit = off;
              SELECT set_config('synchronous_commit',
                 CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
                 ELSE current_setting('synchronous_commit') END, false)",
             options.statement_timeout.as_millis(),
             options.lock_timeout.as_millis(),
+            IDLE_IN_TRANSACTION_MAX.as_millis(),
         );
         let passwords = role.map_or_else(|| options.passwords.clone(), |r| r.passwords.clone());
         Ok(Self {
