@@ -1,6 +1,6 @@
 //! The targets for what packs the bodies of HTTP ingest.
 
-use std::io::Write as _;
+use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
@@ -74,7 +74,7 @@ fn packed(bytes: &[u8], how: Compression) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
         ZlibEncoder::new(Vec::new(), how),
         DeflateEncoder::new(Vec::new(), how),
     );
-    for out in [&mut gzip as &mut dyn std::io::Write, &mut zlib, &mut raw] {
+    for out in [&mut gzip as &mut dyn Write, &mut zlib, &mut raw] {
         out.write_all(bytes).expect("a vector takes all");
     }
     let whole = "a vector takes all";
