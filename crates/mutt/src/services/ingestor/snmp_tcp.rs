@@ -88,7 +88,9 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use arc_swap::ArcSwap;
     use mutt_model::Clock;
+    use mutt_wire::snmp::names::Names;
     use tokio::io::AsyncWriteExt as _;
 
     use super::super::connection::Sender;
@@ -107,8 +109,8 @@ mod tests {
         let clock = Clock::default();
         let own = snmp_engine::start(folder).unwrap();
         Door {
-            communities: Arc::new(Communities::Any.into()),
-            names: Arc::default(),
+            communities: Arc::new(ArcSwap::from_pointee(Communities::Any)),
+            names: Arc::new(ArcSwap::from_pointee(Names::with(Vec::new()))),
             usm: Usm::new(&own, clock.clone(), &ServiceMetrics::new(&clock)),
             told: Arc::default(),
             dedup_window: Duration::ZERO,
