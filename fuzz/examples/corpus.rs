@@ -28,18 +28,16 @@ fn unpack(name: &str, folder: &Path) {
     }
 }
 
-/// Bytes of one kept corpus; the longest inputs of a larger one stay out.
-const KEPT_MAX: usize = 180_000;
-
 fn pack(name: &str, folder: &Path) {
     let files = std::fs::read_dir(folder).expect("a folder").flatten();
     let mut inputs: Vec<Vec<u8>> =
         files.map(|file| std::fs::read(file.path()).expect("a file")).collect();
+    // Of a corpus that is too large the longest inputs stay out.
     inputs.sort_by_key(Vec::len);
     let mut sum = 0;
     inputs.retain(|input| {
         sum += input.len().div_ceil(3) * 4 + 1;
-        sum <= KEPT_MAX
+        sum as u64 <= corpus::KEPT_MAX
     });
     let path = corpus::folder().join(format!("{name}.txt"));
     std::fs::write(path, corpus::write(inputs)).expect("testdata/fuzz can be written");

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+/// Bytes of one kept corpus, in base64: what replaying one may cost.
+pub const KEPT_MAX: u64 = 180_000;
+
 /// The root of the project, from any of its packages.
 pub fn root() -> PathBuf {
     let mut folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));

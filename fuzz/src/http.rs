@@ -1,11 +1,12 @@
-//! The targets for HTTP ingest: each shape of a body, and what unpacks one.
+//! The targets for HTTP ingest: each shape of a body.
 
-use mutt_wire::http::{self, Query, Shape, snappy};
+use mutt_wire::http::{self, Query, Shape};
 use mutt_wire::syslog;
 
+use crate::bound::{Bound, bounded};
 use crate::given::frame;
 use crate::sound::assert_sound;
-use crate::target::{Bound, Target, bounded};
+use crate::target::Target;
 
 /// The targets of this file.
 pub const TARGETS: &[Target] = &[
@@ -14,7 +15,6 @@ pub const TARGETS: &[Target] = &[
     Target { name: "http_hec", run: run_http_hec, seeds: seeds_http_hec },
     Target { name: "otlp_json", run: run_otlp_json, seeds: seeds_otlp_json },
     Target { name: "otlp_proto", run: run_otlp_proto, seeds: seeds_otlp_proto },
-    Target { name: "snappy", run: run_snappy, seeds: seeds_snappy },
 ];
 
 /// Each record of a body is a reference, each member of one an entry.
@@ -130,21 +130,4 @@ fn seeds_otlp_proto() -> Vec<Vec<u8>> {
 
 fn run_otlp_proto(data: &[u8]) {
     body(Shape::OtlpProto, data);
-}
-
-fn seeds_snappy() -> Vec<Vec<u8>> {
-    vec![
-        b"\x03\x08abc".to_vec(),
-        b"\x0a\x08abc\x0d\x03\x00".to_vec(),
-        b"\x14\x08abc\x0e\x03\x00\x0e\x06\x00".to_vec(),
-        b"\xff\xff\xff\x7f\x00".to_vec(),
-    ]
-}
-
-fn run_snappy(data: &[u8]) {
-    const MAX: usize = 64 << 10;
-    let bound = Bound { per_byte: 0, fixed: 3 * MAX as u64 };
-    if let Ok(unpacked) = bounded(data.len(), bound, || snappy::unpack(data, MAX)) {
-        assert!(unpacked.len() <= MAX);
-    }
 }

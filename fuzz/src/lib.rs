@@ -1,9 +1,12 @@
 //! What the fuzz targets do, by the crate whose decoders they feed. The crates' own tests include the
 //! same files and replay the kept corpora (`testdata/fuzz`) through them.
 
+pub mod bound;
 pub mod corpus;
 pub mod given;
 pub mod http;
+pub mod loader;
+pub mod mibs;
 pub mod model;
 pub mod rules;
 pub mod snmp;
@@ -11,6 +14,7 @@ pub mod sound;
 pub mod streams;
 pub mod syslog;
 pub mod target;
+pub mod unpack;
 
 /// Every target.
 pub fn all() -> impl Iterator<Item = &'static target::Target> {
@@ -19,6 +23,8 @@ pub fn all() -> impl Iterator<Item = &'static target::Target> {
         streams::TARGETS,
         snmp::TARGETS,
         http::TARGETS,
+        unpack::TARGETS,
+        mibs::TARGETS,
         model::TARGETS,
         rules::TARGETS,
     ];

@@ -2,7 +2,8 @@
 
 use mutt_model::batch::{self, Batch};
 
-use crate::target::{Bound, Target, bounded};
+use crate::bound::{Bound, bounded};
+use crate::target::Target;
 
 /// The targets of this crate.
 pub const TARGETS: &[Target] = &[Target { name: "batch", run: run_batch, seeds: seeds_batch }];

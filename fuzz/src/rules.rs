@@ -2,8 +2,9 @@
 
 use mutt_rules::template::{TEMPLATE_BYTES_MAX, shape};
 
+use crate::bound::{Bound, bounded};
 use crate::corpus;
-use crate::target::{Bound, Target, bounded};
+use crate::target::Target;
 
 /// The targets of this crate.
 pub const TARGETS: &[Target] =

@@ -10,10 +10,11 @@ use mutt_wire::snmp::names::{Base, Convention, Definition, IndexPart, Kind, Name
 use mutt_wire::snmp::stream::{self, Next};
 use mutt_wire::snmp::usm::{Auth, Engine, Keys, Level, Now, Outgoing, Privacy, User, Window, seal};
 
+use crate::bound::{Bound, bounded};
 use crate::corpus;
 use crate::given::frame;
 use crate::sound::assert_sound;
-use crate::target::{Bound, Target, bounded};
+use crate::target::Target;
 
 /// The targets of this file.
 pub const TARGETS: &[Target] = &[

@@ -3,7 +3,8 @@
 use mutt_wire::proxy::{self, Parsed};
 use mutt_wire::relp::{self, Session, Step};
 
-use crate::target::{Bound, Target, bounded};
+use crate::bound::{Bound, bounded};
+use crate::target::Target;
 
 /// The targets of this file.
 pub const TARGETS: &[Target] = &[

@@ -3,9 +3,10 @@
 use mutt_wire::syslog;
 use mutt_wire::syslog::framing::{FrameOutcome, Framer};
 
+use crate::bound::{Bound, bounded};
 use crate::given::{fixture_lines, frame};
 use crate::sound::assert_sound;
-use crate::target::{Bound, Target, bounded};
+use crate::target::Target;
 
 /// The targets of this file.
 pub const TARGETS: &[Target] = &[

@@ -21,7 +21,7 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
-use crate::params::Params;
+use crate::params::{FormBody, Params};
 use crate::problem::{Answer, Problem};
 use crate::state::{Principal, Role, WebState};
 
@@ -108,6 +108,30 @@ fn render(
             ))
         }
     }
+}
+
+/// The page of a form. With `problem` it says what was wrong with what was typed, and has its status.
+fn render_form(
+    state: &WebState,
+    who: Option<&Principal>,
+    template: &str,
+    content: Value,
+    problem: Option<&Problem>,
+) -> Answer<Response> {
+    let words = problem.map(|problem| &problem.detail);
+    let mut response = render(state, who, template, context! { problem => words, ..content })?;
+    if let Some(problem) = problem {
+        *response.status_mut() = problem.status;
+    }
+    Ok(response)
+}
+
+/// What a person can put right is said on the page where it was typed.
+fn theirs(problem: &Problem) -> bool {
+    matches!(
+        problem.status,
+        StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED
+    )
 }
 
 /// A refusal as a page; without a session the way leads to the sign-in.
@@ -212,6 +236,12 @@ fn done_words(params: &Params) -> Option<&'static str> {
 /// The parameters of a search, to fill its form again: every name is there, absent ones empty.
 fn filled(params: &Params, names: &[&str]) -> Value {
     let given = |name: &&str| ((*name).to_owned(), params.get(name).unwrap_or_default().to_owned());
+    value(names.iter().map(given).collect::<std::collections::BTreeMap<String, String>>())
+}
+
+/// What was typed into these fields, to show it again; nothing in those that were not filled.
+fn typed(form: &FormBody, names: &[&str]) -> Value {
+    let given = |name: &&str| ((*name).to_owned(), form.0.get(*name).cloned().unwrap_or_default());
     value(names.iter().map(given).collect::<std::collections::BTreeMap<String, String>>())
 }
 

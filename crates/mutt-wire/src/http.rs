@@ -13,6 +13,7 @@ mod shape;
 pub mod snappy;
 #[cfg(test)]
 mod tests;
+pub mod unpack;
 
 pub use self::hec::Query;
 pub use self::payload::Defaults;

@@ -7,12 +7,17 @@ pub mod diff;
 mod engine;
 pub mod env;
 mod error;
+mod http;
 pub mod keys;
 pub mod live;
+mod queue;
 mod read;
+mod refs;
 mod safety;
+mod sinks;
 pub mod snmp;
 mod sources;
+mod store;
 mod suggest;
 mod syslog;
 #[cfg(test)]
@@ -27,24 +32,25 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mutt_model::alert::{Repeat, SinkRoute};
 use mutt_model::amount;
-use mutt_model::rule::Handling;
-use mutt_model::verdict::Environment;
 use serde::{Serialize, Serializer};
 
 pub use diff::diff;
 pub use engine::{QueueUrl, StoreUrl};
 pub use env::{EnvSource, ProcessEnv};
 pub use error::{ConfigError, Origin};
+pub use http::{ApiToken, HttpListener, IngestKey, Role, TlsConfig, WebUiConfig};
+pub use queue::{EngineTls, QueueConfig, QueueDurability, SentinelConfig, SpillConfig};
+pub use refs::{ingest_key_slot, sink_slot, token_slot};
+pub use sinks::{RepeatMode, SinkAuth, SinkConfig, SinkKind};
 pub use snmp::SnmpConfig;
 pub use sources::{LimitConfig, QuietConfig};
+pub use store::{ArchiveConfig, OwnerConfig, RetentionConfig, StoreConfig, StoreTls, StoreTlsMode};
 pub use suggest::nearest;
 pub use syslog::{ProxyProtocol, SourceZone, StreamListener, SyslogConfig};
 pub use vault::VaultConfig;
 
 use crate::net::network::Network;
-use crate::secrets::SecretRef;
 
 /// The embedded event queue's folder in `data_dir`.
 pub const QUEUE_DIR: &str = "queue";
@@ -85,194 +91,6 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// `[queue]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct QueueConfig {
-    /// Which engine, and where it is.
-    pub url: QueueUrl,
-    /// ACL user of Redis.
-    pub user: Option<String>,
-    /// Current, next.
-    pub password: Vec<SecretRef>,
-    /// What an acknowledgement survives.
-    pub durability: QueueDurability,
-    /// Replicas that must have it.
-    pub replicas: u64,
-    /// How Sentinels are logged in to.
-    pub sentinel: SentinelConfig,
-    /// `fsync` alone with Sentinel or Cluster is meant.
-    pub accept_failover_loss: bool,
-    /// Shards of a new queue.
-    pub shards: u64,
-    /// For `rediss`.
-    pub tls: EngineTls,
-    /// One step of connecting, and one answer, may take this long.
-    #[serde(with = "amount::duration_text")]
-    pub timeout: Duration,
-    /// Where the Ingestor keeps events while Redis is away.
-    pub spill: SpillConfig,
-    /// Waiting events at most.
-    pub max_events: u64,
-    /// Bytes at most.
-    #[serde(serialize_with = "size_text")]
-    pub max_bytes: u64,
-    /// Free disk space that is left to others.
-    #[serde(serialize_with = "size_text")]
-    pub min_free: u64,
-}
-
-/// `[queue.sentinel]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct SentinelConfig {
-    /// ACL user of the Sentinels.
-    pub user: Option<String>,
-    /// Current, next.
-    pub password: Vec<SecretRef>,
-}
-
-/// `[queue.spill]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SpillConfig {
-    /// Events at most.
-    pub max_events: u64,
-    /// Bytes at most.
-    #[serde(serialize_with = "size_text")]
-    pub max_bytes: u64,
-}
-
-/// What an acknowledged event survives in Redis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum QueueDurability {
-    /// The end of the server process, power.
-    #[serde(rename = "fsync")]
-    Fsync,
-    /// A failover.
-    #[serde(rename = "replica")]
-    Replica,
-    /// Both.
-    #[serde(rename = "fsync+replica")]
-    FsyncReplica,
-    /// Neither.
-    #[serde(rename = "fast")]
-    Fast,
-}
-
-impl QueueDurability {
-    /// Whether replicas are waited for.
-    #[must_use]
-    pub fn waits_for_replicas(self) -> bool {
-        matches!(self, Self::Replica | Self::FsyncReplica)
-    }
-}
-
-/// `queue.tls`, and part of `store.tls`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct EngineTls {
-    /// Trust this instead of the host's.
-    pub ca: Option<PathBuf>,
-    /// Our certificate.
-    pub cert: Option<PathBuf>,
-    /// Its key.
-    pub key: Option<SecretRef>,
-}
-
-/// `[store]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct StoreConfig {
-    /// Which engine, and where it is.
-    pub url: StoreUrl,
-    /// Current, next.
-    pub password: Vec<SecretRef>,
-    /// The role that owns the tables.
-    pub owner: OwnerConfig,
-    /// TLS to PostgreSQL.
-    pub tls: StoreTls,
-    /// Connections at most.
-    pub pool: usize,
-    /// Connecting may take this long.
-    #[serde(with = "amount::duration_text")]
-    pub connect_timeout: Duration,
-    /// One statement may take this long.
-    #[serde(with = "amount::duration_text")]
-    pub statement_timeout: Duration,
-    /// A statement waits this long for a lock.
-    #[serde(with = "amount::duration_text")]
-    pub lock_timeout: Duration,
-    /// The store's cap (SQLite).
-    #[serde(serialize_with = "size_text")]
-    pub max_bytes: u64,
-    /// How long what is kept.
-    pub retention: RetentionConfig,
-    /// What becomes of audit rows before they go.
-    pub archive: ArchiveConfig,
-}
-
-/// `[store.archive]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ArchiveConfig {
-    /// Where archives are written; `None`: nothing is archived.
-    pub dir: Option<PathBuf>,
-}
-
-/// `[store.owner]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct OwnerConfig {
-    /// The role; none: the one of the URL.
-    pub user: Option<String>,
-    /// Current, next.
-    pub password: Vec<SecretRef>,
-}
-
-/// `[store.tls]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct StoreTls {
-    /// What is checked; `None`: everything, and no TLS on loopback and unix sockets.
-    pub mode: Option<StoreTlsMode>,
-    /// CA, certificate, key.
-    #[serde(flatten)]
-    pub files: EngineTls,
-}
-
-/// What TLS to PostgreSQL checks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StoreTlsMode {
-    /// No TLS.
-    Off,
-    /// Encrypted, the server is not checked.
-    Require,
-    /// The certificate is checked.
-    VerifyCa,
-    /// Certificate and name are checked.
-    VerifyFull,
-}
-
-/// `[store.retention]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RetentionConfig {
-    /// Handled audit rows.
-    #[serde(with = "amount::duration_text")]
-    pub handled: Duration,
-    /// Unhandled audit rows.
-    #[serde(with = "amount::duration_text")]
-    pub unhandled: Duration,
-    /// Cleared alerts; ended deliveries.
-    #[serde(with = "amount::duration_text")]
-    pub alerts: Duration,
-    /// Attempts.
-    #[serde(with = "amount::duration_text")]
-    pub attempts: Duration,
-    /// Receipts of batches.
-    #[serde(with = "amount::duration_text")]
-    pub receipts: Duration,
-    /// The change log.
-    #[serde(with = "amount::duration_text")]
-    pub changes: Duration,
-    /// Sources that are not heard any more.
-    #[serde(with = "amount::duration_text")]
-    pub sources: Duration,
-}
-
 /// `[ingestor]`
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct IngestorConfig {
@@ -296,56 +114,6 @@ pub struct IngestorConfig {
     pub dedup_window_informs: Duration,
     /// Whether an Ingestor alone reports to the store and follows the settings there.
     pub report: bool,
-}
-
-/// `[ingestor.http]`
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct HttpListener {
-    /// Who may send, in the place of `ingestor.allow`.
-    pub allow: Vec<Network>,
-    /// Address; port 0 lets the kernel choose.
-    pub listen: SocketAddr,
-    /// TLS of our own.
-    pub tls: Option<TlsConfig>,
-    /// A proxy in front does TLS.
-    pub behind_proxy: bool,
-    /// Who may send. Empty: the first-start key in `<data_dir>/ingest-key`.
-    pub keys: Vec<IngestKey>,
-    /// Largest body, packed and unpacked.
-    #[serde(serialize_with = "size_text")]
-    pub max_body: u64,
-    /// Most records in one request.
-    pub max_records: usize,
-    /// Most connections at one time.
-    pub max_connections: usize,
-    /// How long one request may take to arrive.
-    #[serde(with = "amount::duration_text")]
-    pub request_timeout: Duration,
-}
-
-/// `tls = { cert, key, client_ca }`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct TlsConfig {
-    /// PEM chain.
-    pub cert: PathBuf,
-    /// PEM key.
-    pub key: SecretRef,
-    /// Clients must show a certificate of this CA.
-    pub client_ca: Option<PathBuf>,
-}
-
-/// `[[ingestor.http.keys]]`
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct IngestKey {
-    /// Who it belongs to, for logs and metrics.
-    pub name: String,
-    /// Current, next.
-    pub key: Vec<SecretRef>,
-    /// Events per second; none: no limit.
-    #[serde(serialize_with = "rate_text")]
-    pub rate: Option<f64>,
-    /// Events at once; none: ten seconds of the rate.
-    pub burst: Option<u64>,
 }
 
 /// `[alerter]`
@@ -387,170 +155,6 @@ pub struct RemediationConfig {
     pub redrive_batch: u64,
     /// Which silence is told.
     pub quiet: QuietConfig,
-}
-
-/// `[sinks.NAME]`
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SinkConfig {
-    /// Which protocol.
-    pub kind: SinkKind,
-    /// Where to.
-    pub url: String,
-    /// The credential.
-    pub auth: Option<SinkAuth>,
-    /// Deliveries per second at most; `None`: no limiter.
-    #[serde(serialize_with = "rate_text")]
-    pub rate: Option<f64>,
-    /// A delivery is tried for this long.
-    #[serde(with = "amount::duration_text")]
-    pub retry_for: Duration,
-    /// Only these teams; empty: all.
-    pub teams: Vec<String>,
-    /// Only these decisions; empty: every delivering one.
-    pub decisions: Vec<Handling>,
-    /// Only these environments; empty: all.
-    pub environments: Vec<Environment>,
-    /// How repeats leave.
-    pub repeat: RepeatMode,
-    /// Time between reminders with `repeat = "changes"`.
-    #[serde(with = "amount::duration_text")]
-    pub repeat_interval: Duration,
-    /// One attempt may take this long.
-    #[serde(with = "amount::duration_text")]
-    pub timeout: Duration,
-    /// Attempts at one time.
-    pub in_flight: usize,
-    /// Time between probes of an open breaker or a lane held by a fault.
-    #[serde(with = "amount::duration_text")]
-    pub probe_interval: Duration,
-    /// Trust this CA instead of the host's.
-    pub ca: Option<PathBuf>,
-}
-
-/// Which protocol a sink speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SinkKind {
-    /// Moogsoft Onprem webhook.
-    Moogsoft,
-    /// Moogsoft Cloud events API.
-    MoogsoftCloud,
-    /// Any HTTP endpoint that takes JSON.
-    Webhook,
-}
-
-impl SinkKind {
-    /// All kinds with their names in the configuration.
-    pub const ALL: [(Self, &'static str); 3] = [
-        (Self::Moogsoft, "moogsoft"),
-        (Self::MoogsoftCloud, "moogsoft-cloud"),
-        (Self::Webhook, "webhook"),
-    ];
-
-    /// The name in configuration, API and metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("webhook", |(_, name)| name)
-    }
-}
-
-/// How a sink recognises us.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SinkAuth {
-    /// `Authorization: Bearer`
-    Bearer(SecretRef),
-    /// `Authorization: Basic`
-    Basic {
-        /// The user.
-        user: String,
-        /// The password.
-        password: SecretRef,
-    },
-    /// A header of its own.
-    Header {
-        /// The header's name.
-        name: String,
-        /// Its value.
-        value: SecretRef,
-    },
-}
-
-/// How repeats of an open alert leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RepeatMode {
-    /// Every matching event.
-    Every,
-    /// Opened, severity, cleared, reminders.
-    Changes,
-}
-
-impl SinkConfig {
-    /// The sink as routing sees it.
-    #[must_use]
-    pub fn route(&self, name: &str) -> SinkRoute {
-        SinkRoute {
-            name: name.to_owned(),
-            teams: self.teams.clone(),
-            decisions: self.decisions.clone(),
-            environments: self.environments.clone(),
-            repeat: match self.repeat {
-                RepeatMode::Every => Repeat::Every,
-                RepeatMode::Changes => Repeat::Changes { interval: self.repeat_interval },
-            },
-        }
-    }
-}
-
-/// `[web_ui]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct WebUiConfig {
-    /// Address; port 0 lets the kernel choose.
-    pub listen: SocketAddr,
-    /// TLS of our own.
-    pub tls: Option<TlsConfig>,
-    /// A proxy in front does TLS.
-    pub behind_proxy: bool,
-    /// Who may use API and UI. Empty: the first-start token in `<data_dir>/admin-token`.
-    pub tokens: Vec<ApiToken>,
-    /// Most connections at one time.
-    pub max_connections: usize,
-}
-
-/// `[[web_ui.tokens]]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ApiToken {
-    /// Who, in the change log.
-    pub name: String,
-    /// What it may do.
-    pub role: Role,
-    /// Current, next.
-    pub token: Vec<SecretRef>,
-}
-
-/// What a token may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Read.
-    Viewer,
-    /// Read; act on alerts, deliveries and lanes.
-    Operator,
-    /// Everything.
-    Admin,
-}
-
-impl Role {
-    /// The name in configuration and API.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-        }
-    }
 }
 
 /// `[log]`
@@ -670,103 +274,6 @@ impl Config {
     pub fn redacted(&self) -> serde_json::Value {
         serde_json::to_value(self).unwrap_or_default()
     }
-
-    /// All secret references with the key that names them; current and next stand under one key.
-    #[must_use]
-    pub fn secret_refs(&self) -> Vec<(String, &SecretRef)> {
-        let mut all = Vec::new();
-        self.engine_secrets(&mut all);
-        if let Some(http) = &self.ingestor.http {
-            if let Some(tls) = &http.tls {
-                all.push(("ingestor.http.tls.key".to_owned(), &tls.key));
-            }
-            for key in &http.keys {
-                all.extend(key.key.iter().map(|r| (ingest_key_slot(&key.name), r)));
-            }
-        }
-        let syslog = &self.ingestor.syslog;
-        for (name, doors) in [("tls", &syslog.tls), ("relp", &syslog.relp)] {
-            for (at, door) in doors.iter().enumerate() {
-                let key = door.tls.as_ref().map(|tls| &tls.key);
-                all.extend(key.map(|key| (format!("ingestor.syslog.{name}[{at}].key"), key)));
-            }
-        }
-        for community in &self.ingestor.snmp.communities {
-            all.push(("ingestor.snmp.communities".to_owned(), community));
-        }
-        all.extend(self.ingestor.snmp.users.iter().flat_map(snmp::SnmpUser::secret_refs));
-        for (name, sink) in &self.sinks {
-            match &sink.auth {
-                Some(SinkAuth::Bearer(secret)) => {
-                    all.push((format!("sinks.{name}.auth.bearer"), secret));
-                }
-                Some(SinkAuth::Basic { password, .. }) => {
-                    all.push((format!("sinks.{name}.auth.basic.password"), password));
-                }
-                Some(SinkAuth::Header { value, .. }) => {
-                    all.push((format!("sinks.{name}.auth.header.value"), value));
-                }
-                None => {}
-            }
-        }
-        if let Some(tls) = &self.web_ui.tls {
-            all.push(("web_ui.tls.key".to_owned(), &tls.key));
-        }
-        for token in &self.web_ui.tokens {
-            all.extend(token.token.iter().map(|r| (token_slot(&token.name), r)));
-        }
-        all
-    }
-
-    /// What opens Vault, where there is one.
-    #[must_use]
-    pub fn vault_refs(&self) -> Vec<(String, &SecretRef)> {
-        let Some(vault) = &self.vault else { return Vec::new() };
-        let mut all =
-            vec![("vault.role_id", &vault.role_id), ("vault.secret_id", &vault.secret_id)];
-        all.extend(vault.client_key.as_ref().map(|key| ("vault.client_key", key)));
-        all.into_iter().map(|(key, reference)| (key.to_owned(), reference)).collect()
-    }
-
-    /// The secrets on this host that cannot be resolved or used now, as errors; Vault is not asked.
-    #[must_use]
-    pub fn unresolved(&self, env: &dyn EnvSource) -> Vec<ConfigError> {
-        self.vault_refs()
-            .into_iter()
-            .chain(self.secret_refs())
-            .filter(|(_, secret)| !secret.is_vault())
-            .filter_map(|(key, secret)| {
-                let why = match secret.resolve_in(env) {
-                    Ok(value) => snmp::unfit(&key, &value)?,
-                    Err(why) => why.to_string(),
-                };
-                Some(ConfigError::secret(&key, &why))
-            })
-            .collect()
-    }
-}
-
-/// The key under which an ingest key's secrets stand.
-#[must_use]
-pub fn ingest_key_slot(name: &str) -> String {
-    format!("ingestor.http.keys.{name}.key")
-}
-
-/// The key under which a token's secrets stand.
-#[must_use]
-pub fn token_slot(name: &str) -> String {
-    format!("web_ui.tokens.{name}.token")
-}
-
-/// The key under which a sink's credential stands; `None` for a sink without one.
-#[must_use]
-pub fn sink_slot(name: &str, auth: Option<&SinkAuth>) -> Option<String> {
-    let key = match auth? {
-        SinkAuth::Bearer(_) => "bearer",
-        SinkAuth::Basic { .. } => "basic.password",
-        SinkAuth::Header { .. } => "header.value",
-    };
-    Some(format!("sinks.{name}.auth.{key}"))
 }
 
 fn size_text<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {

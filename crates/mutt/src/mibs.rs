@@ -7,7 +7,7 @@ pub mod files;
 pub mod live;
 pub mod report;
 pub mod table;
-mod text;
+pub mod text;
 
 /// The largest file that is read.
 pub const FILE_BYTES_MAX: u64 = 8 << 20;
@@ -17,8 +17,6 @@ pub const FILES_MAX: usize = 20_000;
 pub const TOTAL_BYTES_MAX: u64 = 512 << 20;
 /// Folders in folders that are looked into.
 pub const FOLDER_DEPTH_MAX: usize = 8;
-/// Brackets in brackets; real modules have about five.
-pub const NESTING_MAX: usize = 64;
 
 /// The text of a file whatever it is written in, for an upload.
 #[must_use]

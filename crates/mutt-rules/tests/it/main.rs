@@ -4,6 +4,9 @@
 #[cfg(test)]
 mod agreement;
 #[cfg(test)]
+#[path = "../../../../fuzz/src/bound.rs"]
+mod bound;
+#[cfg(test)]
 #[path = "../../../../fuzz/src/corpus.rs"]
 mod corpus;
 #[cfg(test)]

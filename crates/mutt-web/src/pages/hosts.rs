@@ -6,7 +6,7 @@ use axum::response::Response;
 use minijinja::{Value, context};
 use mutt_store::store::{Expected, RuleChange};
 
-use super::{done_words, filled, go, render};
+use super::{done_words, filled, go, render_form, theirs, typed};
 use crate::api::hosts::{checked, dev_tag, host_name, team_tag};
 use crate::api::missing;
 use crate::api::rules::change;
@@ -21,7 +21,7 @@ async fn lists(
     state: &WebState,
     who: &Principal,
     params: &Params,
-    typed: &FormBody,
+    form: &FormBody,
     problem: Option<&Problem>,
 ) -> Answer<Response> {
     let set = state.store.rule_set(None).await?;
@@ -29,7 +29,6 @@ async fn lists(
     let fits = |text: &str| text.to_lowercase().contains(&part);
     let dev: Vec<&String> = set.dev_hosts.iter().filter(|host| fits(host)).collect();
     let teams: Vec<_> = set.teams.iter().filter(|(host, team)| fits(host) || fits(team)).collect();
-    let given = |name: &str| typed.0.get(name).cloned().unwrap_or_default();
     let content = context! {
         page => "rules",
         ruleset => set.version,
@@ -37,18 +36,11 @@ async fn lists(
         teams => teams.iter().take(SHOWN_MAX).map(|(host, team)| context! { host => host.as_str(), team => team.as_str() }).collect::<Vec<_>>(),
         dev_count => dev.len(), team_count => teams.len(), shown_max => SHOWN_MAX,
         default_team => state.program.default_team(),
-        problem => problem.map(|problem| &problem.detail),
         done => done_words(params),
         form => filled(params, &["q"]),
-        typed => context! {
-            dev_host => given("dev_host"), host => given("host"), team => given("team"),
-        },
+        typed => typed(form, &["dev_host", "host", "team"]),
     };
-    let mut response = render(state, Some(who), "hosts.html", content)?;
-    if let Some(problem) = problem {
-        *response.status_mut() = problem.status;
-    }
-    Ok(response)
+    render_form(state, Some(who), "hosts.html", content, problem)
 }
 
 pub(crate) async fn index(
@@ -57,14 +49,6 @@ pub(crate) async fn index(
     params: Params,
 ) -> Answer {
     lists(&state, &who, &params, &FormBody::default(), None).await
-}
-
-/// What a person can put right is said on the page where it was typed.
-fn theirs(problem: &Problem) -> bool {
-    matches!(
-        problem.status,
-        StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED
-    )
 }
 
 fn field(form: &FormBody, name: &str, words: &str) -> Answer<String> {
@@ -134,13 +118,8 @@ async fn entry_page(
         page => "rules", host, dev, tag,
         value => typed.unwrap_or(stands),
         conflict,
-        problem => problem.map(|problem| &problem.detail),
     };
-    let mut response = render(state, Some(who), "host.html", content)?;
-    if let Some(problem) = problem {
-        *response.status_mut() = problem.status;
-    }
-    Ok(response)
+    render_form(state, Some(who), "host.html", content, problem)
 }
 
 pub(crate) async fn dev_one(

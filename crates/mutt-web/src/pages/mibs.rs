@@ -1,11 +1,10 @@
 //! The page of MIBs: how the files of the Ingestor fared, the uploads, uploading and deleting.
 
 use axum::extract::{Extension, Path, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use minijinja::{Value, context};
 
-use super::{done_words, go, render, value};
+use super::{done_words, go, render_form, theirs, typed, value};
 use crate::api::mibs;
 use crate::params::{FormBody, Params};
 use crate::problem::{Answer, Problem};
@@ -14,25 +13,17 @@ use crate::state::{Principal, WebState};
 async fn page(
     state: &WebState,
     who: &Principal,
-    typed: &FormBody,
+    form: &FormBody,
     problem: Option<&Problem>,
     done: Option<&str>,
 ) -> Answer<Response> {
-    let given = |name: &str| typed.0.get(name).cloned().unwrap_or_default();
     let uploads: Vec<Value> = state.store.mibs().await?.iter().map(value).collect();
     let content = context! {
         page => "settings", uploads, done,
         loaded => state.program.mibs().map(value),
-        problem => problem.map(|problem| &problem.detail),
-        form => context! {
-            name => given("name"), text => given("text"), reason => given("reason"),
-        },
+        form => typed(form, &["name", "text", "reason"]),
     };
-    let mut response = render(state, Some(who), "mibs.html", content)?;
-    if let Some(problem) = problem {
-        *response.status_mut() = problem.status;
-    }
-    Ok(response)
+    render_form(state, Some(who), "mibs.html", content, problem)
 }
 
 pub(crate) async fn index(
@@ -51,11 +42,7 @@ pub(crate) async fn add(
     let (name, text) = (form.get("name").unwrap_or_default(), form.get("text").unwrap_or_default());
     match mibs::upload(&state, &who, &name, text.as_bytes(), form.get("reason")).await {
         Ok(_) => Ok(go("/mibs?done=mib_uploaded")),
-        Err(problem)
-            if matches!(problem.status, StatusCode::BAD_REQUEST | StatusCode::CONFLICT) =>
-        {
-            page(&state, &who, &form, Some(&problem), None).await
-        }
+        Err(problem) if theirs(&problem) => page(&state, &who, &form, Some(&problem), None).await,
         Err(problem) => Err(problem),
     }
 }

@@ -4,11 +4,10 @@
 use std::path::Path as FilePath;
 
 use axum::extract::{Extension, Path, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use minijinja::{Value, context};
 
-use super::{done_words, go, render, value};
+use super::{done_words, go, render_form, theirs, typed, value};
 use crate::api::{missing, retention};
 use crate::params::{FormBody, Params, read_time};
 use crate::problem::{Answer, Problem};
@@ -23,28 +22,19 @@ fn archive_dir(state: &WebState) -> Option<String> {
 async fn page(
     state: &WebState,
     who: &Principal,
-    typed: &FormBody,
+    form: &FormBody,
     problem: Option<&Problem>,
     done: Option<&str>,
 ) -> Answer<Response> {
-    let given = |name: &str| typed.0.get(name).cloned().unwrap_or_default();
     let holds: Vec<Value> = state.store.holds().await?.iter().map(value).collect();
     let archives: Vec<Value> = state.store.archives().await?.iter().map(value).collect();
     let content = context! {
         page => "retention", holds, archives, done,
         going => value(state.store.retention_state().await?),
         archive_dir => archive_dir(state),
-        problem => problem.map(|problem| &problem.detail),
-        form => context! {
-            host => given("host"), since => given("since"), until => given("until"),
-            reason => given("reason"),
-        },
+        form => typed(form, &["host", "since", "until", "reason"]),
     };
-    let mut response = render(state, Some(who), "retention.html", content)?;
-    if let Some(problem) = problem {
-        *response.status_mut() = problem.status;
-    }
-    Ok(response)
+    render_form(state, Some(who), "retention.html", content, problem)
 }
 
 pub(crate) async fn index(
@@ -77,11 +67,7 @@ pub(crate) async fn add_hold(
 ) -> Answer {
     match placed(&state, &who, &form).await {
         Ok(()) => Ok(go("/retention?done=hold_placed")),
-        Err(problem)
-            if matches!(problem.status, StatusCode::BAD_REQUEST | StatusCode::CONFLICT) =>
-        {
-            page(&state, &who, &form, Some(&problem), None).await
-        }
+        Err(problem) if theirs(&problem) => page(&state, &who, &form, Some(&problem), None).await,
         Err(problem) => Err(problem),
     }
 }

@@ -8,7 +8,7 @@ use mutt_model::rule::{Handling, Rule};
 use mutt_store::store::{Expected, RuleChange, tag};
 use serde_json::{Map, json};
 
-use super::{done_words, go, render, value};
+use super::{done_words, go, render, render_form, value};
 use crate::api::missing;
 use crate::api::rules::{
     FIELDS, SAMPLES_MAX, change, create_rule, find, in_order, patched, read_rule, rule_json,
@@ -58,15 +58,10 @@ fn form_page(state: &WebState, who: &Principal, form: Form<'_>) -> Answer<Respon
         tag => form.tag,
         handlings => Handling::KNOWN,
         severities => mutt_model::Severity::NAMES,
-        problem => form.problem.map(|problem| &problem.detail),
         conflict => form.conflict,
         done => form.done,
     };
-    let mut response = render(state, Some(who), "rule.html", content)?;
-    if let Some(problem) = form.problem {
-        *response.status_mut() = problem.status;
-    }
-    Ok(response)
+    render_form(state, Some(who), "rule.html", content, form.problem)
 }
 
 /// The form again for one who was too late: what was typed, what stands now, and where they differ.
@@ -248,16 +243,11 @@ fn test_page(
         if results.is_none() && problem.is_none() { SAMPLE.to_owned() } else { given("sample") };
     let content = context! {
         page => "rules", results => results,
-        problem => problem.map(|problem| &problem.detail),
         sample => sample, host => given("host"), severity => given("severity"),
         trap_oid => given("trap_oid"), rule => given("rule"),
         severities => mutt_model::Severity::NAMES,
     };
-    let mut response = render(state, Some(who), "rule_test.html", content)?;
-    if let Some(problem) = problem {
-        *response.status_mut() = problem.status;
-    }
-    Ok(response)
+    render_form(state, Some(who), "rule_test.html", content, problem)
 }
 
 pub(crate) async fn test_form(

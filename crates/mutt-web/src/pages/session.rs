@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use minijinja::context;
 
-use super::{go, render, with_header};
+use super::{go, render_form, with_header};
 use crate::auth::{self, Peer};
 use crate::params::{FormBody, Params};
 use crate::problem::{Answer, Problem};
@@ -28,14 +28,9 @@ fn page(state: &WebState, next: &str, problem: Option<&Problem>) -> Answer<Respo
     let content = context! {
         page => "sign-in",
         next => next,
-        problem => problem.map(|problem| &problem.detail),
         code => problem.map(|problem| problem.code.id),
     };
-    let mut response = render(state, None, "sign_in.html", content)?;
-    if let Some(problem) = problem {
-        *response.status_mut() = problem.status;
-    }
-    Ok(response)
+    render_form(state, None, "sign_in.html", content, problem)
 }
 
 pub(crate) async fn form(

@@ -7,7 +7,7 @@ use axum::response::Response;
 use minijinja::{Value, context};
 use mutt_store::store::{SETTINGS_VERSIONS_KEPT, Settings, SettingsVersion, diff};
 
-use super::{done_words, encoded, filled, go, next_link, render, value};
+use super::{done_words, encoded, filled, go, next_link, render, render_form, theirs, value};
 use crate::api::{config, missing};
 use crate::params::{FormBody, Params};
 use crate::problem::{Answer, Problem};
@@ -196,9 +196,7 @@ pub(crate) async fn set(
     let typed = form.get("value").unwrap_or_default();
     match write(&state, &who, &key, Some(typed.clone()), &form).await {
         Ok(()) => lead_back(&state, &key, "set").await,
-        Err(problem)
-            if matches!(problem.status, StatusCode::BAD_REQUEST | StatusCode::CONFLICT) =>
-        {
+        Err(problem) if theirs(&problem) => {
             let (typed, reason) = (Some(typed), form.get("reason"));
             let refused = Refused { problem: &problem, typed, reason };
             key_page(&state, &who, &key, Some(refused), None).await
@@ -262,13 +260,8 @@ async fn version_page(
         // From what is in force to this one: what a rollback would change.
         edits => diff(&other, &shown).iter().map(value).collect::<Vec<_>>(),
         other => other.version, current => current.version,
-        problem => problem.map(|problem| &problem.detail),
     };
-    let mut response = render(state, Some(who), "settings_version.html", content)?;
-    if let Some(problem) = problem {
-        *response.status_mut() = problem.status;
-    }
-    Ok(response)
+    render_form(state, Some(who), "settings_version.html", content, problem)
 }
 
 fn path_version(text: &str) -> Answer<i64> {

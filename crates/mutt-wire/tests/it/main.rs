@@ -4,6 +4,8 @@
 #![expect(unreachable_pub, reason = "the files of fuzz/ are also a library's")]
 
 mod allocations;
+#[path = "../../../../fuzz/src/bound.rs"]
+mod bound;
 #[path = "../../../../fuzz/src/corpus.rs"]
 mod corpus;
 #[path = "../../../../fuzz/src/given.rs"]
@@ -25,3 +27,5 @@ mod streams;
 mod syslog;
 #[path = "../../../../fuzz/src/target.rs"]
 mod target;
+#[path = "../../../../fuzz/src/unpack.rs"]
+mod unpack;

@@ -13,7 +13,11 @@ mod of_snmp {
 }
 
 mod of_http {
-    crate::replay_tests!(crate::http::TARGETS: http_json, http_text, http_hec, otlp_json, otlp_proto, snappy);
+    crate::replay_tests!(crate::http::TARGETS: http_json, http_text, http_hec, otlp_json, otlp_proto);
+}
+
+mod of_packed {
+    crate::replay_tests!(crate::unpack::TARGETS: inflate, zstd, snappy);
 }
 
 mod of_model {

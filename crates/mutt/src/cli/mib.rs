@@ -15,9 +15,9 @@ use super::args::{MibArgs, MibVerb, Target};
 use super::failure::Failure;
 use super::objects::reason;
 use super::output::{self, Column, Mark};
+use crate::mibs::compile::{self, Compiled};
 use crate::mibs::report::{Entry, Report, State};
-use crate::mibs::table::{self, Compiled};
-use crate::mibs::{apart, compile, files, live};
+use crate::mibs::{apart, files, live, table};
 
 const UPLOADS: &[Column] = &[
     ("NAME", "/name"),
@@ -248,7 +248,7 @@ fn compile_here(out: &Path, dirs: &[PathBuf]) -> Result<(), Failure> {
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let listing = files::list(dirs);
     let failed = |why: String| Failure::new(&codes::INGEST_MIBS, why);
-    let compiled = compile::compile(&listing).map_err(failed)?;
+    let compiled = compile::compile(files::given(&listing)).map_err(failed)?;
     table::write(out, &files::digest(&listing), &compiled)
         .map_err(|why| failed(format!("{}: {why}", out.display())))
 }

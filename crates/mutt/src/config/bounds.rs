@@ -112,13 +112,13 @@ pub const BOUNDS: &[Bound] = &[
     },
     Bound {
         name: "RATIO_MAX",
-        value: || crate::services::ingestor::http::RATIO_MAX.to_string(),
+        value: || mutt_wire::http::unpack::RATIO_MAX.to_string(),
         what: "How many times its size an HTTP body of more than 1 MiB may unpack to.",
         met: "413 (MUTT-I003).",
     },
     Bound {
         name: "ZSTD_WINDOW_MAX",
-        value: || size(crate::services::ingestor::http::ZSTD_WINDOW_MAX),
+        value: || size(mutt_wire::http::unpack::ZSTD_WINDOW_MAX),
         what: "Window that a zstd body may ask for (RFC 9659).",
         met: "400 (MUTT-I001).",
     },
@@ -151,14 +151,6 @@ pub const BOUNDS: &[Bound] = &[
         value: || size(mutt_wire::snmp::stream::MESSAGE_MAX),
         what: "Bytes of one SNMP message over TCP.",
         met: "The connection is closed and counted: nothing says where the next message begins.",
-    },
-    Bound {
-        name: "FIRST_MESSAGE_TIMEOUT",
-        value: || {
-            format!("{}s", crate::services::ingestor::snmp_tcp::FIRST_MESSAGE_TIMEOUT.as_secs())
-        },
-        what: "How long the first whole message of an SNMP connection over TCP may take.",
-        met: "The connection is closed and counted.",
     },
     Bound {
         name: "DATAGRAM_MAX",
@@ -204,8 +196,8 @@ pub const BOUNDS: &[Bound] = &[
     },
     Bound {
         name: "WINDOW_MAX",
-        value: || crate::services::ingestor::relp::WINDOW_MAX.to_string(),
-        what: "Messages of one RELP connection that are not answered yet.",
+        value: || crate::services::ingestor::answered::WINDOW_MAX.to_string(),
+        what: "Messages of one connection of RELP or SNMP that are not answered yet.",
         met: "The connection is not read until some are durable and answered.",
     },
     Bound {

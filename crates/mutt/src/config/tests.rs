@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use mutt_model::rule::Handling;
 use serde_json::Value;
 
 use super::*;
+use crate::secrets::SecretRef;
 
 pub(super) fn load_text(text: &str, env: &dyn EnvSource) -> Result<Config, Vec<ConfigError>> {
     let dir = tempfile::tempdir().unwrap();

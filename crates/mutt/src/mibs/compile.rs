@@ -1,5 +1,6 @@
 //! Files into definitions, with mib-rs (ADR 0007): the only place that knows it. May take memory and
-//! time by what the files ask; [`super::live`] runs it where that harms nobody.
+//! time by what the files ask; `live.rs` runs it where that harms nobody. Needs nothing but `report.rs`
+//! and `text.rs`, so that the fuzz targets have it without the program.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
@@ -15,9 +16,7 @@ use mutt_wire::snmp::names::{
     Base, Convention, DEFINITIONS_MAX, Definition, IndexPart, Kind, NAME_MAX,
 };
 
-use super::files::{self, Listing};
 use super::report::{Entry, PROBLEMS_MAX, Problem, Report, State};
-use super::table::Compiled;
 use super::text::{self, Outline};
 
 /// Types in types that are looked through for a convention.
@@ -54,19 +53,31 @@ impl Source for Shelf {
     }
 }
 
-/// Compiles what was listed.
+/// What was compiled.
+#[derive(Debug, Default)]
+pub struct Compiled {
+    /// In order of their OIDs.
+    pub definitions: Vec<Definition>,
+    /// What became of each file.
+    pub report: Report,
+}
+
+/// A file: its bytes, or why there are none.
+pub struct Given {
+    /// Its name.
+    pub file: String,
+    /// What was read of it.
+    pub bytes: Result<Vec<u8>, Problem>,
+}
+
+/// Compiles the files, of which the first that has a module counts.
 ///
 /// # Errors
 ///
 /// When the library gives up as a whole, which no file should make it do.
-pub fn compile(listing: &Listing) -> Result<Compiled, String> {
-    let mut report = Report { files: listing.files.len(), ..Report::default() };
-    for left in &listing.left {
-        let file = left.path.display().to_string();
-        let problem = problem(0, left.why.clone(), "make the file readable, or smaller");
-        report.add(failed(file, "", problem));
-    }
-    let (shelf, asked) = take_in(listing, &mut report);
+pub fn compile(files: impl IntoIterator<Item = Given>) -> Result<Compiled, String> {
+    let mut report = Report::default();
+    let (shelf, asked) = take_in(files, &mut report);
     let config = DiagnosticConfig {
         reporting: ReportingLevel::Default,
         // Whatever is wrong with one module is no reason to lose the others.
@@ -94,21 +105,19 @@ pub fn compile(listing: &Listing) -> Result<Compiled, String> {
 
 type Asked = (String, String, Outline, usize);
 
-/// Reads and mends every file, and decides which file a module is taken from.
-fn take_in(listing: &Listing, report: &mut Report) -> (Shelf, Vec<Asked>) {
+/// Mends every file, and decides which file a module is taken from.
+fn take_in(files: impl IntoIterator<Item = Given>, report: &mut Report) -> (Shelf, Vec<Asked>) {
     let mut shelf = Shelf::default();
     let mut asked: Vec<Asked> = Vec::new();
-    for found in &listing.files {
-        let file = found.path.display().to_string();
-        let bytes = match files::read(&found.path) {
+    for Given { file, bytes } in files {
+        let bytes = match bytes {
             Ok(bytes) => bytes,
-            Err(why) => {
-                let problem =
-                    problem(0, why.to_string(), "make the file readable for the service's user");
+            Err(problem) => {
                 report.add(failed(file, "", problem));
                 continue;
             }
         };
+        report.files += 1;
         let text = text::repair(&bytes);
         let outline = text::outline(&text);
         if let Some(line) = outline.bomb {

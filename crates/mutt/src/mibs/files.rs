@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use mutt_store::store::other_ending;
 
+use super::compile::Given;
+use super::report::Problem;
 use super::{FILE_BYTES_MAX, FILES_MAX, FOLDER_DEPTH_MAX, TOTAL_BYTES_MAX};
 
 /// A file that is looked at.
@@ -103,6 +105,24 @@ fn add(out: &mut Listing, total: &mut u64, path: PathBuf) {
     *total += bytes;
     let changed = meta.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
     out.files.push(Found { path, bytes, changed: changed.map_or(0, |at| at.as_nanos()) });
+}
+
+/// Every file of the listing, read when its turn comes.
+pub fn given(listing: &Listing) -> impl Iterator<Item = Given> {
+    let refused = |path: &Path, cause: String, fix: &str| Given {
+        file: path.display().to_string(),
+        bytes: Err(Problem { line: 0, cause, fix: fix.to_owned() }),
+    };
+    let left = listing.left.iter();
+    let left = left.map(move |left| {
+        refused(&left.path, left.why.clone(), "make the file readable, or smaller")
+    });
+    left.chain(listing.files.iter().map(move |found| match read(&found.path) {
+        Ok(bytes) => Given { file: found.path.display().to_string(), bytes: Ok(bytes) },
+        Err(why) => {
+            refused(&found.path, why.to_string(), "make the file readable for the service's user")
+        }
+    }))
 }
 
 /// What tells one state of the folders from another, also between versions of the program.

@@ -4,10 +4,10 @@
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
 use std::path::Path;
 
-use mutt_wire::snmp::names::{DEFINITIONS_MAX, Definition};
+use mutt_wire::snmp::names::DEFINITIONS_MAX;
 use serde::{Deserialize, Serialize};
 
-use super::report::Report;
+use super::compile::Compiled;
 
 /// Of the file.
 pub const FORMAT: u32 = 1;
@@ -19,15 +19,6 @@ struct Head {
     format: u32,
     digest: String,
     definitions: usize,
-}
-
-/// What was compiled.
-#[derive(Debug, Default)]
-pub struct Compiled {
-    /// In order of their OIDs.
-    pub definitions: Vec<Definition>,
-    /// What became of each file.
-    pub report: Report,
 }
 
 /// Writes it beside its place and puts it there whole.

@@ -1,31 +1,33 @@
 //! The text of one MIB file: encodings mended, and what a first look over it says: which modules begin
 //! where, and whether it is nested like a bomb.
 
-use super::NESTING_MAX;
+/// Brackets in brackets; real modules have about five.
+pub const NESTING_MAX: usize = 64;
 
 /// A module's header in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub struct Header {
     /// Its name.
-    pub(super) name: String,
+    pub name: String,
     /// Where it begins, from 1.
-    pub(super) line: usize,
+    pub line: usize,
 }
 
 /// What a first look says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Outline {
+pub struct Outline {
     /// In the order of the file.
-    pub(super) modules: Vec<Header>,
+    pub modules: Vec<Header>,
     /// Where brackets are nested too deep.
-    pub(super) bomb: Option<usize>,
+    pub bomb: Option<usize>,
     /// Headers without an END after the last of them.
-    pub(super) unfinished: bool,
+    pub unfinished: bool,
 }
 
 /// The text as UTF-8 with line feeds, whatever wrote it: UTF-16 with or without mark, a mark before
 /// UTF-8, Latin-1, carriage returns, zeros. Line numbers stay.
-pub(super) fn repair(bytes: &[u8]) -> String {
+#[must_use]
+pub fn repair(bytes: &[u8]) -> String {
     let text = match bytes {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
@@ -163,7 +165,8 @@ impl<'t> Iterator for Tokens<'t> {
 }
 
 /// The modules of a file and what is wrong with the whole of it.
-pub(super) fn outline(text: &str) -> Outline {
+#[must_use]
+pub fn outline(text: &str) -> Outline {
     let mut out = Outline::default();
     let (mut before, mut depth) = (None, 0usize);
     let mut ended = true;
@@ -199,7 +202,8 @@ pub(super) fn outline(text: &str) -> Outline {
 
 /// The text without its long prose, which nobody asks for here and which is most of it; the lines
 /// stay where they are.
-pub(super) fn slim(text: &str) -> String {
+#[must_use]
+pub fn slim(text: &str) -> String {
     /// Hints, dates and the like are shorter.
     const PROSE: usize = 200;
     let mut out = String::with_capacity(text.len() / 2);

@@ -15,7 +15,6 @@ use crate::config::Config;
 use crate::config::snmp::{SnmpUser, TimeWindow};
 use crate::secrets::Keyring;
 use crate::services::ingestor::snmp_door::{Communities, Door};
-use crate::services::ingestor::snmp_tcp::FIRST_MESSAGE_TIMEOUT;
 use crate::services::ingestor::snmp_usm::{UserSpec, Usm, Windows};
 use crate::services::ingestor::{Ingest, snmp_engine, snmp_udp, streams};
 use crate::supervise::Phase;
@@ -79,7 +78,6 @@ impl Wiring<'_> {
             max_per_source: snmp.max_connections_per_source,
             idle_timeout: snmp.idle_timeout,
             message_timeout: MESSAGE_TIMEOUT,
-            first_timeout: Some(FIRST_MESSAGE_TIMEOUT),
             keepalive: KEEPALIVE,
             proxies: snmp.proxy_protocol.believed(&snmp.proxy_sources),
             options: Arc::default(),

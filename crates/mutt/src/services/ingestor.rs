@@ -1,6 +1,7 @@
 //! The Ingestor: frames from every listener become events, events become batches, batches become
 //! durable in the event queue; only then is a sender told so.
 
+pub mod answered;
 pub mod batcher;
 pub mod connection;
 pub mod http;

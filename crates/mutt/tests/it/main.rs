@@ -11,6 +11,10 @@ mod cli;
 #[cfg(test)]
 mod codes;
 #[cfg(test)]
+#[path = "../../../../fuzz/src/corpus.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the fuzz targets, which use more of it")]
+mod corpus;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod delivery;
@@ -30,6 +34,8 @@ mod http_clients;
 mod import_v2;
 #[cfg(test)]
 mod live_settings;
+#[cfg(test)]
+mod loader;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
@@ -53,6 +59,12 @@ mod reference;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+#[path = "../../../../fuzz/src/replay.rs"]
+#[allow(unreachable_pub, reason = "the files of fuzz/ are also a library's")]
+mod replay;
+#[cfg(test)]
+mod replayed;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod site;
@@ -64,6 +76,10 @@ mod sources;
 mod streams;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+#[path = "../../../../fuzz/src/target.rs"]
+#[allow(unreachable_pub, reason = "the files of fuzz/ are also a library's")]
+mod target;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

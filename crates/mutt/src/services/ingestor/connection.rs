@@ -1,4 +1,4 @@
-//! What connections of syslog and RELP have in common: the bytes that were read, how long a sender may
+//! What connections of syslog, RELP and SNMP have in common: the bytes that were read, how long a sender may
 //! take, and frames into events.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -171,7 +171,6 @@ impl Intake {
             patience: Patience::new(
                 limits.idle_timeout,
                 limits.message_timeout,
-                limits.first_timeout,
                 ingest.clock.monotonic(),
             ),
             ingest: Arc::clone(ingest),
@@ -256,8 +255,6 @@ impl Intake {
 pub struct Patience {
     idle: Duration,
     message: Duration,
-    /// How long the first whole message may take; `None` once it came, and where there is no such limit.
-    first: Option<Duration>,
     heard: Duration,
     /// When the message that is not whole yet was begun.
     begun: Option<Duration>,
@@ -266,16 +263,13 @@ pub struct Patience {
 impl Patience {
     /// From now on.
     #[must_use]
-    pub fn new(idle: Duration, message: Duration, first: Option<Duration>, now: Duration) -> Self {
-        Self { idle, message, first, heard: now, begun: None }
+    pub fn new(idle: Duration, message: Duration, now: Duration) -> Self {
+        Self { idle, message, heard: now, begun: None }
     }
 
     /// Bytes came; `whole`: a message of them was whole, `rest`: another one is not.
     pub fn heard(&mut self, now: Duration, whole: bool, rest: bool) {
         self.heard = now;
-        if whole {
-            self.first = None;
-        }
         if !rest {
             self.begun = None;
         } else if whole || self.begun.is_none() {
@@ -292,7 +286,7 @@ impl Patience {
     /// How long it may still take.
     #[must_use]
     pub fn left(&self, now: Duration) -> Duration {
-        let idle = self.heard + self.first.map_or(self.idle, |first| first.min(self.idle));
+        let idle = self.heard + self.idle;
         self.begun.map_or(idle, |begun| idle.min(begun + self.message)).saturating_sub(now)
     }
 
@@ -333,7 +327,7 @@ mod tests {
     #[test]
     fn a_sender_may_be_silent_for_long_and_a_message_may_not_take_long() {
         let secs = Duration::from_secs;
-        let mut patience = Patience::new(secs(100), secs(10), None, secs(1_000));
+        let mut patience = Patience::new(secs(100), secs(10), secs(1_000));
         assert_eq!(patience.left(secs(1_000)), secs(100));
         patience.heard(secs(1_000), true, true);
         assert_eq!(patience.left(secs(1_000)), secs(10));
@@ -348,17 +342,5 @@ mod tests {
         assert_eq!(patience.left(secs(1_010)), secs(100));
         assert_eq!(patience.left(secs(2_000)), Duration::ZERO);
         assert!(matches!(patience.over(), Ended::Idle));
-    }
-
-    #[test]
-    fn who_connects_and_says_nothing_goes_before_who_has_spoken() {
-        let secs = Duration::from_secs;
-        let mut patience = Patience::new(secs(1_000), secs(10), Some(secs(60)), secs(0));
-        assert_eq!(patience.left(secs(10)), secs(50));
-        assert!(matches!(patience.over(), Ended::Idle));
-        patience.heard(secs(20), false, true);
-        assert_eq!(patience.left(secs(20)), secs(10), "a message that was begun has its own time");
-        patience.heard(secs(25), true, false);
-        assert_eq!(patience.left(secs(25)), secs(1_000));
     }
 }

@@ -25,7 +25,6 @@ use mutt_wire::http::{BodyError, Defaults, RECORDS_MAX, Record, Shape};
 use mutt_wire::{Frame, http, syslog};
 
 use self::answer::{Refusal, Taken};
-pub use self::body::{RATIO_MAX, ZSTD_WINDOW_MAX};
 pub use self::keys::{Key, Limits, Rate};
 use super::batcher::{Batcher, Collected};
 use super::{Ingest, ListenerMetrics, code_of};

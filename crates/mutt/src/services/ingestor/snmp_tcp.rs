@@ -1,39 +1,15 @@
 //! SNMP over TCP (RFC 3430). A sender that can wait is made to: while the queue does not keep up it is
 //! not read. Informs are answered in the order in which they came, each once its event is durable.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use mutt_wire::snmp::stream::{MESSAGE_MAX, Next, next};
-use tokio::io::{
-    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Ended, HALF_CLOSE_WAIT, Inbox, Intake};
-use super::relp::{ANSWERS_BYTES_MAX, WINDOW_MAX};
+use super::answered::Answered;
+use super::connection::{Ended, HALF_CLOSE_WAIT, Intake};
 use super::snmp_door::{Answer, Door};
-use super::syslog_udp::pause;
-
-/// Who connects has something to say: a connection without a whole message is closed after this.
-pub const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// One sender.
-#[derive(Debug)]
-struct Connection {
-    intake: Intake,
-    door: Door,
-    peer: SocketAddr,
-    inbox: Inbox,
-    /// Events that this connection has given to the pipeline.
-    pushed: u64,
-    /// Answers, each with the number of the event that must be durable before.
-    answers: VecDeque<(u64, Vec<u8>)>,
-    /// What can be sent now.
-    out: Vec<u8>,
-    over: Option<Ended>,
-}
 
 /// Speaks until the sender closes, takes too long or sends no SNMP, or `stop`. What was read is durable
 /// when it returns.
@@ -47,161 +23,131 @@ pub async fn run<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut connection = Connection {
-        pushed: intake.pipeline.durable(),
-        intake,
-        door,
-        peer,
-        inbox: Inbox::new(MESSAGE_MAX),
-        answers: VecDeque::new(),
-        out: Vec::new(),
-        over: None,
-    };
+    let mut sender = Answered::new(intake, MESSAGE_MAX);
     let (mut reader, mut writer) = tokio::io::split(stream);
-    let ended = connection.speak(&mut reader, &mut writer, &stop).await;
-    connection.intake.pipeline.settle(&stop).await;
-    connection.answer();
+    let mut take = |sender: &mut Answered| take(&door, peer, sender);
+    let ended = sender.speak(&mut reader, &mut writer, &stop, &mut take).await;
+    sender.settle(&stop).await;
     if !matches!(ended, Ended::Broken(_)) {
-        let farewell = async {
-            let _ = writer.write_all(&connection.out).await;
-            let _ = writer.shutdown().await;
-        };
-        let _ = tokio::time::timeout(HALF_CLOSE_WAIT, farewell).await;
+        let _ = tokio::time::timeout(HALF_CLOSE_WAIT, sender.farewell(&mut writer)).await;
     }
     if stop.is_cancelled() {
-        // What the sender wrote before it saw our half-close; informs among it are its to repeat.
-        let rest = connection.read_on(&mut reader);
-        let _ = tokio::time::timeout(HALF_CLOSE_WAIT, rest).await;
-        connection.intake.pipeline.settle(&stop).await;
+        // Informs among it are the sender's to repeat.
+        sender.read_on(&mut reader, &mut take).await;
+        sender.settle(&stop).await;
     }
-    if !connection.inbox.bytes().is_empty() {
-        connection.intake.lost("incomplete");
+    if !sender.inbox.bytes().is_empty() {
+        sender.intake.lost("incomplete");
     }
     ended
 }
 
-impl Connection {
-    async fn speak<S: AsyncRead + AsyncWrite>(
-        &mut self,
-        reader: &mut ReadHalf<S>,
-        writer: &mut WriteHalf<S>,
-        stop: &CancellationToken,
-    ) -> Ended {
-        loop {
-            if self.answers.is_empty()
-                && self.out.is_empty()
-                && let Some(over) = self.over.take()
-            {
-                return over;
-            }
-            let held = self.intake.held();
-            let now = self.intake.clock.monotonic();
-            let pipeline = &mut self.intake.pipeline;
-            let (wait, has_room) = (pipeline.may_wait(), pipeline.has_room() && held.is_none());
-            let reads = has_room
-                && self.over.is_none()
-                && self.answers.len() < WINDOW_MAX
-                && self.out.len() < ANSWERS_BYTES_MAX;
-            if !reads && self.out.is_empty() {
-                // It waits for us.
-                self.intake.patience.held_back(now);
-            }
-            let left = self.intake.patience.left(now);
-            let read = tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ended::Well,
-                durable = self.intake.pipeline.progress() => {
-                    if durable {
-                        self.answer();
+/// Takes every whole message of what was read.
+fn take(door: &Door, peer: SocketAddr, sender: &mut Answered) -> bool {
+    let (mut start, mut whole) = (0, false);
+    loop {
+        let bytes = &sender.inbox.bytes()[start..];
+        match next(bytes) {
+            Next::NeedMore => break,
+            Next::Message(length) => {
+                match sender.intake.snmp(door, peer, &bytes[..length]) {
+                    None => {}
+                    Some(Answer::Now(report)) => sender.say(&report),
+                    Some(Answer::Durable(reply)) => {
+                        sender.owe(|answers| answers.extend_from_slice(reply.datagram()));
+                        // Its sender waits for the answer.
+                        sender.intake.pipeline.close();
                     }
-                    continue;
                 }
-                written = writer.write(&self.out), if !self.out.is_empty() => match written {
-                    Ok(0) => return Ended::Broken("nothing more can be sent".to_owned()),
-                    Err(error) => return Ended::Broken(error.to_string()),
-                    Ok(count) => {
-                        self.out.drain(..count);
-                        continue;
-                    }
-                },
-                () = pause(wait) => {
-                    self.intake.pipeline.close();
-                    continue;
+                if sender.intake.pipeline.batcher.is_full() {
+                    sender.intake.pipeline.close();
                 }
-                () = pause(held) => continue,
-                read = reader.read(self.inbox.room()), if reads => read,
-                () = tokio::time::sleep(left), if reads || !self.out.is_empty() => {
-                    return self.intake.patience.over();
-                }
-            };
-            match read {
-                Ok(0) => self.over = Some(Ended::Well),
-                Ok(count) => self.take(count),
-                Err(error) => return Ended::Broken(error.to_string()),
+                start += length;
+                whole = true;
+            }
+            Next::TooLong => {
+                sender.intake.lost("oversize");
+                sender.over = Some(Ended::NoSnmp("a message longer than any that is taken"));
+                start = sender.inbox.bytes().len();
+                break;
+            }
+            Next::NotSnmp => {
+                sender.intake.lost("framing");
+                sender.over = Some(Ended::NoSnmp("what came is no SNMP"));
+                start = sender.inbox.bytes().len();
+                break;
             }
         }
     }
+    sender.inbox.drop_front(start);
+    whole
+}
 
-    async fn read_on<S: AsyncRead + AsyncWrite>(&mut self, reader: &mut ReadHalf<S>) {
-        while let Ok(count @ 1..) = reader.read(self.inbox.room()).await {
-            self.take(count);
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use arc_swap::ArcSwap;
+    use mutt_model::Clock;
+    use mutt_wire::snmp::names::Names;
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::super::connection::Sender;
+    use super::super::snmp_door::Communities;
+    use super::super::snmp_engine;
+    use super::super::snmp_usm::Usm;
+    use super::super::streams::Limits;
+    use super::super::testing::Bench;
+    use super::*;
+    use crate::telemetry::metrics::ServiceMetrics;
+
+    const IDLE: Duration = Duration::from_secs(3_600);
+    const MESSAGE: Duration = Duration::from_secs(30);
+
+    fn door(folder: &std::path::Path) -> Door {
+        let clock = Clock::default();
+        let own = snmp_engine::start(folder).unwrap();
+        Door {
+            communities: Arc::new(ArcSwap::from_pointee(Communities::Any)),
+            names: Arc::new(ArcSwap::from_pointee(Names::with(Vec::new()))),
+            usm: Usm::new(&own, clock.clone(), &ServiceMetrics::new(&clock)),
+            told: Arc::default(),
+            dedup_window: Duration::ZERO,
         }
     }
 
-    /// Takes every whole message of what was read.
-    fn take(&mut self, count: usize) {
-        self.inbox.filled(count);
-        let (mut start, mut whole) = (0, false);
-        loop {
-            let bytes = &self.inbox.bytes()[start..];
-            match next(bytes) {
-                Next::NeedMore => break,
-                Next::Message(length) => {
-                    let events = self.intake.pipeline.batcher.pushed();
-                    let answer = self.intake.snmp(&self.door, self.peer, &bytes[..length]);
-                    self.pushed += self.intake.pipeline.batcher.pushed() - events;
-                    match answer {
-                        None => {}
-                        Some(Answer::Now(report)) => self.out.extend_from_slice(&report),
-                        Some(Answer::Durable(reply)) => {
-                            self.answers.push_back((self.pushed, reply.datagram().to_vec()));
-                            // Its sender waits for the answer.
-                            self.intake.pipeline.close();
-                        }
-                    }
-                    if self.intake.pipeline.batcher.is_full() {
-                        self.intake.pipeline.close();
-                    }
-                    start += length;
-                    whole = true;
-                }
-                Next::TooLong => {
-                    self.intake.lost("oversize");
-                    self.over = Some(Ended::NoSnmp("a message longer than any that is taken"));
-                    start = self.inbox.bytes().len();
-                    break;
-                }
-                Next::NotSnmp => {
-                    self.intake.lost("framing");
-                    self.over = Some(Ended::NoSnmp("what came is no SNMP"));
-                    start = self.inbox.bytes().len();
-                    break;
-                }
-            }
-        }
-        self.inbox.drop_front(start);
-        let (now, rest) = (self.intake.clock.monotonic(), !self.inbox.bytes().is_empty());
-        self.intake.patience.heard(now, whole, rest);
-        self.answer();
+    /// What becomes of a device that says this and then nothing, and after how long.
+    async fn silent_after(said: &[u8]) -> (Ended, Duration) {
+        let (bench, folder) = (Bench::new(3), tempfile::tempdir().unwrap());
+        let limits = Limits {
+            max_message: MESSAGE_MAX,
+            max_connections: 1,
+            max_per_source: 1,
+            idle_timeout: IDLE,
+            message_timeout: MESSAGE,
+            keepalive: IDLE,
+            proxies: None,
+            options: Arc::default(),
+            snmp: None,
+        };
+        let peer: SocketAddr = "192.0.2.7:40022".parse().unwrap();
+        let sender = Sender { listener: "snmp-tcp", peer: peer.to_string(), proxy: None };
+        let intake = Intake::new(&bench.ingest, &bench.metrics, sender, &limits);
+        let (mut device, stream) = tokio::io::duplex(1_024);
+        device.write_all(said).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        let ended = run(intake, stream, door(folder.path()), peer, CancellationToken::new()).await;
+        (ended, begun.elapsed())
     }
 
-    /// Moves to `out` what can be said now.
-    fn answer(&mut self) {
-        let durable = self.intake.pipeline.durable();
-        while self.answers.front().is_some_and(|(event, _)| *event <= durable) {
-            if let Some((_, answer)) = self.answers.pop_front() {
-                self.out.extend_from_slice(&answer);
-            }
-        }
+    #[tokio::test(start_paused = true)]
+    async fn who_connects_early_may_be_silent_as_long_as_anybody() {
+        let (ended, after) = silent_after(b"").await;
+        assert!(matches!(ended, Ended::Idle), "{ended:?} after {after:?}");
+        assert_eq!(after, IDLE);
+        let (ended, after) = silent_after(b"\x30\x20\x02").await;
+        assert!(matches!(ended, Ended::Slow), "{ended:?} after {after:?}");
+        assert_eq!(after, MESSAGE);
     }
 }

@@ -87,8 +87,6 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// `ingestor.syslog.message_timeout`
     pub message_timeout: Duration,
-    /// How long the first whole message may take, where silence is not let stand from the start.
-    pub first_timeout: Option<Duration>,
     /// `ingestor.syslog.keepalive`
     pub keepalive: Duration,
     /// Whose PROXY headers are required and believed; `None`: no header.

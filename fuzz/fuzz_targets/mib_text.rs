@@ -1,0 +1,4 @@
+//! The fuzz target `mib_text`; what it does stands in src/.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mutt_fuzz::run("mib_text", data));
