@@ -361,7 +361,7 @@ fn take_trap(event: &mut Event<'_>, members: &mut Members<'_>) -> Option<String>
     if trap_oid.is_none() && bound.is_none() {
         return None;
     }
-    Some(snmp::describe(event, names, trap_oid, &bound.unwrap_or_default()))
+    Some(snmp::describe(event, names, trap_oid, bound))
 }
 
 /// The message under our name; else a text under a name of another.

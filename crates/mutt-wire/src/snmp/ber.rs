@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use super::digits::push_number;
+
 /// Universal INTEGER.
 pub const INTEGER: u8 = 0x02;
 /// Universal OCTET STRING.
@@ -168,12 +170,12 @@ impl<'a> Reader<'a> {
     ///
     /// As [`Reader::element`], or when another tag stands there.
     pub fn expect(&mut self, tag: u8) -> Result<Element<'a>, BerError> {
-        let before = *self;
+        let before = self.at;
         let element = self.element()?;
         if element.tag == tag {
             Ok(element)
         } else {
-            *self = before;
+            self.at = before;
             Err(BerError::Expected(tag, element.tag))
         }
     }
@@ -264,21 +266,6 @@ pub struct OidText {
     pub text: String,
     /// Whether an arc is over 32 bits, which RFC 2578 section 3.5 forbids; it is kept.
     pub wide: bool,
-}
-
-/// Appends a number; nearly every arc has one digit or two.
-pub(super) fn push_number(out: &mut String, number: u64) {
-    if number < 10 {
-        return out.push(char::from(b'0' + number as u8));
-    }
-    let mut digits = [b'0'; 20];
-    let (mut at, mut rest) = (digits.len(), number);
-    while rest > 0 && at > 0 {
-        at -= 1;
-        digits[at] += (rest % 10) as u8;
-        rest /= 10;
-    }
-    out.extend(digits[at..].iter().map(|digit| char::from(*digit)));
 }
 
 /// Reads an object identifier. One without octets, as some agents send for `0.0`, is `0.0`.
