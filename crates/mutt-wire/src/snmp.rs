@@ -123,7 +123,7 @@ impl std::fmt::Debug for Decoded<'_> {
 pub fn decode<'a>(frame: Frame<'a>, names: &Names) -> Decoded<'a> {
     let mut decoded =
         Decoded { event: frame.event(Source::Snmp), community: None, inform: None, pdu: &[] };
-    let mut secrets = Vec::new();
+    let (mut secrets, mut community_at) = (Vec::new(), None);
     let event = &mut decoded.event;
     match message::read(frame.raw) {
         Ok(Message::Community { version, community, pdu, trailing }) => {
@@ -132,6 +132,7 @@ pub fn decode<'a>(frame: Frame<'a>, names: &Names) -> Decoded<'a> {
                 event.note(ParseStatus::Partial, "bytes follow the message");
             }
             decoded.community = Some(Community(community.content));
+            community_at = Some(community.range());
             decoded.pdu = pdu.whole;
             let inform = decode_pdu(event, names, version, &pdu, &mut secrets);
             decoded.inform = inform.map(|Notification { request_id, list, .. }| {
@@ -148,7 +149,10 @@ pub fn decode<'a>(frame: Frame<'a>, names: &Names) -> Decoded<'a> {
             event.note(ParseStatus::Failed, &fault.to_string());
         }
     }
-    secrets.extend(message::community_range(frame.raw));
+    match community_at {
+        Some(at) => mask(event, &[at]),
+        None => mask(event, message::community_range(frame.raw).as_slice()),
+    }
     mask(event, &secrets);
     say_why(event);
     decoded
@@ -249,21 +253,21 @@ fn take_trap_v1(
         sheet.name_trap(Some(&known));
         let uptime = i64::try_from(trap.uptime).map(Shown::Number);
         let uptime = uptime.unwrap_or_else(|_| Shown::Json(trap.uptime.into()));
-        put_made(&mut sheet, &Arcs::known_as(names::SYS_UP_TIME), value::TICKS, uptime);
+        put_made(&mut sheet, &Arcs::known_as(names::SYS_UP_TIME), &value::TICKS, uptime);
         let text = |text| Shown::Text(Cow::Borrowed(text));
         let oid = Arcs::known_as(names::SNMP_TRAP_OID);
-        put_made(&mut sheet, &oid, value::OID, text(&trap_oid));
+        put_made(&mut sheet, &oid, &value::OID, text(&trap_oid));
         match &trap.varbinds {
             Ok(list) => varbind::read_all(&mut sheet, *list, types),
             Err(fault) => sheet.notes.push(fault.to_string()),
         }
         let oid = Arcs::known_as(names::SNMP_TRAP_ADDRESS);
         if let Some(agent) = agent.filter(|_| !sheet.holds(&oid)) {
-            put_made(&mut sheet, &oid, value::ADDRESS, digits::address(agent).into());
+            put_made(&mut sheet, &oid, &value::ADDRESS, digits::address(agent).into());
         }
         let oid = Arcs::known_as(names::SNMP_TRAP_ENTERPRISE);
         if !sheet.holds(&oid) {
-            put_made(&mut sheet, &oid, value::OID, text(&trap.enterprise));
+            put_made(&mut sheet, &oid, &value::OID, text(&trap.enterprise));
         }
         sheet
     });

@@ -16,7 +16,8 @@ pub(super) struct Arcs {
 }
 
 impl Arcs {
-    pub(super) fn new() -> Self {
+    #[inline]
+    pub(super) const fn new() -> Self {
         Self { room: [0; OID_ARCS_MAX], count: 0, odd: None }
     }
 
@@ -41,7 +42,9 @@ impl Arcs {
     /// As [`ber::oid`].
     #[inline]
     pub(super) fn read(&mut self, content: &[u8]) -> Result<(), BerError> {
-        self.odd = None;
+        if self.odd.is_some() {
+            self.odd = None;
+        }
         match fill(&mut self.room, content) {
             Some(count) => {
                 self.count = count;
@@ -95,8 +98,9 @@ impl Arcs {
             }
             return;
         }
-        for arc in self.known().get(skip..).unwrap_or_default() {
-            push_arc(out, *arc);
+        match self.known().get(skip..).unwrap_or_default() {
+            [arc] => push_arc(out, *arc),
+            arcs => arcs.iter().for_each(|arc| push_arc(out, *arc)),
         }
     }
 
@@ -149,6 +153,15 @@ fn fill(room: &mut [u32; OID_ARCS_MAX], content: &[u8]) -> Option<usize> {
     let top = (first / 40).min(2);
     (room[0], room[1]) = (top, first - top * 40);
     let mut count = 2;
+    // Nearly every arc is one octet.
+    for (place, octet) in room[2..].iter_mut().zip(rest) {
+        if *octet >= 0x80 {
+            break;
+        }
+        *place = u32::from(*octet);
+        count += 1;
+    }
+    rest = rest.get(count - 2..)?;
     while let Some((octet, after)) = rest.split_first() {
         rest = after;
         let mut arc = u32::from(*octet);

@@ -131,7 +131,22 @@ impl<'a> Reader<'a> {
     ///
     /// When tag or length cannot be read or the content is not all there; the reader then stays
     /// where it is.
+    #[inline]
     pub fn element(&mut self) -> Result<Element<'a>, BerError> {
+        let left = self.rest();
+        // Nearly every length is one octet.
+        if let [tag, length @ ..0x80, ..] = left
+            && tag & 0x1f != 0x1f
+            && let Some(whole) = left.get(..2 + usize::from(*length))
+        {
+            let content_at = self.base + self.at + 2;
+            self.at += whole.len();
+            return Ok(Element { tag: *tag, content: &whole[2..], whole, content_at });
+        }
+        self.element_of_any_length()
+    }
+
+    fn element_of_any_length(&mut self) -> Result<Element<'a>, BerError> {
         let left = self.rest();
         let head = Head::read(left)?;
         let end = head.octets.checked_add(head.length).ok_or(BerError::Overrun)?;
@@ -169,6 +184,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// As [`Reader::element`], or when another tag stands there.
+    #[inline]
     pub fn expect(&mut self, tag: u8) -> Result<Element<'a>, BerError> {
         let before = self.at;
         let element = self.element()?;

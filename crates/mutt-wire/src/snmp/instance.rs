@@ -9,7 +9,6 @@ use super::hint;
 use super::names::{Base, Convention, Found, Part, PartFacts};
 
 /// Writes `.part.part` for the arcs behind the object's own.
-#[inline]
 pub(super) fn write(found: &Found<'_>, oid: &Arcs, own: usize, out: &mut String) {
     let index = found.index();
     if index.is_empty() || !oid.is_whole() {

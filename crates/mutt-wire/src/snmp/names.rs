@@ -211,6 +211,8 @@ struct Node {
     name: Span,
     /// The octets of its OID as text, which stands before the name; 0 where it would be long.
     oid: u16,
+    /// Whether JSON escapes nothing of the name.
+    plain: bool,
     facts: u32,
 }
 
@@ -248,6 +250,9 @@ pub(super) struct Part {
 #[derive(Debug)]
 pub struct Names {
     nodes: Vec<Node>,
+    /// The nodes by their parent and arc: a power of two of places, [`NONE`] where one is free. A node
+    /// that finds none of its places free is found among the children of its parent.
+    edges: Vec<u32>,
     facts: Vec<Facts>,
     labels: Vec<(i64, Span)>,
     index: Vec<Part>,
@@ -256,6 +261,16 @@ pub struct Names {
     named: usize,
     /// The places of [`TRUNKS`]; 0 where one is not in the tree.
     trunks: [u32; 3],
+}
+
+/// Places of [`Names::edges`] that are looked at for one child.
+const EDGE_STEPS: usize = 8;
+
+/// Where in [`Names::edges`] the search for a child begins.
+#[inline]
+fn edge(node: u32, arc: u32) -> usize {
+    let mixed = (u64::from(node) << 32 | u64::from(arc)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 32) as usize
 }
 
 const NO_FACTS: &Facts = &Facts {
@@ -308,10 +323,36 @@ impl Names {
         self.find_arcs(Arcs::of(oid).known())
     }
 
+    /// The same for arcs, where the OID before it is likely to be of the same row.
+    #[inline]
+    pub(super) fn find_beside<'n>(
+        &'n self,
+        arcs: &[u32],
+        beside: &mut Beside,
+    ) -> Option<Found<'n>> {
+        let row = beside.arcs.get(..beside.count).unwrap_or_default();
+        if let Some([column, ..]) = arcs.strip_prefix(row)
+            && !row.is_empty()
+            && let Some(child) = self.child_at(beside.node, *column)
+            && let Some(node) = self.nodes.get(child as usize)
+            && node.children == 0
+            && node.name.length > 0
+        {
+            return Some(Found { names: self, node, length: row.len() + 1 });
+        }
+        let found = self.find_arcs(arcs)?;
+        let row = found.length - 1;
+        if let (Some(from), Some(to)) = (arcs.get(..row), beside.arcs.get_mut(..row)) {
+            to.copy_from_slice(from);
+            (beside.node, beside.count) = (found.node.parent, row);
+        }
+        Some(found)
+    }
+
     /// The same for arcs.
     #[inline]
     pub(super) fn find_arcs<'n>(&'n self, arcs: &[u32]) -> Option<Found<'n>> {
-        let (mut at, mut used) = (self.nodes.first()?, 0);
+        let (mut at, mut used) = (0, 0);
         let mut found = None;
         // The trunks are built in, so that each has a name.
         if let Some((six, _)) = arcs.split_first_chunk::<6>()
@@ -319,33 +360,40 @@ impl Names {
             && let Some(node) = self.nodes.get(self.trunks[trunk] as usize)
             && node.name.length > 0
         {
-            (at, used) = (node, 6);
+            (at, used) = (self.trunks[trunk], 6);
             found = Some(Found { names: self, node, length: used });
         }
         for arc in arcs.get(used..)? {
-            let Some(child) = self.child(at, *arc) else { break };
+            let Some(child) = self.child_at(at, *arc) else { break };
+            let node = self.nodes.get(child as usize)?;
             (at, used) = (child, used + 1);
-            if child.name.length > 0 {
-                found = Some(Found { names: self, node: child, length: used });
+            if node.name.length > 0 {
+                found = Some(Found { names: self, node, length: used });
+            }
+            if node.children == 0 {
+                break;
             }
         }
         found
     }
 
     #[inline]
-    fn child(&self, node: &Node, arc: u32) -> Option<&Node> {
-        self.nodes.get(self.child_at(node, arc)? as usize)
-    }
-
-    #[inline]
-    fn child_at(&self, node: &Node, arc: u32) -> Option<u32> {
+    fn child_at(&self, node: u32, arc: u32) -> Option<u32> {
+        let at = edge(node, arc);
+        for step in 0..EDGE_STEPS {
+            let child =
+                *self.edges.get(at.wrapping_add(step) & self.edges.len().wrapping_sub(1))?;
+            if child == NONE {
+                return None;
+            }
+            let of = self.nodes.get(child as usize)?;
+            if of.arc == arc && of.parent == node {
+                return Some(child);
+            }
+        }
+        let node = self.nodes.get(node as usize)?;
         let first = node.first_child as usize;
         let children = self.nodes.get(first..first + node.children as usize)?;
-        // Most places have their children numbered from 1 (or 0) without a gap.
-        let near = arc.wrapping_sub(1);
-        if children.get(near as usize).is_some_and(|child| child.arc == arc) {
-            return Some(node.first_child + near);
-        }
         let at = children.binary_search_by_key(&arc, |child| child.arc).ok()?;
         Some(node.first_child + at as u32)
     }
@@ -358,11 +406,22 @@ impl Names {
 
     /// The same for arcs.
     pub(super) fn find_trap_arcs<'n>(&'n self, trap_oid: &Arcs) -> Option<Found<'n>> {
-        let exact = |wanted: &Arcs| {
-            let found = self.find_arcs(wanted.known())?;
-            (found.is_exact(wanted) && found.kind() == Kind::Trap).then_some(found)
-        };
-        exact(trap_oid).or_else(|| exact(&trap_oid.other_spelling()?))
+        self.trap_of(trap_oid, self.find_arcs(trap_oid.known()))
+    }
+
+    /// The same where it is known what was found for the OID.
+    #[inline]
+    pub(super) fn trap_of<'n>(
+        &'n self,
+        trap_oid: &Arcs,
+        found: Option<Found<'n>>,
+    ) -> Option<Found<'n>> {
+        let exact =
+            |oid: &Arcs, found: &Found<'_>| found.is_exact(oid) && found.kind() == Kind::Trap;
+        found.filter(|found| exact(trap_oid, found)).or_else(|| {
+            let other = trap_oid.other_spelling()?;
+            self.find_arcs(other.known()).filter(|found| exact(&other, found))
+        })
     }
 
     /// The scalar or column that this OID is, or is an instance of.
@@ -421,6 +480,15 @@ impl Names {
         let at = labels.binary_search_by_key(&number, |label| label.0).ok()?;
         Some(self.text(labels.get(at)?.1))
     }
+}
+
+/// The row in which an OID was found.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    arcs: [u32; 16],
+    /// Arcs of it; 0 while there is none.
+    count: usize,
+    node: u32,
 }
 
 /// A definition that was found.
@@ -508,23 +576,24 @@ impl<'n> Found<'n> {
         super::instance::write(self, oid, self.length, out);
     }
 
+    /// Whether its name is followed by nothing but the numbers of the instance, and JSON escapes
+    /// nothing of it.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.node.plain && self.index().is_empty()
+    }
+
+    /// How many arcs of the OID it is.
+    #[inline]
+    pub(super) fn arcs(&self) -> usize {
+        self.length
+    }
+
     /// Its OID as text, where that is at hand.
     #[inline]
     pub(super) fn oid_text(&self) -> Option<&'n str> {
         let (end, length) = (self.node.name.at as usize, usize::from(self.node.oid));
         self.names.text.get(end.checked_sub(length)?..end).filter(|text| !text.is_empty())
-    }
-
-    /// Appends an OID that it was found for.
-    #[inline]
-    pub(super) fn push_oid(&self, oid: &Arcs, out: &mut String) {
-        match self.oid_text() {
-            Some(text) => {
-                out.push_str(text);
-                oid.push_rest(self.length, out);
-            }
-            None => oid.push(out),
-        }
     }
 
     /// Whether nothing follows it in the OID.

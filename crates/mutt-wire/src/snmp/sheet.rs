@@ -23,14 +23,14 @@ const ROOM: (usize, usize) = (90, 32);
 /// The type of a value, as the wire or a sender of JSON says it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind<'k> {
-    Wire(Type),
+    Wire(&'static Type),
     Given(Option<&'k str>),
 }
 
 impl Kind<'_> {
     pub(super) fn is_oid(self) -> bool {
         match self {
-            Self::Wire(of) => of == super::value::OID,
+            Self::Wire(of) => std::ptr::eq(of, &super::value::OID),
             Self::Given(name) => name == Some(super::value::OID.name),
         }
     }
@@ -129,10 +129,16 @@ impl<'n> Sheet<'n> {
 
     /// Says which notification it is. The first that says so counts.
     pub(super) fn name_trap(&mut self, oid: Option<&Arcs>) {
+        let trap = oid.and_then(|oid| self.names.find_trap_arcs(oid));
+        self.take_trap(oid, trap);
+    }
+
+    /// The same where it is known what its names are.
+    pub(super) fn take_trap(&mut self, oid: Option<&Arcs>, trap: Option<Found<'n>>) {
         if self.trap_oid.is_some() {
             return;
         }
-        self.trap = oid.and_then(|oid| self.names.find_trap_arcs(oid));
+        self.trap = trap;
         let text = oid.map(|oid| match self.trap.filter(|trap| trap.is_exact(oid)) {
             Some(trap) => trap.oid_text().map_or_else(|| oid.text(), str::to_owned),
             None => oid.text(),
@@ -156,13 +162,19 @@ impl<'n> Sheet<'n> {
     }
 
     /// Appends one varbind.
+    #[inline]
     pub(super) fn put(&mut self, oid: &Arcs, varbind: Varbind<'n, '_>) {
         let Varbind { object, given, kind, value, label } = varbind;
         let json = &mut self.json;
         json.push_str(if json.is_empty() { "[{\"oid\":\"" } else { "},{\"oid\":\"" });
         let oid_at = json.len();
-        match object {
-            Some(object) => object.push_oid(oid, json),
+        let mut instance_at = oid_at;
+        match object.and_then(|object| object.oid_text()) {
+            Some(text) => {
+                json.push_str(text);
+                instance_at = json.len();
+                oid.push_rest(object.map_or(0, |object| object.arcs()), json);
+            }
             None => oid.push(json),
         }
         let oid_at = oid_at..json.len();
@@ -171,8 +183,15 @@ impl<'n> Sheet<'n> {
             (Some(object), _) => {
                 json.push_str("\",\"name\":\"");
                 let at = json.len();
-                object.display_arcs(oid, json);
-                key = escaped(json, at);
+                if instance_at > oid_at.start && object.is_plain() {
+                    // Without an index, the instance in words is that in numbers.
+                    json.push_str(object.name());
+                    json.extend_from_within(instance_at..oid_at.end);
+                    key = Piece::Json(at..json.len());
+                } else {
+                    object.display_arcs(oid, json);
+                    key = escaped(json, at);
+                }
                 push_kind(json, kind, true);
             }
             (None, Some(given)) => {

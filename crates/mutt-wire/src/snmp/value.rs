@@ -16,7 +16,7 @@ use super::{hint, instance};
 const EXACT_MAX: u64 = 1 << 53;
 
 /// A type by its name, with what stands before a value of it in JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Type {
     pub(super) name: &'static str,
     /// It begins with the quote that ends the name before it.
@@ -25,7 +25,7 @@ pub(super) struct Type {
 
 macro_rules! types {
     ($($of:ident = $name:literal;)*) => {
-        $(pub(super) const $of: Type = Type {
+        $(pub(super) static $of: Type = Type {
             name: $name,
             json: concat!("\",\"type\":\"", $name, "\",\"value\":"),
         };)*
@@ -80,7 +80,7 @@ pub(super) fn read<'a>(
     element: &Element<'a>,
     object: Option<&Found<'_>>,
     oid: &mut Arcs,
-) -> (Type, Shown<'a>, Option<&'static str>) {
+) -> (&'static Type, Shown<'a>, Option<&'static str>) {
     let octets = element.content;
     let number = |of, read: Result<Shown<'a>, BerError>| match read {
         Ok(value) => (of, value, None),
@@ -88,35 +88,35 @@ pub(super) fn read<'a>(
     };
     let unsigned = |of| number(of, ber::unsigned(octets).map(unsigned));
     match element.tag {
-        ber::INTEGER => number(INTEGER, ber::signed(octets).map(signed)),
-        ber::OCTET_STRING => (OCTETS, Shown::Text(object_text(octets, object)), None),
-        ber::NULL => (NULL, Shown::Null, None),
+        ber::INTEGER => number(&INTEGER, ber::signed(octets).map(signed)),
+        ber::OCTET_STRING => (&OCTETS, Shown::Text(object_text(octets, object)), None),
+        ber::NULL => (&NULL, Shown::Null, None),
         ber::OBJECT_IDENTIFIER => match oid.read(octets) {
-            Ok(()) => (OID, Shown::Oid, (!oid.is_whole()).then_some("an arc over 32 bits")),
-            Err(_) => (OID, hex(octets).into(), Some("an object identifier that cannot be read")),
+            Ok(()) => (&OID, Shown::Oid, (!oid.is_whole()).then_some("an arc over 32 bits")),
+            Err(_) => (&OID, hex(octets).into(), Some("an object identifier that cannot be read")),
         },
         IP_ADDRESS => match <[u8; 4]>::try_from(octets) {
-            Ok(four) => (ADDRESS, address(four).into(), None),
-            Err(_) => (ADDRESS, hex(octets).into(), Some("an address that is not of four octets")),
+            Ok(four) => (&ADDRESS, address(four).into(), None),
+            Err(_) => (&ADDRESS, hex(octets).into(), Some("an address that is not of four octets")),
         },
-        0x41 => unsigned(COUNTER),
-        0x42 => unsigned(GAUGE),
-        TIME_TICKS => unsigned(TICKS),
+        0x41 => unsigned(&COUNTER),
+        0x42 => unsigned(&GAUGE),
+        TIME_TICKS => unsigned(&TICKS),
         0x44 => opaque(octets),
-        0x45 => (NSAP, hex(octets).into(), None),
-        0x46 => unsigned(LARGE_COUNTER),
-        0x47 => unsigned(UNSIGNED),
-        0x80 => (NO_OBJECT, Shown::Null, None),
-        0x81 => (NO_INSTANCE, Shown::Null, None),
-        0x82 => (END_OF_VIEW, Shown::Null, None),
-        _ => (UNKNOWN, hex(element.whole).into(), Some("a type that does not exist")),
+        0x45 => (&NSAP, hex(octets).into(), None),
+        0x46 => unsigned(&LARGE_COUNTER),
+        0x47 => unsigned(&UNSIGNED),
+        0x80 => (&NO_OBJECT, Shown::Null, None),
+        0x81 => (&NO_INSTANCE, Shown::Null, None),
+        0x82 => (&END_OF_VIEW, Shown::Null, None),
+        _ => (&UNKNOWN, hex(element.whole).into(), Some("a type that does not exist")),
     }
 }
 
 /// Opaque holds BER of its own; net-snmp wraps float (0x9f78), double (0x9f79), Counter64 (0x9f76),
 /// signed (0x9f7a) and unsigned (0x9f7b) 64-bit numbers in it.
-fn opaque(octets: &[u8]) -> (Type, Shown<'static>, Option<&'static str>) {
-    let raw = || (OPAQUE, hex(octets).into(), None);
+fn opaque(octets: &[u8]) -> (&'static Type, Shown<'static>, Option<&'static str>) {
+    let raw = || (&OPAQUE, hex(octets).into(), None);
     let [0x9f, kind, length, inner @ ..] = octets else { return raw() };
     if usize::from(*length) != inner.len() {
         return raw();
@@ -127,17 +127,19 @@ fn opaque(octets: &[u8]) -> (Type, Shown<'static>, Option<&'static str>) {
         None => (of, number.to_string().into(), None),
     };
     match (kind, inner) {
-        (0x78, [a, b, c, d]) => real(OPAQUE_FLOAT, f64::from(f32::from_be_bytes([*a, *b, *c, *d]))),
+        (0x78, [a, b, c, d]) => {
+            real(&OPAQUE_FLOAT, f64::from(f32::from_be_bytes([*a, *b, *c, *d])))
+        }
         (0x79, inner) => match <[u8; 8]>::try_from(inner) {
-            Ok(eight) => real(OPAQUE_DOUBLE, f64::from_be_bytes(eight)),
+            Ok(eight) => real(&OPAQUE_DOUBLE, f64::from_be_bytes(eight)),
             Err(_) => raw(),
         },
         (0x76 | 0x7b, inner) => match ber::unsigned(inner) {
-            Ok(number) => (OPAQUE_COUNTER, unsigned(number), None),
+            Ok(number) => (&OPAQUE_COUNTER, unsigned(number), None),
             Err(_) => raw(),
         },
         (0x7a, inner) => match ber::signed(inner) {
-            Ok(number) => (OPAQUE_INTEGER, signed(number), None),
+            Ok(number) => (&OPAQUE_INTEGER, signed(number), None),
             Err(_) => raw(),
         },
         _ => raw(),
@@ -203,7 +205,9 @@ fn trim_nul(octets: &[u8]) -> &[u8] {
 }
 
 fn is_printable(text: &str) -> bool {
-    text.bytes().all(|byte| (b' '..0x7f).contains(&byte)) || text.chars().all(printable)
+    // Without a branch for each byte.
+    let odd = |odd, byte: &u8| odd | !(b' '..0x7f).contains(byte);
+    !text.as_bytes().iter().fold(false, odd) || text.chars().all(printable)
 }
 
 fn printable(c: char) -> bool {
@@ -212,13 +216,13 @@ fn printable(c: char) -> bool {
 
 /// Text of a MIB's object, whatever the octets are.
 pub(super) fn clean(octets: &[u8]) -> Cow<'_, str> {
-    match String::from_utf8_lossy(octets) {
-        Cow::Borrowed(text) if is_printable(text) => Cow::Borrowed(text),
-        text => {
-            let shown = |c| if printable(c) { c } else { char::REPLACEMENT_CHARACTER };
-            Cow::Owned(text.chars().map(shown).collect())
-        }
+    if let Ok(text) = std::str::from_utf8(octets)
+        && is_printable(text)
+    {
+        return Cow::Borrowed(text);
     }
+    let shown = |c| if printable(c) { c } else { char::REPLACEMENT_CHARACTER };
+    Cow::Owned(String::from_utf8_lossy(octets).chars().map(shown).collect())
 }
 
 /// DateAndTime of SNMPv2-TC, 8 or 11 octets, as RFC 3339; without a zone there is no offset.

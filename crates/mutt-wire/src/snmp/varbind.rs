@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::arcs::Arcs;
 use super::ber::{self, BerError, Element, Reader};
-use super::names::{Base, Convention, Form, Found, Names, SNMP_TRAP_OID};
+use super::names::{Base, Beside, Convention, Form, Found, Names, SNMP_TRAP_OID};
 use super::sheet::{InetType, Kind, Sheet, Varbind, inet_type};
 use super::value::{self, Shown, Type};
 use super::{hint, instance};
@@ -26,7 +26,7 @@ pub(super) fn settled<'n>(make: impl Fn(&[InetType]) -> Sheet<'n>) -> Sheet<'n> 
 
 /// Reads a list to its end or to the first varbind whose bounds cannot be known.
 pub(super) fn read_all(sheet: &mut Sheet<'_>, mut list: Reader<'_>, types: &[InetType]) {
-    let mut room = Room { oid: Arcs::new(), value: Arcs::new() };
+    let (mut oid, mut value, mut beside) = (Arcs::new(), Arcs::new(), Beside::default());
     let mut position = 0;
     while !list.is_empty() {
         position += 1;
@@ -41,35 +41,28 @@ pub(super) fn read_all(sheet: &mut Sheet<'_>, mut list: Reader<'_>, types: &[Ine
                 break;
             }
         };
-        if let Err(why) = read_one(sheet, &pair, types, &mut room) {
+        if let Err(why) = read_one(sheet, &pair, types, (&mut oid, &mut value, &mut beside)) {
             sheet.notes.push(format!("varbind {position}: {why}"));
         }
     }
-}
-
-/// Where object identifiers are read into, one varbind after the other.
-struct Room {
-    oid: Arcs,
-    value: Arcs,
 }
 
 fn read_one(
     sheet: &mut Sheet<'_>,
     pair: &Element<'_>,
     types: &[InetType],
-    room: &mut Room,
+    (oid, value_oid, beside): (&mut Arcs, &mut Arcs, &mut Beside),
 ) -> Result<(), BerError> {
-    let Room { oid, value: value_oid } = room;
     let mut pair = pair.inside();
     oid.read(pair.expect(ber::OBJECT_IDENTIFIER)?.content)?;
     let element = pair.element()?;
-    let object = sheet.names().find_arcs(oid.known()).filter(Found::is_object);
+    let object = sheet.names().find_beside(oid.known(), beside).filter(Found::is_object);
     if !oid.is_whole() {
         sheet.notes.push(format!("{}: an arc over 32 bits", oid.text()));
     }
     if object.is_some_and(|object| object.form() == Form::Secret) {
         sheet.secrets.push(element.range());
-        sheet.put(oid, secret(object, Kind::Wire(value::OCTETS)));
+        sheet.put(oid, secret(object, Kind::Wire(&value::OCTETS)));
         return Ok(());
     }
     let (of, mut value, odd) = value::read(&element, object.as_ref(), value_oid);
@@ -85,7 +78,7 @@ fn read_one(
             let text = exact.and_then(|found| found.oid_text());
             value = Shown::Text(text.map_or_else(|| Cow::Owned(value_oid.text()), Cow::Borrowed));
             if is_trap {
-                sheet.name_trap(Some(value_oid));
+                sheet.take_trap(Some(value_oid), sheet.names().trap_of(value_oid, found));
             }
             oid_label(sheet.names(), value_oid, found)
         }
@@ -93,7 +86,7 @@ fn read_one(
     };
     if is_trap {
         // Where it is no OID, a later one does not count either.
-        sheet.name_trap(None);
+        sheet.take_trap(None, None);
     }
     if let Some(object) = object.filter(|o| o.convention() == Convention::InetAddress) {
         sheet.addressed = true;
@@ -114,7 +107,7 @@ fn secret<'n, 'v>(object: Option<Found<'n>>, kind: Kind<'v>) -> Varbind<'n, 'v> 
 }
 
 /// Appends a varbind that the decoder adds, as RFC 3584 section 3.1 wants.
-pub(super) fn put_made(sheet: &mut Sheet<'_>, oid: &Arcs, of: Type, value: Shown<'_>) {
+pub(super) fn put_made(sheet: &mut Sheet<'_>, oid: &Arcs, of: &'static Type, value: Shown<'_>) {
     put_known(sheet, oid, Kind::Wire(of), None, value);
 }
 
@@ -166,7 +159,7 @@ fn oid_label<'n>(names: &'n Names, oid: &Arcs, found: Option<Found<'n>>) -> Opti
         return Some(Cow::Borrowed(found.name()));
     }
     // The other spelling of a trap only where nothing has this one.
-    if let Some(trap) = names.find_trap_arcs(oid) {
+    if let Some(trap) = names.trap_of(oid, Some(found)) {
         return Some(Cow::Borrowed(trap.name()));
     }
     found.is_object().then(|| {

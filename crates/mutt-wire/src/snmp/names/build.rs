@@ -8,7 +8,10 @@ use mutt_model::oid::{self, OID_ARCS_MAX};
 
 use super::super::hint;
 use super::builtin::{self, OBJECTS, TRAPS};
-use super::{Base, Definition, Facts, Form, Kind, NONE, Names, Node, Part, Role, Span, TRUNKS};
+use super::{
+    Base, Definition, EDGE_STEPS, Facts, Form, Kind, NONE, Names, Node, Part, Role, Span, TRUNKS,
+    edge,
+};
 
 /// Definitions that are taken; what comes after them is left out.
 pub const DEFINITIONS_MAX: usize = 2_000_000;
@@ -148,6 +151,7 @@ impl Default for Tree {
     fn default() -> Self {
         let names = Names {
             nodes: Vec::new(),
+            edges: Vec::new(),
             facts: Vec::new(),
             labels: Vec::new(),
             index: Vec::new(),
@@ -175,6 +179,21 @@ impl Tree {
             self.grow_node(at, range, depth, entries);
             at += 1;
         }
+        self.join();
+    }
+
+    /// Makes each node be found by its parent and arc.
+    fn join(&mut self) {
+        let places = (self.names.nodes.len() * 2).next_power_of_two();
+        self.names.edges = vec![NONE; places];
+        for (node, at) in self.names.nodes.iter().zip(0..).skip(1) {
+            let from = edge(node.parent, node.arc);
+            let mut places = (0..EDGE_STEPS).map(|step| from.wrapping_add(step) & (places - 1));
+            let free = places.find(|place| self.names.edges.get(*place) == Some(&NONE));
+            if let Some(place) = free.and_then(|place| self.names.edges.get_mut(place)) {
+                *place = at;
+            }
+        }
     }
 
     fn grow_node(&mut self, at: usize, range: Range<usize>, depth: usize, entries: &[Entry]) {
@@ -191,6 +210,7 @@ impl Tree {
             self.names.named += 1;
             if let Some(node) = self.names.nodes.get_mut(at) {
                 (node.name, node.oid, node.facts) = (name, oid.length, facts);
+                node.plain = is_plain(&entry.definition.name);
             }
             next += 1;
         }
@@ -212,7 +232,8 @@ impl Tree {
     fn push_node(&mut self, arc: u32, parent: usize, range: Range<usize>, depth: usize) {
         let (name, parent) = (Span::default(), number(parent));
         let (children, first_child, oid, facts) = (0, 0, 0, NONE);
-        self.names.nodes.push(Node { arc, parent, first_child, children, name, oid, facts });
+        let node = Node { arc, parent, first_child, children, name, oid, plain: false, facts };
+        self.names.nodes.push(node);
         self.ranges.push((range, depth));
     }
 
@@ -319,14 +340,15 @@ impl Tree {
     fn place(&self, oid: &[u32]) -> u32 {
         let mut at = 0;
         for arc in oid {
-            let node = self.names.nodes.get(at as usize);
-            let Some(child) = node.and_then(|node| self.names.child_at(node, *arc)) else {
-                return 0;
-            };
+            let Some(child) = self.names.child_at(at, *arc) else { return 0 };
             at = child;
         }
         at
     }
+}
+
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
 }
 
 fn cut(text: &str) -> &str {
