@@ -3,7 +3,7 @@
 use mutt_model::oid::OID_ARCS_MAX;
 
 use super::ber::{self, BerError};
-use super::digits::{push_arc, push_number};
+use super::digits::{push_arc, push_arcs, push_number};
 
 /// An object identifier.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl Arcs {
         }
         match self.known().get(skip..).unwrap_or_default() {
             [arc] => push_arc(out, *arc),
-            arcs => arcs.iter().for_each(|arc| push_arc(out, *arc)),
+            arcs => push_arcs(out, arcs),
         }
     }
 
@@ -109,7 +109,7 @@ impl Arcs {
             out.push_str(text);
         } else if let [first, rest @ ..] = self.known() {
             push_number(out, u64::from(*first));
-            rest.iter().for_each(|arc| push_arc(out, *arc));
+            push_arcs(out, rest);
         }
     }
 

@@ -2,8 +2,6 @@
 
 /// `.0` to `.999`, one after another: what an arc adds to an OID, and without its dot a number.
 static DOTTED: &str = text(&DOTTED_BYTES);
-/// `000` to `999`: the digits behind a number's first ones.
-static PADDED: &str = text(&PADDED_BYTES);
 /// `00` to `ff`.
 static HEX: &str = text(&HEX_BYTES);
 
@@ -23,18 +21,6 @@ const DOTTED_BYTES: [u8; 3_890] = {
         }
         out[at] = b'0' + (number % 10) as u8;
         at += 1;
-        number += 1;
-    }
-    out
-};
-
-const PADDED_BYTES: [u8; 3_000] = {
-    let mut out = [0; 3_000];
-    let mut number = 0;
-    while number < 1_000 {
-        out[number * 3] = b'0' + (number / 100) as u8;
-        out[number * 3 + 1] = b'0' + (number / 10 % 10) as u8;
-        out[number * 3 + 2] = b'0' + (number % 10) as u8;
         number += 1;
     }
     out
@@ -81,22 +67,21 @@ pub(super) fn push_number(out: &mut String, number: u64) {
 }
 
 fn push_large(out: &mut String, number: u64) {
-    let (mut groups, mut count, mut rest) = ([0u16; 7], 0, number);
-    for group in &mut groups {
-        *group = (rest % 1_000) as u16;
-        rest /= 1_000;
-        count += 1;
-        if rest == 0 {
-            break;
-        }
+    let mut room = [0; 20];
+    let count = write(&mut room, number);
+    out.push_str(std::str::from_utf8(&room[..count]).unwrap_or_default());
+}
+
+/// Writes the digits of a number to the front; gives how many there are. There must be room.
+#[inline]
+fn write(room: &mut [u8], number: u64) -> usize {
+    let count = number.checked_ilog10().map_or(1, |log| log as usize + 1);
+    let mut rest = number;
+    for place in room.iter_mut().take(count).rev() {
+        *place = b'0' + (rest % 10) as u8;
+        rest /= 10;
     }
-    let mut groups = groups[..count].iter().rev().map(|group| usize::from(*group));
-    if let Some(first) = groups.next() {
-        out.push_str(dotted(first).get(1..).unwrap_or_default());
-    }
-    for group in groups {
-        out.push_str(PADDED.get(group * 3..group * 3 + 3).unwrap_or_default());
-    }
+    count
 }
 
 /// Appends a number that may be negative.
@@ -116,6 +101,25 @@ pub(super) fn push_arc(out: &mut String, arc: u32) {
     } else {
         out.push('.');
         push_large(out, u64::from(arc));
+    }
+}
+
+/// Appends arcs, each with a dot before it.
+pub(super) fn push_arcs(out: &mut String, arcs: &[u32]) {
+    for few in arcs.chunks(8) {
+        let mut room = [b'.'; 8 * 11];
+        let mut at = 0;
+        for arc in few {
+            // The dot stands there already.
+            at += 1;
+            if *arc < 10 {
+                room[at] = b'0' + *arc as u8;
+                at += 1;
+            } else {
+                at += write(&mut room[at..], u64::from(*arc));
+            }
+        }
+        out.push_str(std::str::from_utf8(&room[..at]).unwrap_or_default());
     }
 }
 
@@ -165,6 +169,14 @@ mod tests {
         push_arc(&mut out, 0);
         push_arc(&mut out, u32::MAX);
         assert_eq!(out, "-9223372036854775808.0.4294967295");
+        let arcs: Vec<u32> =
+            (0..70).map(|n| if n % 40 == 39 { 1_000 * n } else { n % 10 }).collect();
+        for count in 0..arcs.len() {
+            let mut out = String::new();
+            push_arcs(&mut out, &arcs[..count]);
+            let expected: String = arcs[..count].iter().map(|arc| format!(".{arc}")).collect();
+            assert_eq!(out, expected);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::ops::Range;
 use mutt_model::{Event, ParseStatus};
 
 use super::arcs::Arcs;
-use super::digits::push_signed;
+use super::digits::{push_number, push_signed};
 use super::names::{Convention, Found, Names, Role};
 use super::subject;
 use super::value::{Shown, Type};
@@ -41,6 +41,8 @@ impl Kind<'_> {
 pub(super) struct Varbind<'n, 'v> {
     /// The object that it is an instance of, where that is known.
     pub(super) object: Option<Found<'n>>,
+    /// The place that its OID lies under, where that is known: the object or what is above it.
+    pub(super) place: Option<Found<'n>>,
     /// The name that its sender gives it.
     pub(super) given: Option<&'v str>,
     pub(super) kind: Kind<'v>,
@@ -164,16 +166,16 @@ impl<'n> Sheet<'n> {
     /// Appends one varbind.
     #[inline]
     pub(super) fn put(&mut self, oid: &Arcs, varbind: Varbind<'n, '_>) {
-        let Varbind { object, given, kind, value, label } = varbind;
+        let Varbind { object, place, given, kind, value, label } = varbind;
         let json = &mut self.json;
         json.push_str(if json.is_empty() { "[{\"oid\":\"" } else { "},{\"oid\":\"" });
         let oid_at = json.len();
         let mut instance_at = oid_at;
-        match object.and_then(|object| object.oid_text()) {
-            Some(text) => {
+        match place.and_then(|place| Some((place.oid_text()?, place.arcs()))) {
+            Some((text, arcs)) => {
                 json.push_str(text);
                 instance_at = json.len();
-                oid.push_rest(object.map_or(0, |object| object.arcs()), json);
+                oid.push_rest(arcs, json);
             }
             None => oid.push(json),
         }
@@ -204,7 +206,10 @@ impl<'n> Sheet<'n> {
                 push_kind(json, kind, false);
                 match &mut self.missing {
                     Some((_, more)) => *more += 1,
-                    None => self.missing = Some((oid.text(), 0)),
+                    None => {
+                        let text = json.get(oid_at.clone()).unwrap_or_default();
+                        self.missing = Some((text.to_owned(), 0));
+                    }
                 }
             }
         }
@@ -314,8 +319,16 @@ impl<'n> Sheet<'n> {
             (None, Some((first, more))) => (first.as_str(), *more),
             (None, None) => return,
         };
-        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        event.note(ParseStatus::Ok, &format!("{MIB_MISSING}: {first}{more}"));
+        let mut note = String::with_capacity(MIB_MISSING.len() + first.len() + 16);
+        note.push_str(MIB_MISSING);
+        note.push_str(": ");
+        note.push_str(first);
+        if more > 0 {
+            note.push_str(" and ");
+            push_number(&mut note, more as u64);
+            note.push_str(" more");
+        }
+        event.note(ParseStatus::Ok, &note);
     }
 }
 

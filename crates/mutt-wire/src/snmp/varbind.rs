@@ -56,7 +56,8 @@ fn read_one(
     let mut pair = pair.inside();
     oid.read(pair.expect(ber::OBJECT_IDENTIFIER)?.content)?;
     let element = pair.element()?;
-    let object = sheet.names().find_beside(oid.known(), beside).filter(Found::is_object);
+    let place = sheet.names().find_beside(oid.known(), beside);
+    let object = place.filter(Found::is_object);
     if !oid.is_whole() {
         sheet.notes.push(format!("{}: an arc over 32 bits", oid.text()));
     }
@@ -96,14 +97,14 @@ fn read_one(
     if let Some(odd) = odd {
         sheet.notes.push(format!("{}: {odd}", oid.text()));
     }
-    sheet.put(oid, Varbind { object, given: None, kind: Kind::Wire(of), value, label });
+    sheet.put(oid, Varbind { object, place, given: None, kind: Kind::Wire(of), value, label });
     Ok(())
 }
 
 /// A community's value is never shown.
 fn secret<'n, 'v>(object: Option<Found<'n>>, kind: Kind<'v>) -> Varbind<'n, 'v> {
     let value = Shown::Text(Cow::Borrowed("*"));
-    Varbind { object, given: None, kind, value, label: None }
+    Varbind { object, place: object, given: None, kind, value, label: None }
 }
 
 /// Appends a varbind that the decoder adds, as RFC 3584 section 3.1 wants.
@@ -120,7 +121,8 @@ fn put_known(
     value: Shown<'_>,
 ) {
     let names = sheet.names();
-    let object = names.find_arcs(oid.known()).filter(Found::is_object);
+    let place = names.find_arcs(oid.known());
+    let object = place.filter(Found::is_object);
     if object.is_some_and(|object| object.form() == Form::Secret) {
         return sheet.put(oid, secret(object, kind));
     }
@@ -137,7 +139,7 @@ fn put_known(
         }
         _ => None,
     };
-    sheet.put(oid, Varbind { object, given, kind, value, label });
+    sheet.put(oid, Varbind { object, place, given, kind, value, label });
 }
 
 /// The word for a number, or the number with its point.
