@@ -63,7 +63,7 @@ pub fn compile(listing: &Listing) -> Result<Compiled, String> {
     let mut report = Report { files: listing.files.len(), ..Report::default() };
     for left in &listing.left {
         let file = left.path.display().to_string();
-        let problem = problem(0, left.why.clone(), "make the file readable, or smaller");
+        let problem = problem(0, left.why.clone(), left.fix);
         report.add(failed(file, "", problem));
     }
     let (shelf, asked) = take_in(listing, &mut report);
