@@ -1,6 +1,7 @@
 //! The targets for HTTP ingest: each shape of a body.
 
 use mutt_wire::http::{self, Query, Shape};
+use mutt_wire::snmp::names::Names;
 use mutt_wire::syslog;
 
 use crate::bound::{Bound, bounded};
@@ -30,7 +31,8 @@ fn body(shape: Shape, data: &[u8]) {
     let (defaults, options) = (Query::default().defaults(), syslog::Options::default());
     for record in records.iter().take(EVENTS_MAX) {
         let raw = record.raw();
-        let decode = || http::decode_record(frame("http", raw), record, &defaults, &options);
+        let with = http::With { options: &options, names: Names::builtin() };
+        let decode = || http::decode_record(frame("http", raw), record, &defaults, with);
         // Attributes of a resource belong to each of its records.
         let decoded = bounded(data.len(), RECORDS, decode);
         assert_eq!(*decoded.event.raw, *raw);

@@ -20,7 +20,17 @@ pub use self::payload::Defaults;
 pub use self::record::{Decoded, FIELD_DEPTH_MAX, decode};
 use self::scan::Fault;
 pub use self::shape::{Record, Shape, read};
+use crate::snmp::names::Names;
 use crate::{Frame, syslog};
+
+/// What records are read with beside what they say.
+#[derive(Clone, Copy, Debug)]
+pub struct With<'w> {
+    /// How lines of text are read.
+    pub options: &'w syslog::Options,
+    /// The names of OIDs in force.
+    pub names: &'w Names,
+}
 
 /// Records that one body may hold.
 pub const RECORDS_MAX: usize = 20_000;
@@ -86,9 +96,9 @@ pub fn decode_record<'a>(
     frame: Frame<'a>,
     record: &Record<'a>,
     defaults: &Defaults,
-    options: &syslog::Options,
+    with: With<'_>,
 ) -> Decoded<'a> {
-    record.decode(Frame { raw: record.raw(), ..frame }, defaults, options)
+    record.decode(Frame { raw: record.raw(), ..frame }, defaults, with)
 }
 
 fn not_json(body: &[u8], fault: Fault) -> BodyError {

@@ -2,18 +2,22 @@
 //! and informs. Total: whatever arrives becomes an event, flagged as it deserves, or for v3 a refusal
 //! that says why.
 
+mod arcs;
 pub mod ber;
+mod digits;
 pub mod encode;
 mod hint;
 mod instance;
 mod message;
 pub mod names;
+mod sheet;
 pub mod stream;
 mod subject;
 #[cfg(test)]
 mod tests;
 pub mod usm;
 mod v3;
+mod value;
 mod varbind;
 
 use std::borrow::Cow;
@@ -22,23 +26,23 @@ use std::ops::Range;
 
 use mutt_model::event::peer_host;
 use mutt_model::{Event, ParseStatus, Secret, Source};
-use serde_json::{Value, json};
 
+use self::arcs::Arcs;
 use self::ber::{Element, Reader};
 use self::message::{INFORM, Message, Notification, TRAP_V1, TRAP_V2};
 use self::names::Names;
-use self::varbind::{Varbind, Varbinds};
+use self::value::Shown;
+use self::varbind::{put_made, settled};
 use crate::Frame;
 
+pub use self::sheet::MIB_MISSING;
+pub(crate) use self::sheet::Sheet;
 pub use self::v3::{Authentic, decode_v3, is_v3};
 pub use self::varbind::VARBINDS_MAX;
 pub(crate) use self::varbind::read_json as varbinds_from_json;
 
 /// What the community octets in raw bytes are overwritten with.
 const MASK: u8 = b'*';
-
-/// How the note of an event begins whose OIDs are in no MIB that is loaded.
-pub const MIB_MISSING: &str = "mib missing";
 
 /// The community of a v1 or v2c message: a secret, for the allow-list and for the key by which a
 /// repeated inform is recognised. It cannot print itself.
@@ -119,7 +123,7 @@ impl std::fmt::Debug for Decoded<'_> {
 pub fn decode<'a>(frame: Frame<'a>, names: &Names) -> Decoded<'a> {
     let mut decoded =
         Decoded { event: frame.event(Source::Snmp), community: None, inform: None, pdu: &[] };
-    let mut secrets = Vec::new();
+    let (mut secrets, mut community_at) = (Vec::new(), None);
     let event = &mut decoded.event;
     match message::read(frame.raw) {
         Ok(Message::Community { version, community, pdu, trailing }) => {
@@ -128,6 +132,7 @@ pub fn decode<'a>(frame: Frame<'a>, names: &Names) -> Decoded<'a> {
                 event.note(ParseStatus::Partial, "bytes follow the message");
             }
             decoded.community = Some(Community(community.content));
+            community_at = Some(community.range());
             decoded.pdu = pdu.whole;
             let inform = decode_pdu(event, names, version, &pdu, &mut secrets);
             decoded.inform = inform.map(|Notification { request_id, list, .. }| {
@@ -144,7 +149,10 @@ pub fn decode<'a>(frame: Frame<'a>, names: &Names) -> Decoded<'a> {
             event.note(ParseStatus::Failed, &fault.to_string());
         }
     }
-    secrets.extend(message::community_range(frame.raw));
+    match community_at {
+        Some(at) => mask(event, &[at]),
+        None => mask(event, message::community_range(frame.raw).as_slice()),
+    }
     mask(event, &secrets);
     say_why(event);
     decoded
@@ -238,30 +246,32 @@ fn take_trap_v1(
         (_, Some(agent)) => set_host(event, agent),
         _ => {}
     }
-    let mut bound = match &trap.varbinds {
-        Ok(list) => varbind::read_all(names, *list),
-        Err(fault) => Varbinds { notes: vec![fault.to_string()], ..Varbinds::default() },
-    };
-    let text = |oid: &str, kind, text: String| Varbind::made(names, oid, kind, Value::String(text));
-    let mut items = vec![
-        Varbind::made(names, names::SYS_UP_TIME, "TimeTicks", json!(trap.uptime)),
-        text(names::SNMP_TRAP_OID, "OBJECT IDENTIFIER", trap_oid.clone()),
-    ];
-    items.append(&mut bound.items);
-    if let Some(agent) = agent {
-        let made = text(names::SNMP_TRAP_ADDRESS, "IpAddress", varbind::dotted(agent));
-        add_if_absent(&mut items, made);
-    }
-    let enterprise = trap.enterprise.clone();
-    add_if_absent(&mut items, text(names::SNMP_TRAP_ENTERPRISE, "OBJECT IDENTIFIER", enterprise));
-    bound.items = items;
-    fill(event, names, Some(trap_oid), bound, secrets);
-}
-
-fn add_if_absent<'n>(items: &mut Vec<Varbind<'n>>, made: Varbind<'n>) {
-    if !items.iter().any(|item| item.oid == made.oid) {
-        items.push(made);
-    }
+    let known = Arcs::of(&trap_oid);
+    let sheet = settled(|types| {
+        let octets = trap.varbinds.map_or(0, |list| list.rest().len());
+        let mut sheet = Sheet::new(names, octets + trap_oid.len() * 4);
+        sheet.name_trap(Some(&known));
+        let uptime = i64::try_from(trap.uptime).map(Shown::Number);
+        let uptime = uptime.unwrap_or_else(|_| Shown::Json(trap.uptime.into()));
+        put_made(&mut sheet, &Arcs::known_as(names::SYS_UP_TIME), &value::TICKS, uptime);
+        let text = |text| Shown::Text(Cow::Borrowed(text));
+        let oid = Arcs::known_as(names::SNMP_TRAP_OID);
+        put_made(&mut sheet, &oid, &value::OID, text(&trap_oid));
+        match &trap.varbinds {
+            Ok(list) => varbind::read_all(&mut sheet, *list, types),
+            Err(fault) => sheet.notes.push(fault.to_string()),
+        }
+        let oid = Arcs::known_as(names::SNMP_TRAP_ADDRESS);
+        if let Some(agent) = agent.filter(|_| !sheet.holds(&oid)) {
+            put_made(&mut sheet, &oid, &value::ADDRESS, digits::address(agent).into());
+        }
+        let oid = Arcs::known_as(names::SNMP_TRAP_ENTERPRISE);
+        if !sheet.holds(&oid) {
+            put_made(&mut sheet, &oid, &value::OID, text(&trap.enterprise));
+        }
+        sheet
+    });
+    fill(event, sheet, secrets);
 }
 
 /// The device is the agent; who sent the packet is a relay when it is another address.
@@ -281,83 +291,31 @@ fn take_notification(
     list: Reader<'_>,
     secrets: &mut Vec<Range<usize>>,
 ) {
-    let bound = varbind::read_all(names, list);
-    let trap_oid = bound.items.iter().find(|item| item.oid == names::SNMP_TRAP_OID);
-    let trap_oid = trap_oid
-        .filter(|item| item.kind.as_deref() == Some("OBJECT IDENTIFIER"))
-        .and_then(|item| item.value.as_str())
-        .filter(|text| !text.starts_with("0x"))
-        .map(str::to_owned);
-    if trap_oid.is_none() {
+    let sheet = settled(|types| {
+        let mut sheet = Sheet::new(names, list.rest().len());
+        varbind::read_all(&mut sheet, list, types);
+        sheet
+    });
+    if !sheet.has_trap() {
         event.note(ParseStatus::Partial, "no snmpTrapOID.0");
     }
-    fill(event, names, trap_oid, bound, secrets);
+    fill(event, sheet, secrets);
 }
 
 /// What is the same for every version once there is a list of varbinds.
-fn fill(
-    event: &mut Event<'_>,
-    names: &Names,
-    trap_oid: Option<String>,
-    bound: Varbinds<'_>,
-    secrets: &mut Vec<Range<usize>>,
-) {
-    let Varbinds { items, notes, secrets: found } = bound;
-    for note in &notes {
-        event.note(ParseStatus::Partial, note);
-    }
-    secrets.extend(found);
-    event.message = Cow::Owned(describe(event, names, trap_oid, &items));
+fn fill(event: &mut Event<'_>, mut sheet: Sheet<'_>, secrets: &mut Vec<Range<usize>>) {
+    secrets.append(&mut sheet.secrets);
+    event.message = Cow::Owned(sheet.tell(event));
 }
 
-/// Names a notification and says what it means; gives the text that is its message. A severity that
-/// the event has already stays.
-pub(crate) fn describe(
+/// Names a notification that did not come as a datagram; gives the text that is its message.
+pub(crate) fn describe<'n>(
     event: &mut Event<'_>,
-    names: &Names,
+    names: &'n Names,
     trap_oid: Option<String>,
-    items: &[Varbind<'_>],
+    sheet: Option<Sheet<'n>>,
 ) -> String {
-    let trap = trap_oid.as_deref().and_then(|trap_oid| names.find_trap(trap_oid));
-    let mut text = match (trap, &trap_oid) {
-        (Some(trap), _) => trap.name().to_owned(),
-        (None, Some(trap_oid)) => trap_oid.clone(),
-        (None, None) => "notification".to_owned(),
-    };
-    for item in items.iter().filter(|item| !is_envelope(item)) {
-        item.write_pair(&mut text);
-    }
-    event.resource = trap.and_then(|trap| subject::resource(trap.subject(), items)).map(Cow::Owned);
-    event.severity = event.severity.or(trap.and_then(|trap| trap.severity()));
-    event.trap_name = trap.map(|trap| Cow::Owned(trap.name().to_owned()));
-    note_missing(event, trap_oid.as_deref().filter(|_| trap.is_none()), items);
-    event.trap_oid = trap_oid.map(Cow::Owned);
-    event.varbinds = Some(Cow::Owned(varbind::to_json(items)));
-    text
-}
-
-/// What has no name is kept in numbers, and said, so that it can be mended: it is no fault of the
-/// device's and lowers no status.
-fn note_missing(event: &mut Event<'_>, trap_oid: Option<&str>, items: &[Varbind<'_>]) {
-    let mut missing = items.iter().filter(|item| item.name.is_none());
-    let first = trap_oid.or_else(|| missing.next().map(|item| item.oid.as_str()));
-    let Some(first) = first else { return };
-    let more = missing.count();
-    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    event.note(ParseStatus::Ok, &format!("{MIB_MISSING}: {first}{more}"));
-}
-
-/// Varbinds that belong to the envelope say nothing to people and differ between v1 and v2c: they
-/// stand in `varbinds`, not in the message.
-fn is_envelope(item: &Varbind<'_>) -> bool {
-    matches!(
-        item.base_name(),
-        Some(
-            "sysUpTime"
-                | "snmpTrapOID"
-                | "snmpTrapAddress"
-                | "snmpTrapCommunity"
-                | "snmpTrapEnterprise"
-        )
-    )
+    let mut sheet = sheet.unwrap_or_else(|| Sheet::new(names, 0));
+    sheet.name_trap(trap_oid.map(|trap_oid| Arcs::of(&trap_oid)).as_ref());
+    sheet.tell(event)
 }

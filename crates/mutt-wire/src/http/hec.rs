@@ -5,21 +5,22 @@ use std::borrow::Cow;
 
 use mutt_model::ParseStatus;
 
+use super::With;
 use super::members::Members;
 use super::payload::{Defaults, Parts, assemble, compact, text_of};
 use super::record::{Decoded, read_time};
 use super::scan::{Kind, Scanner};
-use crate::{Frame, syslog};
+use crate::Frame;
 
 /// `parse.format` of these.
 pub(super) const FORMAT: &str = "hec";
 /// Members of the envelope that are kept as fields.
 const KEPT: [&str; 3] = ["source", "sourcetype", "index"];
 
-pub(super) fn decode<'a>(frame: Frame<'a>, options: &syslog::Options) -> Decoded<'a> {
+pub(super) fn decode<'a>(frame: Frame<'a>, with: With<'_>) -> Decoded<'a> {
     let object = Scanner::new(frame.raw).value().ok().filter(|value| value.kind == Kind::Object);
     let Some(object) = object else {
-        let mut decoded = super::record::decode(frame);
+        let mut decoded = super::record::decode_with(frame, with.names);
         decoded.event.parse.format = Cow::Borrowed(FORMAT);
         return decoded;
     };
@@ -51,7 +52,7 @@ pub(super) fn decode<'a>(frame: Frame<'a>, options: &syslog::Options) -> Decoded
     }
     members.merge(envelope);
     let parts = Parts { format: FORMAT, text, fallback, members, host, time, ..Parts::default() };
-    let mut decoded = assemble(frame, parts, options);
+    let mut decoded = assemble(frame, parts, with);
     if event.is_none() {
         decoded.event.note(ParseStatus::Partial, "no event");
     }

@@ -3,12 +3,13 @@
 
 use std::borrow::Cow;
 
+use super::With;
 use super::members::Members;
 use super::payload::{Parts, assemble, text_of};
 use super::record::{Decoded, read_epoch, read_severity};
 use super::scan::{Kind, Repairs, Scanned, Scanner};
 use super::shape::{alone, elements};
-use crate::{Frame, syslog};
+use crate::Frame;
 
 /// `parse.format` of these.
 const FORMAT: &str = "loki";
@@ -68,11 +69,7 @@ fn scanned(raw: &[u8]) -> Option<Scanned<'_>> {
     Scanner::new(raw).value().ok()
 }
 
-pub(super) fn decode<'a>(
-    frame: Frame<'a>,
-    entry: &Entry<'a>,
-    options: &syslog::Options,
-) -> Decoded<'a> {
+pub(super) fn decode<'a>(frame: Frame<'a>, entry: &Entry<'a>, with: With<'_>) -> Decoded<'a> {
     let mut repairs = Repairs::default();
     let text = |raw: &'a [u8], repairs: &mut Repairs| match scanned(raw) {
         Some(value) => text_of(&value, repairs),
@@ -98,7 +95,7 @@ pub(super) fn decode<'a>(
         time,
         ..Parts::default()
     };
-    let mut decoded = assemble(frame, parts, options);
+    let mut decoded = assemble(frame, parts, with);
     decoded.event.severity = decoded.event.severity.or(severity);
     if time.is_none() {
         decoded.event.note(mutt_model::ParseStatus::Partial, "timestamp not understood");

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use base64::Engine as _;
 use mutt_model::{ParseStatus, Severity, Timestamp};
 
+use super::With;
 use super::members::Members;
 use super::payload::{Parts, assemble};
 use super::record::{Decoded, read_severity};
 use super::scan::write_text;
-use crate::{Frame, syslog};
+use crate::Frame;
 
 /// `parse.format` of these.
 const FORMAT: &str = "otlp";
@@ -167,7 +168,7 @@ fn own_fields(log: &Log) -> Values {
     own
 }
 
-pub(super) fn decode<'a>(frame: Frame<'a>, log: &Log, options: &syslog::Options) -> Decoded<'a> {
+pub(super) fn decode<'a>(frame: Frame<'a>, log: &Log, with: With<'_>) -> Decoded<'a> {
     let (attributes, own, shared) =
         (log.attributes.object(), own_fields(log).object(), log.shared.fields.object());
     let mut members = Members::read(attributes.as_bytes());
@@ -187,7 +188,7 @@ pub(super) fn decode<'a>(frame: Frame<'a>, log: &Log, options: &syslog::Options)
         severity: severity(log.severity).or_else(|| read_severity(&log.severity_text)),
         ..Parts::default()
     };
-    let mut decoded = assemble(frame, parts, options);
+    let mut decoded = assemble(frame, parts, with);
     let event = &mut decoded.event;
     if log.time == 0 && log.observed > 0 {
         event.time_note = Some(Cow::Borrowed("time observed"));

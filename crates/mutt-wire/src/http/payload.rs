@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use mutt_model::{Event, ParseStatus, Severity, Source, Timestamp};
 
+use super::With;
 use super::members::{Members, note_repairs, plain};
 use super::record::{Decoded, Reading, fill, keep_fields, say};
 use super::scan::{Kind, Repairs, Scanned, Scanner, write_clean};
@@ -59,17 +60,13 @@ pub(super) fn text_of<'a>(value: &Scanned<'a>, repairs: &mut Repairs) -> Cow<'a,
 }
 
 /// The event of these parts; its raw bytes are the frame's.
-pub(super) fn assemble<'a>(
-    frame: Frame<'a>,
-    parts: Parts<'_>,
-    options: &syslog::Options,
-) -> Decoded<'a> {
+pub(super) fn assemble<'a>(frame: Frame<'a>, parts: Parts<'_>, with: With<'_>) -> Decoded<'a> {
     let text = parts.text.as_deref();
     let object = text.and_then(object_in);
     let mut event = match text.filter(|text| object.is_none() && is_syslog(text)) {
         Some(line) => {
             let raw = line.as_bytes();
-            let mut event = syslog::decode(Frame { raw, ..frame }, options);
+            let mut event = syslog::decode(Frame { raw, ..frame }, with.options);
             event.source = Source::Http;
             event.raw = Cow::Borrowed(&[]);
             event
@@ -98,7 +95,7 @@ pub(super) fn assemble<'a>(
     event.severity = parts.severity.or(event.severity);
     let line_host = is_line.then(|| event.host.clone()).filter(|host| *host != peer);
     let message = parts.text.is_none() || object.is_some();
-    let reading = Reading { absences: false, keep: parts.keep, message };
+    let reading = Reading { absences: false, keep: parts.keep, message, names: with.names };
     let named = fill(&mut event, &mut members, reading);
     let host = parts.host.clone().filter(|host| !host.trim().is_empty()).or(line_host);
     match host {
@@ -166,11 +163,11 @@ pub(super) fn line<'a>(
     frame: Frame<'a>,
     defaults: &Defaults,
     plain: Option<&'static str>,
-    options: &syslog::Options,
+    with: With<'_>,
 ) -> Decoded<'a> {
     let (text, repair) = crate::text::clean(frame.raw);
     if plain.is_none() && object_in(&text).is_some() {
-        return super::record::decode(frame);
+        return super::record::decode_with(frame, with.names);
     }
     let has_priority = is_syslog(&text);
     if let (Some(format), false) = (plain, has_priority) {
@@ -189,13 +186,13 @@ pub(super) fn line<'a>(
             severity: defaults.severity,
             ..Parts::default()
         };
-        let mut decoded = assemble(frame, parts, options);
+        let mut decoded = assemble(frame, parts, with);
         if let Some(note) = repair.note() {
             decoded.event.note(ParseStatus::Partial, note);
         }
         return decoded;
     }
-    let mut event = syslog::decode(frame, options);
+    let mut event = syslog::decode(frame, with.options);
     event.source = Source::Http;
     apply(&mut event, defaults);
     Decoded { event, event_id: None }

@@ -10,6 +10,7 @@ use mutt_model::{Event, ParseStatus, Severity, Source, Timestamp, oid};
 use super::members::{Members, note_repairs, plain};
 use super::scan::{Kind, Repairs, Scanner, write_clean};
 use crate::Frame;
+use crate::snmp::names::Names;
 use crate::{snmp, syslog};
 
 /// How deep a kept field may nest; a deeper one is kept as its text.
@@ -58,23 +59,30 @@ pub struct Decoded<'a> {
 
 /// How members are read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reading {
+pub(super) struct Reading<'n> {
     /// Whether it is remarked on that host, time or message are missing.
     pub(super) absences: bool,
     /// Whether what found its place stays among the fields, too: labels say what a stream is.
     pub(super) keep: bool,
     /// Whether the message is among the members.
     pub(super) message: bool,
+    /// What OIDs are called.
+    pub(super) names: &'n Names,
 }
 
 /// Decodes one record; `frame.raw` is what [`super::records`] gave.
 #[must_use]
 pub fn decode(frame: Frame<'_>) -> Decoded<'_> {
+    decode_with(frame, Names::builtin())
+}
+
+/// The same with the names in force.
+pub(super) fn decode_with<'a>(frame: Frame<'a>, names: &Names) -> Decoded<'a> {
     let mut event = frame.event(Source::Http);
     event.parse.format = Cow::Borrowed("json");
     let mut scanner = Scanner::new(frame.raw);
     match scanner.value() {
-        Ok(value) if value.kind == Kind::Object => decode_object(event, value.raw),
+        Ok(value) if value.kind == Kind::Object => decode_object(event, value.raw, names),
         Ok(value) => {
             let mut repairs = Repairs::default();
             event.message = plain(&value, &mut repairs);
@@ -90,12 +98,12 @@ pub fn decode(frame: Frame<'_>) -> Decoded<'_> {
     }
 }
 
-fn decode_object<'a>(mut event: Event<'a>, object: &'a [u8]) -> Decoded<'a> {
+fn decode_object<'a>(mut event: Event<'a>, object: &'a [u8], names: &Names) -> Decoded<'a> {
     let mut members = Members::read(object);
     if members.repeated {
         event.note(ParseStatus::Partial, "a key stands twice, the last counts");
     }
-    fill(&mut event, &mut members, Reading { absences: true, keep: false, message: true });
+    fill(&mut event, &mut members, Reading { absences: true, keep: false, message: true, names });
     let event_id = members.text("event_id").map(Cow::into_owned);
     keep_fields(&mut event, members);
     Decoded { event, event_id }
@@ -114,7 +122,11 @@ pub(super) fn keep_fields(event: &mut Event<'_>, members: Members<'_>) {
 
 /// Puts what the members name in its place, as far as the event does not have it yet; says whether
 /// they name the host.
-pub(super) fn fill<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: Reading) -> bool {
+pub(super) fn fill<'a>(
+    event: &mut Event<'a>,
+    members: &mut Members<'a>,
+    reading: Reading<'_>,
+) -> bool {
     let named = take_host(event, members, reading);
     take_time(event, members, reading);
     take_severity(event, members, reading);
@@ -137,13 +149,17 @@ pub(super) fn fill<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading
         event.procid = event.procid.take().or(process.map(|text| Cow::Owned(text.to_owned())));
     }
     if reading.message {
-        let trap_text = take_trap(event, members);
+        let trap_text = take_trap(event, members, reading.names);
         take_message(event, members, trap_text, reading);
     }
     named
 }
 
-fn taken<'a>(members: &mut Members<'a>, keys: &[&str], reading: Reading) -> Option<Cow<'a, str>> {
+fn taken<'a>(
+    members: &mut Members<'a>,
+    keys: &[&str],
+    reading: Reading<'_>,
+) -> Option<Cow<'a, str>> {
     let (key, text) = members.first(keys)?;
     if !reading.keep {
         members.remove(key);
@@ -163,7 +179,7 @@ fn without_process(tag: &str) -> (Option<&str>, Option<&str>) {
     }
 }
 
-fn take_host<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: Reading) -> bool {
+fn take_host<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: Reading<'_>) -> bool {
     let address = members.text("source_ip").filter(|text| text.trim().parse::<IpAddr>().is_ok());
     let named = taken(members, HOST, reading);
     let is_named = named.is_some();
@@ -199,7 +215,7 @@ fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-fn take_time<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: Reading) {
+fn take_time<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: Reading<'_>) {
     if event.device_time.is_some() {
         return;
     }
@@ -260,7 +276,7 @@ pub(super) fn read_epoch(text: &str) -> Option<Timestamp> {
     Some(Timestamp(micros.round() as i64))
 }
 
-fn take_severity<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: Reading) {
+fn take_severity<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: Reading<'_>) {
     if event.severity.is_some() {
         return;
     }
@@ -294,7 +310,7 @@ pub(super) fn read_severity(text: &str) -> Option<Severity> {
     Severity::parse(text).or_else(x733)
 }
 
-fn take_facility<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: Reading) {
+fn take_facility<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: Reading<'_>) {
     if event.facility.is_some() {
         return;
     }
@@ -317,7 +333,7 @@ fn take_facility<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: 
 }
 
 /// Both in one number, as in syslog's `<PRI>`: what Fluent Bit's parser and rsyslog's JSON call `pri`.
-fn take_priority<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: Reading) {
+fn take_priority<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: Reading<'_>) {
     if event.severity.is_some() && event.facility.is_some() {
         return;
     }
@@ -334,8 +350,7 @@ fn take_priority<'a>(event: &mut Event<'a>, members: &mut Members<'a>, reading: 
 }
 
 /// Trap OID and varbinds; gives the text that a trap without message has.
-fn take_trap(event: &mut Event<'_>, members: &mut Members<'_>) -> Option<String> {
-    let names = snmp::names::Names::builtin();
+fn take_trap(event: &mut Event<'_>, members: &mut Members<'_>, names: &Names) -> Option<String> {
     let bound = members.peek("varbinds").and_then(|value| {
         let fits =
             matches!(value.kind, Kind::Array | Kind::Object) && value.depth <= FIELD_DEPTH_MAX;
@@ -361,7 +376,7 @@ fn take_trap(event: &mut Event<'_>, members: &mut Members<'_>) -> Option<String>
     if trap_oid.is_none() && bound.is_none() {
         return None;
     }
-    Some(snmp::describe(event, names, trap_oid, &bound.unwrap_or_default()))
+    Some(snmp::describe(event, names, trap_oid, bound))
 }
 
 /// The message under our name; else a text under a name of another.
@@ -379,7 +394,7 @@ fn take_message<'a>(
     event: &mut Event<'a>,
     members: &mut Members<'a>,
     trap_text: Option<String>,
-    reading: Reading,
+    reading: Reading<'_>,
 ) {
     let Some((key, kind, text)) = message_of(members) else {
         if reading.absences {

@@ -3,8 +3,8 @@
 use super::payload::{self, Defaults, Parts};
 use super::record::{self, Decoded};
 use super::scan::{Fault, Kind, Repairs, Scanner, unescape};
-use super::{BodyError, RECORDS_MAX, SPREAD_MAX, hec, loki, not_json, otlp};
-use crate::{Frame, syslog};
+use super::{BodyError, RECORDS_MAX, SPREAD_MAX, With, hec, loki, not_json, otlp};
+use crate::Frame;
 
 /// What a client sends, by the path and the content type of its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,31 +55,31 @@ impl<'a> Record<'a> {
         &self,
         frame: Frame<'a>,
         defaults: &Defaults,
-        options: &syslog::Options,
+        with: With<'_>,
     ) -> Decoded<'a> {
         match &self.form {
-            Form::Json => json(frame, options),
-            Form::Line => payload::line(frame, defaults, None, options),
-            Form::Hec => hec::decode(frame, options),
-            Form::HecLine => payload::line(frame, defaults, Some(hec::FORMAT), options),
-            Form::Loki(entry) => loki::decode(frame, entry, options),
-            Form::Otlp(log) => otlp::decode(frame, log, options),
+            Form::Json => json(frame, with),
+            Form::Line => payload::line(frame, defaults, None, with),
+            Form::Hec => hec::decode(frame, with),
+            Form::HecLine => payload::line(frame, defaults, Some(hec::FORMAT), with),
+            Form::Loki(entry) => loki::decode(frame, entry, with),
+            Form::Otlp(log) => otlp::decode(frame, log, with),
         }
     }
 }
 
 /// A text that is a whole syslog line is read as one; any other value as ever.
-fn json<'a>(frame: Frame<'a>, options: &syslog::Options) -> Decoded<'a> {
+fn json<'a>(frame: Frame<'a>, with: With<'_>) -> Decoded<'a> {
     if frame.raw.first() != Some(&b'"') {
-        return record::decode(frame);
+        return record::decode_with(frame, with.names);
     }
     let mut repairs = Repairs::default();
     let text = unescape(frame.raw, &mut repairs);
     if !payload::is_syslog(&text) && payload::object_in(&text).is_none() {
-        return record::decode(frame);
+        return record::decode_with(frame, with.names);
     }
     let parts = Parts { format: "json", text: Some(text), ..Parts::default() };
-    let mut decoded = payload::assemble(frame, parts, options);
+    let mut decoded = payload::assemble(frame, parts, with);
     super::members::note_repairs(&mut decoded.event, repairs);
     decoded
 }

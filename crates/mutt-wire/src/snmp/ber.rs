@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use super::digits::push_number;
+
 /// Universal INTEGER.
 pub const INTEGER: u8 = 0x02;
 /// Universal OCTET STRING.
@@ -129,7 +131,22 @@ impl<'a> Reader<'a> {
     ///
     /// When tag or length cannot be read or the content is not all there; the reader then stays
     /// where it is.
+    #[inline]
     pub fn element(&mut self) -> Result<Element<'a>, BerError> {
+        let left = self.rest();
+        // Nearly every length is one octet.
+        if let [tag, length @ ..0x80, ..] = left
+            && tag & 0x1f != 0x1f
+            && let Some(whole) = left.get(..2 + usize::from(*length))
+        {
+            let content_at = self.base + self.at + 2;
+            self.at += whole.len();
+            return Ok(Element { tag: *tag, content: &whole[2..], whole, content_at });
+        }
+        self.element_of_any_length()
+    }
+
+    fn element_of_any_length(&mut self) -> Result<Element<'a>, BerError> {
         let left = self.rest();
         let head = Head::read(left)?;
         let end = head.octets.checked_add(head.length).ok_or(BerError::Overrun)?;
@@ -167,13 +184,14 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// As [`Reader::element`], or when another tag stands there.
+    #[inline]
     pub fn expect(&mut self, tag: u8) -> Result<Element<'a>, BerError> {
-        let before = *self;
+        let before = self.at;
         let element = self.element()?;
         if element.tag == tag {
             Ok(element)
         } else {
-            *self = before;
+            self.at = before;
             Err(BerError::Expected(tag, element.tag))
         }
     }
@@ -264,21 +282,6 @@ pub struct OidText {
     pub text: String,
     /// Whether an arc is over 32 bits, which RFC 2578 section 3.5 forbids; it is kept.
     pub wide: bool,
-}
-
-/// Appends a number; nearly every arc has one digit or two.
-pub(super) fn push_number(out: &mut String, number: u64) {
-    if number < 10 {
-        return out.push(char::from(b'0' + number as u8));
-    }
-    let mut digits = [b'0'; 20];
-    let (mut at, mut rest) = (digits.len(), number);
-    while rest > 0 && at > 0 {
-        at -= 1;
-        digits[at] += (rest % 10) as u8;
-        rest /= 10;
-    }
-    out.extend(digits[at..].iter().map(|digit| char::from(*digit)));
 }
 
 /// Reads an object identifier. One without octets, as some agents send for `0.0`, is `0.0`.

@@ -182,9 +182,11 @@ fn notification_pdu(
     trap_oid: &str,
     varbinds: &[Pair<'_>],
 ) -> Result<Vec<u8>, NotAnOid> {
+    let (uptime_oid, named_oid) =
+        (oid::format(names::SYS_UP_TIME), oid::format(names::SNMP_TRAP_OID));
     let mut all: Vec<Pair<'_>> = vec![
-        (names::SYS_UP_TIME, Value::TimeTicks(uptime)),
-        (names::SNMP_TRAP_OID, Value::Oid(trap_oid.to_owned())),
+        (&*uptime_oid, Value::TimeTicks(uptime)),
+        (&*named_oid, Value::Oid(trap_oid.to_owned())),
     ];
     all.extend_from_slice(varbinds);
     Ok(filled_pdu(tag, &integer(INTEGER, i128::from(request_id)), 0, &list(&all)?))

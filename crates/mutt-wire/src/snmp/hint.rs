@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::digits::{push_hex, push_number};
+
 /// One part of a hint for octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Part {
@@ -41,6 +43,12 @@ pub(super) fn octets(hint: &str, octets: &[u8]) -> Option<String> {
 /// Whether octets with this hint are text.
 pub(super) fn is_text(hint: &str) -> bool {
     matches!(read_part(hint), Some((part, "")) if matches!(part.format, b'a' | b't') && part.length > 1)
+}
+
+/// Octets of text that a hint shows in one piece; `None` when it is no hint of text.
+pub(super) fn text_length(hint: &str) -> Option<u16> {
+    let (part, _) = read_part(hint).filter(|(part, _)| is_text(hint) && !part.repeat)?;
+    u16::try_from(part.length).ok()
 }
 
 fn check(hint: &str) -> Option<()> {
@@ -107,18 +115,18 @@ fn write(format: u8, octets: &[u8], out: &mut String) {
         return;
     }
     if matches!(format, b'a' | b't') {
-        out.push_str(&super::varbind::clean_text(octets));
+        out.push_str(&super::value::clean(octets));
         return;
     }
     let number = octets
         .iter()
         .try_fold(0u64, |sum, octet| sum.checked_mul(256).map(|sum| sum | u64::from(*octet)));
     // Writing to a String cannot fail.
-    let _ = match (format, number) {
-        (b'd', Some(number)) => write!(out, "{number}"),
-        (b'o', Some(number)) => write!(out, "{number:o}"),
-        _ => octets.iter().try_for_each(|octet| write!(out, "{octet:02x}")),
-    };
+    match (format, number) {
+        (b'd', Some(number)) => push_number(out, number),
+        (b'o', Some(number)) => drop(write!(out, "{number:o}")),
+        _ => push_hex(out, octets),
+    }
 }
 
 /// A number as its hint says: `d`, `d-2` (the point moved to the left), `x`, `o`, `b`. `None` when

@@ -1,28 +1,23 @@
 //! The instance of a column in words: its arcs read as the row's INDEX says. What does not fit stays
 //! in numbers, so that nothing of it is lost.
 
-use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use mutt_model::oid::OID_ARCS_MAX;
-
-use super::ber::push_number;
+use super::arcs::Arcs;
+use super::digits::{address, push_arc};
 use super::hint;
 use super::names::{Base, Convention, Found, Part, PartFacts};
 
-/// Writes `.part.part` for the arcs of an instance.
-pub(super) fn write(found: &Found<'_>, instance: &str, out: &mut String) {
-    if instance.is_empty() {
+/// Writes `.part.part` for the arcs behind the object's own.
+pub(super) fn write(found: &Found<'_>, oid: &Arcs, own: usize, out: &mut String) {
+    let index = found.index();
+    if index.is_empty() || !oid.is_whole() {
+        return oid.push_rest(own, out);
+    }
+    let mut arcs = oid.known().get(own..).unwrap_or_default();
+    if arcs.is_empty() {
         return;
     }
-    let index = found.index();
-    let mut room = [0u32; OID_ARCS_MAX];
-    let arcs = if index.is_empty() { None } else { read(instance, &mut room) };
-    let Some(mut arcs) = arcs else {
-        out.push('.');
-        out.push_str(instance);
-        return;
-    };
     // What an InetAddress is says the InetAddressType before it.
     let mut inet_type = None;
     for part in index {
@@ -30,19 +25,7 @@ pub(super) fn write(found: &Found<'_>, instance: &str, out: &mut String) {
         let Some(rest) = write_part(part, &facts, arcs, &mut inet_type, out) else { break };
         arcs = rest;
     }
-    for arc in arcs {
-        out.push('.');
-        push_number(out, u64::from(*arc));
-    }
-}
-
-fn read<'r>(instance: &str, room: &'r mut [u32; OID_ARCS_MAX]) -> Option<&'r [u32]> {
-    let mut count = 0;
-    for arc in instance.split('.') {
-        *room.get_mut(count)? = arc.parse().ok()?;
-        count += 1;
-    }
-    room.get(..count)
+    arcs.iter().for_each(|arc| push_arc(out, *arc));
 }
 
 /// Writes one part and gives what is left; `None`, and nothing written, when it does not fit.
@@ -61,22 +44,30 @@ fn write_part<'a>(
             }
             // An index is written without sign; a negative one comes as its 32 bits.
             let label = facts.label(i64::from(*number));
-            let _ = match label {
-                Some(label) => write!(out, ".{label}"),
-                None => write!(out, ".{number}"),
-            };
+            match label {
+                Some(label) => {
+                    out.push('.');
+                    out.push_str(label);
+                }
+                None => push_arc(out, *number),
+            }
             Some(rest)
         }
         Base::Address => {
             let (four, rest) = arcs.split_at_checked(4)?;
-            let [a, b, c, d] = octets_of(four)?.try_into().ok()?;
-            let _ = write!(out, ".{}", Ipv4Addr::new(a, b, c, d));
+            if four.iter().any(|arc| *arc > 255) {
+                return None;
+            }
+            four.iter().for_each(|arc| push_arc(out, *arc));
             Some(rest)
         }
         Base::Octets | Base::Bits => {
             let (octets, rest) = take(part, arcs)?;
             match octets_text(facts, octets, inet_type.take()) {
-                Some(text) => drop(write!(out, ".{text}")),
+                Some(text) => {
+                    out.push('.');
+                    out.push_str(&text);
+                }
                 None => write_arcs(arcs, rest, out),
             }
             Some(rest)
@@ -92,10 +83,7 @@ fn write_part<'a>(
 
 /// In numbers, its length too where the index has one: without it nobody could read them back.
 fn write_arcs(arcs: &[u32], rest: &[u32], out: &mut String) {
-    for arc in arcs.iter().take(arcs.len() - rest.len()) {
-        // Writing to a String cannot fail.
-        let _ = write!(out, ".{arc}");
-    }
+    arcs.iter().take(arcs.len() - rest.len()).for_each(|arc| push_arc(out, *arc));
 }
 
 /// The arcs of one value whose length is fixed, implied or stands before it.
@@ -137,7 +125,7 @@ pub(super) fn inet_address(octets: &[u8], inet_type: Option<i64>) -> Option<Stri
     let v4 = |four: &[u8]| <[u8; 4]>::try_from(four).ok().map(Ipv4Addr::from);
     let v6 = |many: &[u8]| <[u8; 16]>::try_from(many).ok().map(Ipv6Addr::from);
     match (inet_type, octets.len()) {
-        (None | Some(1), 4) => Some(v4(octets)?.to_string()),
+        (None | Some(1), 4) => Some(address(octets.try_into().ok()?)),
         (None | Some(2), 16) => Some(v6(octets)?.to_string()),
         (Some(3), 8) => Some(format!("{}%{}", v4(&octets[..4])?, zone(&octets[4..])?)),
         (None | Some(4), 20) => Some(format!("{}%{}", v6(&octets[..16])?, zone(&octets[16..])?)),

@@ -11,16 +11,21 @@ use std::sync::LazyLock;
 use mutt_model::{Severity, oid};
 use serde::{Deserialize, Serialize};
 
+use super::arcs::{self, Arcs};
+
 pub use self::build::{DEFINITIONS_MAX, NAME_MAX};
 
 /// snmpTrapOID.0
-pub(super) const SNMP_TRAP_OID: &str = "1.3.6.1.6.3.1.1.4.1.0";
+pub(super) const SNMP_TRAP_OID: &[u32] = &[1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0];
 /// snmpTrapEnterprise.0
-pub(super) const SNMP_TRAP_ENTERPRISE: &str = "1.3.6.1.6.3.1.1.4.3.0";
+pub(super) const SNMP_TRAP_ENTERPRISE: &[u32] = &[1, 3, 6, 1, 6, 3, 1, 1, 4, 3, 0];
 /// sysUpTime.0
-pub(super) const SYS_UP_TIME: &str = "1.3.6.1.2.1.1.3.0";
+pub(super) const SYS_UP_TIME: &[u32] = &[1, 3, 6, 1, 2, 1, 1, 3, 0];
 /// snmpTrapAddress.0
-pub(super) const SNMP_TRAP_ADDRESS: &str = "1.3.6.1.6.3.18.1.3.0";
+pub(super) const SNMP_TRAP_ADDRESS: &[u32] = &[1, 3, 6, 1, 6, 3, 18, 1, 3, 0];
+
+/// Where nearly every OID of a notification begins: mib-2, enterprises, snmpModules.
+const TRUNKS: [[u32; 6]; 3] = [[1, 3, 6, 1, 2, 1], [1, 3, 6, 1, 4, 1], [1, 3, 6, 1, 6, 3]];
 
 /// What a definition is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -103,6 +108,41 @@ pub(super) enum Subject {
     Part,
 }
 
+/// What an object of this name says of a notification, in whichever MIB it stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum Role {
+    /// Nothing but itself.
+    #[default]
+    Plain,
+    /// It belongs to the envelope, says nothing to people and differs between v1 and v2c: it stands
+    /// in `varbinds`, not in the message.
+    Envelope,
+    InterfaceDescription,
+    InterfaceName,
+    InterfaceIndex,
+    BgpPeerAddress,
+    OspfRouterId,
+    OspfAddress,
+    PartName,
+}
+
+impl Role {
+    fn of(name: &str) -> Self {
+        match name {
+            "sysUpTime" | "snmpTrapOID" | "snmpTrapAddress" | "snmpTrapCommunity"
+            | "snmpTrapEnterprise" => Self::Envelope,
+            "ifDescr" => Self::InterfaceDescription,
+            "ifName" => Self::InterfaceName,
+            "ifIndex" => Self::InterfaceIndex,
+            "bgpPeerRemoteAddr" => Self::BgpPeerAddress,
+            "ospfNbrRtrId" => Self::OspfRouterId,
+            "ospfNbrIpAddr" => Self::OspfAddress,
+            "entPhysicalName" => Self::PartName,
+            _ => Self::Plain,
+        }
+    }
+}
+
 /// One definition, as a loader of MIBs gives it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definition {
@@ -169,6 +209,10 @@ struct Node {
     children: u32,
     /// Empty: a place without a name.
     name: Span,
+    /// The octets of its OID as text, which stands before the name; 0 where it would be long.
+    oid: u16,
+    /// Whether JSON escapes nothing of the name.
+    plain: bool,
     facts: u32,
 }
 
@@ -180,9 +224,12 @@ struct Facts {
     convention: Convention,
     form: Form,
     subject: Subject,
+    role: Role,
     severity: Option<u8>,
     fixed: u16,
     hint: Span,
+    /// Octets of text that the hint shows in one piece; 0 when it means no text.
+    text: u16,
     module: Span,
     /// First and number in [`Names::labels`], in order of their numbers.
     labels: (u32, u32),
@@ -203,13 +250,44 @@ pub(super) struct Part {
 #[derive(Debug)]
 pub struct Names {
     nodes: Vec<Node>,
+    /// The nodes by their parent and arc: a power of two of places, [`NONE`] where one is free. A node
+    /// that finds none of its places free is found among the children of its parent.
+    edges: Vec<u32>,
     facts: Vec<Facts>,
     labels: Vec<(i64, Span)>,
     index: Vec<Part>,
     text: String,
     /// Definitions with a name.
     named: usize,
+    /// The places of [`TRUNKS`]; 0 where one is not in the tree.
+    trunks: [u32; 3],
 }
+
+/// Places of [`Names::edges`] that are looked at for one child.
+const EDGE_STEPS: usize = 8;
+
+/// Where in [`Names::edges`] the search for a child begins.
+#[inline]
+fn edge(node: u32, arc: u32) -> usize {
+    let mixed = (u64::from(node) << 32 | u64::from(arc)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 32) as usize
+}
+
+const NO_FACTS: &Facts = &Facts {
+    kind: Kind::Node,
+    base: Base::Any,
+    convention: Convention::None,
+    form: Form::Guess,
+    subject: Subject::Device,
+    role: Role::Plain,
+    severity: None,
+    fixed: 0,
+    hint: Span { at: 0, length: 0 },
+    text: 0,
+    module: Span { at: 0, length: 0 },
+    labels: (0, 0),
+    index: (0, 0),
+};
 
 static BUILTIN: LazyLock<Names> = LazyLock::new(|| build::build(Vec::new()));
 
@@ -242,44 +320,114 @@ impl Names {
     /// The longest prefix of an OID that has a name.
     #[must_use]
     pub fn find<'n>(&'n self, oid: &str) -> Option<Found<'n>> {
-        let mut at = self.nodes.first()?;
-        let (mut found, mut read) = (None, 0);
-        for arc in oid.split('.') {
-            let end = if read == 0 { arc.len() } else { read + 1 + arc.len() };
-            let Some(child) = arc.parse().ok().and_then(|arc| self.child(at, arc)) else { break };
-            (at, read) = (child, end);
-            if child.name.length > 0 {
-                found = Some(Found { names: self, node: child, length: read });
+        self.find_arcs(Arcs::of(oid).known())
+    }
+
+    /// The same for arcs, where the OID before it is likely to be of the same row.
+    #[inline]
+    pub(super) fn find_beside<'n>(
+        &'n self,
+        arcs: &[u32],
+        beside: &mut Beside,
+    ) -> Option<Found<'n>> {
+        let row = beside.arcs.get(..beside.count).unwrap_or_default();
+        if let Some([column, ..]) = arcs.strip_prefix(row)
+            && !row.is_empty()
+            && let Some(child) = self.child_at(beside.node, *column)
+            && let Some(node) = self.nodes.get(child as usize)
+            && node.children == 0
+            && node.name.length > 0
+        {
+            return Some(Found { names: self, node, length: row.len() + 1 });
+        }
+        let found = self.find_arcs(arcs)?;
+        let row = found.length - 1;
+        if let (Some(from), Some(to)) = (arcs.get(..row), beside.arcs.get_mut(..row)) {
+            to.copy_from_slice(from);
+            (beside.node, beside.count) = (found.node.parent, row);
+        }
+        Some(found)
+    }
+
+    /// The same for arcs.
+    #[inline]
+    pub(super) fn find_arcs<'n>(&'n self, arcs: &[u32]) -> Option<Found<'n>> {
+        let (mut at, mut used) = (0, 0);
+        let mut found = None;
+        // The trunks are built in, so that each has a name.
+        if let Some((six, _)) = arcs.split_first_chunk::<6>()
+            && let Some(trunk) = TRUNKS.iter().position(|trunk| trunk == six)
+            && let Some(node) = self.nodes.get(self.trunks[trunk] as usize)
+            && node.name.length > 0
+        {
+            (at, used) = (self.trunks[trunk], 6);
+            found = Some(Found { names: self, node, length: used });
+        }
+        for arc in arcs.get(used..)? {
+            let Some(child) = self.child_at(at, *arc) else { break };
+            let node = self.nodes.get(child as usize)?;
+            (at, used) = (child, used + 1);
+            if node.name.length > 0 {
+                found = Some(Found { names: self, node, length: used });
+            }
+            if node.children == 0 {
+                break;
             }
         }
         found
     }
 
-    fn child(&self, node: &Node, arc: u32) -> Option<&Node> {
+    #[inline]
+    fn child_at(&self, node: u32, arc: u32) -> Option<u32> {
+        let at = edge(node, arc);
+        for step in 0..EDGE_STEPS {
+            let child =
+                *self.edges.get(at.wrapping_add(step) & self.edges.len().wrapping_sub(1))?;
+            if child == NONE {
+                return None;
+            }
+            let of = self.nodes.get(child as usize)?;
+            if of.arc == arc && of.parent == node {
+                return Some(child);
+            }
+        }
+        let node = self.nodes.get(node as usize)?;
         let first = node.first_child as usize;
         let children = self.nodes.get(first..first + node.children as usize)?;
-        // Most places have their children numbered from 1 (or 0) without a gap.
-        let near = (arc as usize).wrapping_sub(1);
-        if let Some(child) = children.get(near).filter(|child| child.arc == arc) {
-            return Some(child);
-        }
         let at = children.binary_search_by_key(&arc, |child| child.arc).ok()?;
-        children.get(at)
+        Some(node.first_child + at as u32)
     }
 
     /// The notification with this OID, in whichever spelling.
     #[must_use]
     pub fn find_trap<'n>(&'n self, trap_oid: &str) -> Option<Found<'n>> {
-        let exact = |wanted: &str| {
-            self.find(wanted).filter(|f| f.length == wanted.len() && f.kind() == Kind::Trap)
-        };
-        exact(trap_oid).or_else(|| exact(&oid::other_spelling(trap_oid)?))
+        self.find_trap_arcs(&Arcs::of(trap_oid))
+    }
+
+    /// The same for arcs.
+    pub(super) fn find_trap_arcs<'n>(&'n self, trap_oid: &Arcs) -> Option<Found<'n>> {
+        self.trap_of(trap_oid, self.find_arcs(trap_oid.known()))
+    }
+
+    /// The same where it is known what was found for the OID.
+    #[inline]
+    pub(super) fn trap_of<'n>(
+        &'n self,
+        trap_oid: &Arcs,
+        found: Option<Found<'n>>,
+    ) -> Option<Found<'n>> {
+        let exact =
+            |oid: &Arcs, found: &Found<'_>| found.is_exact(oid) && found.kind() == Kind::Trap;
+        found.filter(|found| exact(trap_oid, found)).or_else(|| {
+            let other = trap_oid.other_spelling()?;
+            self.find_arcs(other.known()).filter(|found| exact(&other, found))
+        })
     }
 
     /// The scalar or column that this OID is, or is an instance of.
     #[must_use]
     pub fn find_object<'n>(&'n self, oid: &str) -> Option<Found<'n>> {
-        self.find(oid).filter(|found| matches!(found.kind(), Kind::Scalar | Kind::Column))
+        self.find(oid).filter(Found::is_object)
     }
 
     /// The OIDs that have this name, with a module in front (`IF-MIB::ifDescr`) or without. Looks at
@@ -316,8 +464,9 @@ impl Names {
         oid::format(&way)
     }
 
-    fn facts_of(&self, node: &Node) -> Facts {
-        self.facts.get(node.facts as usize).copied().unwrap_or_default()
+    #[inline]
+    fn facts_of(&self, node: &Node) -> &Facts {
+        self.facts.get(node.facts as usize).unwrap_or(NO_FACTS)
     }
 
     fn text(&self, span: Span) -> &str {
@@ -333,12 +482,21 @@ impl Names {
     }
 }
 
+/// The row in which an OID was found.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    arcs: [u32; 16],
+    /// Arcs of it; 0 while there is none.
+    count: usize,
+    node: u32,
+}
+
 /// A definition that was found.
 #[derive(Clone, Copy)]
 pub struct Found<'n> {
     names: &'n Names,
     node: &'n Node,
-    /// How much of the OID's text it is.
+    /// How many arcs of the OID it is.
     length: usize,
 }
 
@@ -370,8 +528,7 @@ impl<'n> Found<'n> {
     /// What follows it in the OID that was looked up, without the dot between.
     #[must_use]
     pub fn instance<'o>(&self, oid: &'o str) -> &'o str {
-        let rest = oid.get(self.length..).unwrap_or("");
-        rest.strip_prefix('.').unwrap_or(rest)
+        arcs::behind(oid, self.length).unwrap_or_default()
     }
 
     /// The type of its value.
@@ -395,7 +552,7 @@ impl<'n> Found<'n> {
     /// The MIB's word for a number of an enumeration, or for a bit.
     #[must_use]
     pub fn label(&self, number: i64) -> Option<&'n str> {
-        self.names.label(&self.facts(), number)
+        self.names.label(self.facts(), number)
     }
 
     /// Whether it has words for its numbers or bits.
@@ -408,9 +565,56 @@ impl<'n> Found<'n> {
     /// `ifDescr.12`, `ipAddressIfIndex.ipv4."192.0.2.1"`.
     #[must_use]
     pub fn display(&self, oid: &str) -> String {
-        let mut out = self.name().to_owned();
-        super::instance::write(self, self.instance(oid), &mut out);
+        let mut out = String::new();
+        self.display_arcs(&Arcs::of(oid), &mut out);
         out
+    }
+
+    /// The same, appended.
+    pub(super) fn display_arcs(&self, oid: &Arcs, out: &mut String) {
+        out.push_str(self.name());
+        super::instance::write(self, oid, self.length, out);
+    }
+
+    /// Whether its name is followed by nothing but the numbers of the instance, and JSON escapes
+    /// nothing of it.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.node.plain && self.index().is_empty()
+    }
+
+    /// How many arcs of the OID it is.
+    #[inline]
+    pub(super) fn arcs(&self) -> usize {
+        self.length
+    }
+
+    /// Its OID as text, where that is at hand.
+    #[inline]
+    pub(super) fn oid_text(&self) -> Option<&'n str> {
+        let (end, length) = (self.node.name.at as usize, usize::from(self.node.oid));
+        self.names.text.get(end.checked_sub(length)?..end).filter(|text| !text.is_empty())
+    }
+
+    /// Whether nothing follows it in the OID.
+    #[inline]
+    pub(super) fn is_exact(&self, oid: &Arcs) -> bool {
+        oid.is_whole() && oid.known().len() == self.length
+    }
+
+    /// Whether it is a scalar or a column.
+    #[inline]
+    pub(super) fn is_object(&self) -> bool {
+        matches!(self.kind(), Kind::Scalar | Kind::Column)
+    }
+
+    pub(super) fn role(&self) -> Role {
+        self.facts().role
+    }
+
+    /// Octets of text that its hint shows in one piece; 0 when it means no text.
+    pub(super) fn text_hint(&self) -> usize {
+        usize::from(self.facts().text)
     }
 
     pub(super) fn form(&self) -> Form {
@@ -437,11 +641,12 @@ impl<'n> Found<'n> {
 
     /// Hint, convention and words of a part of the index.
     pub(super) fn part(&self, part: &Part) -> PartFacts<'n> {
-        let facts = self.names.facts.get(part.facts as usize).copied().unwrap_or_default();
+        let facts = self.names.facts.get(part.facts as usize).unwrap_or(NO_FACTS);
         PartFacts { names: self.names, facts }
     }
 
-    fn facts(&self) -> Facts {
+    #[inline]
+    fn facts(&self) -> &'n Facts {
         self.names.facts_of(self.node)
     }
 }
@@ -449,7 +654,7 @@ impl<'n> Found<'n> {
 /// What the object says that a part of an index is.
 pub(super) struct PartFacts<'n> {
     names: &'n Names,
-    facts: Facts,
+    facts: &'n Facts,
 }
 
 impl<'n> PartFacts<'n> {
@@ -462,6 +667,6 @@ impl<'n> PartFacts<'n> {
     }
 
     pub(super) fn label(&self, number: i64) -> Option<&'n str> {
-        self.names.label(&self.facts, number)
+        self.names.label(self.facts, number)
     }
 }

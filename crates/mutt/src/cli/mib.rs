@@ -52,7 +52,7 @@ pub(super) fn run(args: &MibArgs) -> Result<(), Failure> {
             )
             .map(drop)
         }
-        MibVerb::Compile { out, dirs } => compile_here(out, dirs),
+        MibVerb::Compile { out, aside, first, dirs } => compile_here(out, aside, *first, dirs),
     }
 }
 
@@ -237,7 +237,12 @@ fn upload(target: &Target, file: &Path, name: &str, why: Option<&str>) -> Result
 }
 
 /// The process that compiles, with limits of its own: what a file does to it is done to nobody else.
-fn compile_here(out: &Path, dirs: &[PathBuf]) -> Result<(), Failure> {
+fn compile_here(
+    out: &Path,
+    aside: &[String],
+    first: Option<usize>,
+    dirs: &[PathBuf],
+) -> Result<(), Failure> {
     let seconds = apart::TIME_MAX.as_secs();
     // A system that refuses a limit leaves the others.
     let _ = setrlimit(Resource::RLIMIT_AS, apart::MEMORY_MAX, apart::MEMORY_MAX);
@@ -246,9 +251,19 @@ fn compile_here(out: &Path, dirs: &[PathBuf]) -> Result<(), Failure> {
     let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
     // Should memory run out, this process goes first, and not its parent.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
-    let listing = files::list(dirs);
+    let mut listing = files::list(dirs);
+    let digest = files::digest(&listing);
+    for pair in aside.chunks_exact(2) {
+        listing.set_aside(Path::new(&pair[0]), &pair[1]);
+    }
+    listing.files.truncate(first.unwrap_or(usize::MAX));
     let failed = |why: String| Failure::new(&codes::INGEST_MIBS, why);
+<<<<<<< HEAD
     let compiled = compile::compile(files::given(&listing)).map_err(failed)?;
     table::write(out, &files::digest(&listing), &compiled)
         .map_err(|why| failed(format!("{}: {why}", out.display())))
+=======
+    let compiled = compile::compile(&listing).map_err(failed)?;
+    table::write(out, &digest, &compiled).map_err(|why| failed(format!("{}: {why}", out.display())))
+>>>>>>> work-snm
 }

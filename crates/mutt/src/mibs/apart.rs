@@ -12,10 +12,16 @@ use std::time::Duration;
 use mutt_model::Clock;
 use tokio::sync::oneshot;
 
+use super::files;
+
 /// How long one compilation may take; all modules that are public take about a minute.
 pub const TIME_MAX: Duration = Duration::from_secs(600);
 /// Memory that compiling may take: 4,600 modules of all vendors at once take 3.3 GiB.
 pub const MEMORY_MAX: u64 = 4 << 30;
+/// Files that are set aside because each ends the process; with one more nothing is compiled.
+pub const KILLERS_MAX: usize = 8;
+/// How long they are searched for.
+pub const SEARCH_MAX: Duration = Duration::from_secs(3_600);
 /// The process is looked after this often.
 const CHILD_PERIOD: Duration = Duration::from_millis(20);
 /// What is kept of what it says; the rest is read and let go.
@@ -60,7 +66,8 @@ impl Drop for Apart {
 ///
 /// What became of the process.
 pub async fn compile(out: &Path, folders: &[PathBuf], clock: &Clock) -> Result<(), Fault> {
-    attended(command(out, folders), clock.clone()).await
+    let (out, folders) = (out.to_owned(), folders.to_owned());
+    watched(clock.clone(), move |clock, gone| without_killers(&out, &folders, clock, gone)).await
 }
 
 /// The same for a command, whose thread waits.
@@ -70,20 +77,83 @@ pub async fn compile(out: &Path, folders: &[PathBuf], clock: &Clock) -> Result<(
 /// What became of the process.
 pub fn compile_and_wait(out: &Path, folders: &[PathBuf]) -> Result<(), Fault> {
     let (_waiting, gone) = sync_channel(0);
-    attend(command(out, folders), &Clock::default(), &gone)
+    without_killers(out, folders, &Clock::default(), &gone)
+}
+
+/// Compiles; a file that ends the process is found and set aside, so that it costs its own names only.
+fn without_killers(
+    out: &Path,
+    folders: &[PathBuf],
+    clock: &Clock,
+    gone: &Receiver<()>,
+) -> Result<(), Fault> {
+    let began = clock.monotonic();
+    let mut aside: Vec<(PathBuf, String)> = Vec::new();
+    loop {
+        let why = match attend(command(out, folders, &aside, None), clock, gone) {
+            Err(Fault::Died(why)) => why,
+            ended => return ended,
+        };
+        if aside.len() == KILLERS_MAX {
+            return Err(Fault::Died(why));
+        }
+        let mut listing = files::list(folders);
+        aside.iter().for_each(|(path, why)| listing.set_aside(path, why));
+        let beside = out.with_extension("probe");
+        let found = find_killer(listing.files.len(), |first| {
+            if clock.monotonic().saturating_sub(began) > SEARCH_MAX {
+                return Err(Fault::Died(why.clone()));
+            }
+            let probe = command(&beside, folders, &aside, Some(first));
+            match attend(probe, clock, gone) {
+                Ok(()) => Ok(None),
+                Err(Fault::Died(why)) => Ok(Some(why)),
+                Err(failed) => Err(failed),
+            }
+        });
+        // It may never have been written.
+        let _ = std::fs::remove_file(&beside);
+        let Some((at, why)) = found? else {
+            // It was no file's doing: somebody else had the memory.
+            return attend(command(out, folders, &aside, None), clock, gone);
+        };
+        let Some(killer) = listing.files.get(at) else { return Err(Fault::Died(why)) };
+        let why = format!("it ends the process that compiles it: {why}");
+        aside.push((killer.path.clone(), why));
+    }
+}
+
+/// The file with which the first files end the process, and how; `None` when all of them do not.
+fn find_killer(
+    files: usize,
+    mut ends: impl FnMut(usize) -> Result<Option<String>, Fault>,
+) -> Result<Option<(usize, String)>, Fault> {
+    let Some(mut why) = ends(files)? else { return Ok(None) };
+    let (mut good, mut bad) = (0, files);
+    while good + 1 < bad {
+        let middle = good + (bad - good) / 2;
+        match ends(middle)? {
+            Some(how) => (bad, why) = (middle, how),
+            None => good = middle,
+        }
+    }
+    Ok(bad.checked_sub(1).map(|at| (at, why)))
 }
 
 /// A worker of the runtime may end while the process runs, and would take it along.
-async fn attended(command: Command, clock: Clock) -> Result<(), Fault> {
+async fn watched(
+    clock: Clock,
+    work: impl FnOnce(&Clock, &Receiver<()>) -> Result<(), Fault> + Send + 'static,
+) -> Result<(), Fault> {
     // Dropped with this future, which tells the thread.
     let (_waiting, gone) = sync_channel(0);
     let (say, said) = oneshot::channel();
     let thread = std::thread::Builder::new().name("mib-compile".to_owned());
-    let work = move || {
+    let attending = move || {
         // Who does not wait any more is not told.
-        let _ = say.send(attend(command, &clock, &gone));
+        let _ = say.send(work(&clock, &gone));
     };
-    thread.spawn(work).map_err(failed)?;
+    thread.spawn(attending).map_err(failed)?;
     said.await.map_err(|_| failed("the thread that looks after the process ended"))?
 }
 
@@ -135,13 +205,17 @@ fn memory_of(child: &Child) -> Option<u64> {
     pages.checked_mul(u64::try_from(page).ok()?)
 }
 
-fn command(out: &Path, folders: &[PathBuf]) -> Command {
+fn command(
+    out: &Path,
+    folders: &[PathBuf],
+    aside: &[(PathBuf, String)],
+    first: Option<usize>,
+) -> Command {
     // The running program, whatever lies at its path by now.
     let mut command = Command::new("/proc/self/exe");
     command
         .args(["mib", "compile", "--out"])
         .arg(out)
-        .args(folders)
         // Secrets of the environment are none of its business. Modules that are nested deeper than
         // any are refused before; room on the stack is for those that are not.
         .env_clear()
@@ -149,6 +223,13 @@ fn command(out: &Path, folders: &[PathBuf]) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
+    for (path, why) in aside {
+        command.arg("--aside").arg(path).arg(why);
+    }
+    if let Some(first) = first {
+        command.arg("--first").arg(first.to_string());
+    }
+    command.arg("--").args(folders);
     command
 }
 
@@ -171,6 +252,29 @@ mod tests {
     use std::task::{Context, Waker};
 
     use super::*;
+
+    /// Attends to one command in a thread of its own.
+    async fn attended(command: Command, clock: Clock) -> Result<(), Fault> {
+        watched(clock, move |clock, gone| attend(command, clock, gone)).await
+    }
+
+    #[test]
+    fn the_file_that_ends_the_process_is_found() {
+        for files in 0..20 {
+            for killer in 0..=files {
+                let mut probes = 0;
+                let found = find_killer(files, |first| {
+                    probes += 1;
+                    Ok((first > killer).then(|| format!("{first} files")))
+                });
+                let expected = (killer < files).then(|| (killer, format!("{} files", killer + 1)));
+                assert_eq!(found, Ok(expected), "{killer} of {files}");
+                assert!(probes <= 7, "{probes}");
+            }
+        }
+        let failed = find_killer(9, |_| Err(Fault::Failed("disk".to_owned())));
+        assert_eq!(failed, Err(Fault::Failed("disk".to_owned())));
+    }
 
     fn shell(words: &str) -> Command {
         let mut command = Command::new("sh");

@@ -26,7 +26,14 @@ pub struct Left {
     pub path: PathBuf,
     /// Why.
     pub why: String,
+    /// What mends it.
+    pub fix: &'static str,
 }
+
+/// What mends a file that cannot be read, or may not.
+const READABLE: &str = "make the file readable, or smaller";
+/// What mends a file that ends the process which reads it.
+const NO_MIB: &str = "take the file away, or get the MIB anew: it is none of a vendor's";
 
 /// What lies in the folders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +42,16 @@ pub struct Listing {
     pub files: Vec<Found>,
     /// Files that are not read.
     pub left: Vec<Left>,
+}
+
+impl Listing {
+    /// Leaves a file out because of what it does to who reads it.
+    pub fn set_aside(&mut self, path: &Path, why: &str) {
+        if let Some(at) = self.files.iter().position(|found| found.path == path) {
+            let path = self.files.remove(at).path;
+            self.left.push(Left { path, why: why.to_owned(), fix: NO_MIB });
+        }
+    }
 }
 
 /// Looks into the folders. One that does not exist has no files; that is no fault.
@@ -57,7 +74,7 @@ fn walk(out: &mut Listing, total: &mut u64, folder: &Path, depth: usize) {
         Ok(entries) => entries,
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => return,
         Err(why) => {
-            out.left.push(Left { path: folder.to_owned(), why: why.to_string() });
+            out.left.push(Left { path: folder.to_owned(), why: why.to_string(), fix: READABLE });
             return;
         }
     };
@@ -84,7 +101,7 @@ fn add(out: &mut Listing, total: &mut u64, path: PathBuf) {
         // Pipes and devices are no files of anybody's.
         Ok(_) => return,
         Err(why) => {
-            out.left.push(Left { path, why: why.to_string() });
+            out.left.push(Left { path, why: why.to_string(), fix: READABLE });
             return;
         }
     };
@@ -99,7 +116,7 @@ fn add(out: &mut Listing, total: &mut u64, path: PathBuf) {
         None
     };
     if let Some(why) = why {
-        out.left.push(Left { path, why });
+        out.left.push(Left { path, why, fix: READABLE });
         return;
     }
     *total += bytes;

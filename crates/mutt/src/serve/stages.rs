@@ -259,6 +259,336 @@ impl Wiring<'_> {
             Box::pin(sources::run(heard, store, host.clone(), stop.clone()))
         });
     }
+<<<<<<< HEAD
+=======
+
+    fn syslog(&mut self, ingest: &Arc<Ingest>, bound: &Bound) {
+        let syslog = &self.config.ingestor.syslog;
+        let max_message = usize::try_from(syslog.max_message).unwrap_or(usize::MAX);
+        let options = syslog.options();
+        let reading = syslog_udp::Reading { max_message, options: options.clone() };
+        for socket in &bound.syslog_udp {
+            self.summary.syslog_udp.push(socket.local());
+            let (ingest, socket, stop) =
+                (Arc::clone(ingest), Arc::clone(socket), self.supervisor.stop().accepting);
+            let reading = reading.clone();
+            self.supervisor.start(Phase::Accepting, syslog_udp::NAME, move || {
+                Box::pin(syslog_udp::run(
+                    Arc::clone(&ingest),
+                    Arc::clone(&socket),
+                    reading.clone(),
+                    stop.clone(),
+                ))
+            });
+        }
+        // Sockets that share an address are one listener to those who send.
+        self.summary.syslog_udp.dedup();
+        let limits = Arc::new(streams::Limits {
+            max_message,
+            max_connections: syslog.max_connections,
+            max_per_source: syslog.max_connections_per_source,
+            idle_timeout: syslog.idle_timeout,
+            message_timeout: syslog.message_timeout,
+            first_timeout: None,
+            keepalive: syslog.keepalive,
+            proxies: syslog.proxy_protocol.believed(&syslog.proxy_sources),
+            options: Arc::new(options),
+            snmp: None,
+        });
+        for door in &bound.syslog_streams {
+            if let Ok(address) = door.listener.local_addr() {
+                self.summary.syslog_streams.push((door.name(), address));
+            }
+            let (ingest, door, stop) =
+                (Arc::clone(ingest), Arc::clone(door), self.supervisor.stop().accepting);
+            let limits = Arc::clone(&limits);
+            self.supervisor.start(Phase::Accepting, door.name(), move || {
+                Box::pin(streams::run(
+                    Arc::clone(&ingest),
+                    Arc::clone(&door),
+                    Arc::clone(&limits),
+                    stop.clone(),
+                ))
+            });
+        }
+    }
+
+    /// Names of MIBs are read beside everything else: what is built in is in force meanwhile.
+    fn mibs(&mut self, engines: &Engines) {
+        let loading = mibs::live::Loading {
+            mibs: Arc::clone(&self.live.mibs),
+            places: Arc::clone(&self.live.mib_places),
+            store: engines.told().cloned(),
+            clock: self.clock.clone(),
+        };
+        loading.places.store(Arc::new(mib_places(self.config)));
+        self.live.has_mibs = true;
+        let stop = self.supervisor.stop().accepting;
+        self.supervisor.start(Phase::Accepting, "mibs", move || {
+            Box::pin(mibs::live::follow(loading.clone(), stop.clone()))
+        });
+    }
+
+    fn http_door(&mut self, ingest: &Arc<Ingest>) -> Result<Arc<HttpDoor>, ServeError> {
+        let Some(http) = &self.config.ingestor.http else {
+            return Err(ServeError::new(codes::START_FAILED, "no [ingestor.http]"));
+        };
+        let mut keys = configured_keys(self.keyring, &http.keys);
+        if keys.is_empty() {
+            let first = first_start(self.config)?;
+            self.summary.ingest_key = Some(first.ingest_key_file);
+            let (name, secrets) = ("ingest-key".to_owned(), vec![first.ingest_key]);
+            keys.push(Key { name, secrets, rate: None });
+        }
+        Ok(Arc::new(HttpDoor {
+            metrics: ingest.listener(ingestor::http::NAME),
+            ingest: Arc::clone(ingest),
+            keys: ArcSwap::from_pointee(keys),
+            limits: Limits::default(),
+            keyring: self.keyring.clone(),
+            options: self.config.ingestor.syslog.options(),
+            names: Arc::clone(&self.live.mibs.names),
+            max_body: usize::try_from(http.max_body).unwrap_or(usize::MAX),
+            max_records: http.max_records,
+            timeout: http.request_timeout,
+            dedup_window: self.config.ingestor.dedup_window_http,
+        }))
+    }
+
+    fn alerter(&mut self, queue: &Arc<dyn EventQueue>, store: &Arc<dyn Store>, bound: &Bound) {
+        let metrics = self.metrics();
+        let options = CompileOptions { default_team: self.config.alerter.default_team.clone() };
+        let board = Arc::clone(self.board);
+        let rules = LiveRules::new(options, self.clock.clone(), board, &metrics);
+        let share = Arc::new(Share::new(queue.shards()));
+        let alerter = Arc::new(Alerter {
+            queue: Arc::clone(queue),
+            store: Arc::clone(store),
+            rules: Arc::new(rules),
+            policy: Arc::clone(&self.takers.policy),
+            clock: self.clock.clone(),
+            share: Arc::clone(&share),
+            owner: self.owner.clone(),
+            suspects: Suspects::new(Some(self.config.data_dir.clone())),
+            board: Arc::clone(self.board),
+            metrics: AlerterMetrics::new(&metrics),
+        });
+        self.takers.rules = Some(Arc::clone(&alerter.rules));
+        backlog_gauges(&alerter, &metrics);
+        let stop = self.supervisor.stop().working;
+        for shard in 0..queue.shards() {
+            let (alerter, stop) = (Arc::clone(&alerter), stop.clone());
+            self.supervisor.start(Phase::Working, format!("alerter shard {shard}"), move || {
+                let (alerter, stop) = (Arc::clone(&alerter), stop.clone());
+                Box::pin(async move { alerter.run(shard, stop).await })
+            });
+        }
+        let (watched, token) = (Arc::clone(&alerter), stop.clone());
+        self.supervisor.start(Phase::Working, "alerter queue watch", move || {
+            Box::pin(watch_queue(Arc::clone(&watched), token.clone()))
+        });
+        let (shared, clock, token) = (Arc::clone(store), self.clock.clone(), stop.clone());
+        self.supervisor.start(Phase::Working, "alerter share", move || {
+            let (share, store) = (Arc::clone(&share), Arc::clone(&shared));
+            Box::pin(share.follow(store, clock.clone(), token.clone()))
+        });
+        let (rules, store) = (Arc::clone(&alerter.rules), Arc::clone(store));
+        self.supervisor.start(Phase::Working, "alerter rules", move || {
+            let (rules, store, stop) = (Arc::clone(&rules), Arc::clone(&store), stop.clone());
+            Box::pin(async move { rules.follow(store, stop).await })
+        });
+        self.board.set(Service::Alerter, true, "running");
+        self.serve_health(Service::Alerter, &bound.alerter, &metrics);
+    }
+
+    fn moog_forwarder(&mut self, store: &Arc<dyn Store>, bound: &Bound) {
+        let metrics = self.metrics();
+        let counted = Arc::new(ForwarderMetrics::new(&metrics));
+        delivery_gauges(store, &metrics, self.supervisor);
+        for (name, (config, make)) in &self.sinks {
+            let Some(limits) = self.takers.lanes.get(name).map(watch::Sender::subscribe) else {
+                continue;
+            };
+            let lane = Arc::new(Lane {
+                name: name.clone(),
+                make: Arc::clone(make),
+                credential: sink_slot(name, config.auth.as_ref())
+                    .map(|slot| self.keyring.live(&slot))
+                    .unwrap_or_default(),
+                config: limits,
+                store: Arc::clone(store),
+                clock: self.clock.clone(),
+                owner: self.owner.clone(),
+                board: Arc::clone(self.board),
+                metrics: Arc::clone(&counted),
+            });
+            let stop = self.supervisor.stop().working;
+            self.supervisor.start(Phase::Working, format!("lane {name}"), move || {
+                let (lane, stop) = (Arc::clone(&lane), stop.clone());
+                Box::pin(async move { lane.run(stop).await })
+            });
+        }
+        self.board.set(Service::MoogForwarder, true, "running");
+        self.serve_health(Service::MoogForwarder, &bound.moog_forwarder, &metrics);
+    }
+
+    fn remediation(&mut self, store: &Arc<dyn Store>, bound: &Bound) {
+        let metrics = self.metrics();
+        let remediation = Arc::new(Remediation {
+            store: Arc::clone(store),
+            policy: Arc::clone(&self.takers.policy),
+            limits: self.takers.limits.subscribe(),
+            clock: self.clock.clone(),
+            board: Arc::clone(self.board),
+            metrics: RemediationMetrics::new(&metrics),
+        });
+        let quiet = Arc::new(QuietWatch {
+            store: Arc::clone(store),
+            policy: Arc::clone(&self.takers.policy),
+            limits: self.takers.limits.subscribe(),
+            clock: self.clock.clone(),
+            owner: self.owner.clone(),
+            metrics: QuietMetrics::new(&metrics),
+        });
+        let stop = self.supervisor.stop().working;
+        let token = stop.clone();
+        self.supervisor.start(Phase::Working, "quiet watch", move || {
+            Box::pin(Arc::clone(&quiet).run(token.clone()))
+        });
+        self.supervisor.start(Phase::Working, "remediation", move || {
+            let (remediation, stop) = (Arc::clone(&remediation), stop.clone());
+            Box::pin(async move { remediation.run(stop).await })
+        });
+        self.serve_health(Service::Remediation, &bound.remediation, &metrics);
+    }
+
+    fn web_ui(
+        &mut self,
+        store: &Arc<dyn Store>,
+        queue: Option<&Arc<dyn EventQueue>>,
+        bound: &Bound,
+    ) -> Result<Arc<Running>, ServeError> {
+        let metrics = self.metrics();
+        let running = Arc::new(Running {
+            tokens: ArcSwap::from_pointee(self.tokens()?),
+            config: ArcSwap::from_pointee(self.config.redacted()),
+            sinks: self.takers.policy.load().sinks.clone(),
+            live: Arc::clone(&self.settings),
+            make_sinks: self
+                .sinks
+                .iter()
+                .map(|(name, (_, make))| (name.clone(), Arc::clone(make)))
+                .collect(),
+            queue: queue.cloned(),
+            store: Arc::clone(store),
+            board: Arc::clone(self.board),
+            notices: ArcSwap::from_pointee(small_buffers(bound)),
+            host: host_name(),
+            data_dir: self.config.data_dir.clone(),
+            mibs: self.live.has_mibs.then(|| Arc::clone(&self.live.mibs)),
+            keyring: self.keyring.clone(),
+            clock: self.clock.clone(),
+            metrics: WebMetrics::new(&metrics),
+        });
+        let Some(listener) = &bound.web_ui else { return Ok(running) };
+        if let Ok(address) = listener.local() {
+            self.summary.web_ui = Some((scheme(listener), address));
+        }
+        let (tell, stop) = tokio::sync::watch::channel(false);
+        let token = self.supervisor.stop().working;
+        let tell = Arc::new(tell);
+        self.supervisor.start(Phase::Working, "web-ui stop", move || {
+            let (token, tell) = (token.clone(), Arc::clone(&tell));
+            Box::pin(async move {
+                token.cancelled().await;
+                tell.send_replace(true);
+                Ok(())
+            })
+        });
+        let state = WebState::new(WebParts {
+            store: Arc::clone(store),
+            program: Arc::clone(&running) as Arc<dyn mutt_web::Program>,
+            clock: self.clock.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            secure: listener.is_tls() || self.config.web_ui.behind_proxy,
+            stop,
+        })
+        .map_err(|why| ServeError::new(codes::START_FAILED, why))?;
+        let routes = mutt_web::router(state).layer(axum::middleware::map_request(tell_peer));
+        self.board.set(Service::WebUi, true, "running");
+        self.serve(Service::WebUi, listener, &metrics, routes);
+        Ok(running)
+    }
+
+    fn tokens(&mut self) -> Result<Vec<Token>, ServeError> {
+        if !self.config.web_ui.tokens.is_empty() {
+            return Ok(configured_tokens(self.keyring, self.config));
+        }
+        let first = first_start(self.config)?;
+        self.summary.admin_token = Some(first.admin_token_file);
+        Ok(vec![Token {
+            name: "admin".to_owned(),
+            role: mutt_web::Role::Admin,
+            secret: first.admin_token,
+        }])
+    }
+}
+
+/// The address that the sign-in throttle and the log see.
+async fn tell_peer(mut request: axum::extract::Request) -> axum::extract::Request {
+    let peer = request
+        .extensions()
+        .get::<axum::extract::ConnectInfo<std::net::SocketAddr>>()
+        .map(|info| info.0.ip());
+    if let Some(peer) = peer {
+        request.extensions_mut().insert(mutt_web::Peer(peer));
+    }
+    request
+}
+
+/// What everybody should know about receive buffers that the kernel refused.
+fn small_buffers(bound: &Bound) -> Vec<Notice> {
+    let sockets = bound.syslog_udp.iter().chain(&bound.snmp_udp);
+    sockets
+        .filter(|socket| socket.granted < socket.asked)
+        .map(|socket| Notice {
+            level: "warning".to_owned(),
+            code: Some(codes::INGEST_RCVBUF.id.to_owned()),
+            text: format!(
+                "The kernel granted {} a receive buffer of {} bytes instead of {}: a burst may be dropped.",
+                socket.local(),
+                socket.granted,
+                socket.asked
+            ),
+        })
+        .collect()
+}
+
+/// The tokens whose secrets are known.
+pub(super) fn configured_tokens(keyring: &Keyring, config: &Config) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    for token in &config.web_ui.tokens {
+        let role = match token.role {
+            Role::Viewer => mutt_web::Role::Viewer,
+            Role::Operator => mutt_web::Role::Operator,
+            Role::Admin => mutt_web::Role::Admin,
+        };
+        for secret in keyring.live(&token_slot(&token.name)).get().iter() {
+            tokens.push(Token { name: token.name.clone(), role, secret: secret.clone() });
+        }
+    }
+    tokens
+}
+
+/// The ingest keys; one whose secret is waited for has none.
+pub(super) fn configured_keys(keyring: &Keyring, keys: &[IngestKey]) -> Vec<Key> {
+    let known = |key: &IngestKey| Key {
+        name: key.name.clone(),
+        secrets: keyring.live(&ingest_key_slot(&key.name)).get().to_vec(),
+        rate: key.rate.map(|per_second| Rate::new(per_second, key.burst)),
+    };
+    keys.iter().map(known).collect()
+>>>>>>> work-snm
 }
 
 fn first_start(config: &Config) -> Result<secrets::FirstStart, ServeError> {

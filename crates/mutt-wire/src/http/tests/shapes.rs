@@ -4,7 +4,10 @@ use mutt_model::{Event, Id, ParseStatus, Timestamp};
 use proptest::prelude::*;
 
 use crate::Frame;
-use crate::http::{BodyError, Defaults, Query, RECORDS_MAX, Record, Shape, decode_record, read};
+use crate::http::{
+    BodyError, Defaults, Query, RECORDS_MAX, Record, Shape, With, decode_record, read,
+};
+use crate::snmp::names::Names;
 use crate::syslog;
 
 fn frame() -> Frame<'static> {
@@ -13,7 +16,8 @@ fn frame() -> Frame<'static> {
 }
 
 fn event<'a>(record: &Record<'a>, defaults: &Defaults) -> Event<'a> {
-    decode_record(frame(), record, defaults, &syslog::Options::default()).event
+    let with = With { options: &syslog::Options::default(), names: Names::builtin() };
+    decode_record(frame(), record, defaults, with).event
 }
 
 fn events(shape: Shape, body: &[u8]) -> Vec<Event<'_>> {

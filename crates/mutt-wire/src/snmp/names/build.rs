@@ -6,8 +6,12 @@ use std::ops::Range;
 
 use mutt_model::oid::{self, OID_ARCS_MAX};
 
+use super::super::hint;
 use super::builtin::{self, OBJECTS, TRAPS};
-use super::{Base, Definition, Facts, Form, Kind, NONE, Names, Node, Part, Span};
+use super::{
+    Base, Definition, EDGE_STEPS, Facts, Form, Kind, NONE, Names, Node, Part, Role, Span, TRUNKS,
+    edge,
+};
 
 /// Definitions that are taken; what comes after them is left out.
 pub const DEFINITIONS_MAX: usize = 2_000_000;
@@ -20,6 +24,9 @@ const LABELS_MAX: usize = 10_000;
 
 /// Parts that an index may have.
 const INDEX_MAX: usize = OID_ARCS_MAX;
+
+/// Octets that an OID may have which is kept as text.
+const OID_TEXT_MAX: usize = 64;
 
 /// What goes into the tree at one OID.
 struct Entry {
@@ -57,6 +64,7 @@ pub(super) fn build(definitions: Vec<Definition>) -> Names {
     let mut tree = Tree::default();
     tree.grow(&entries);
     tree.connect_indexes(&entries);
+    tree.names.trunks = TRUNKS.map(|trunk| tree.place(&trunk));
     tree.names
 }
 
@@ -143,11 +151,13 @@ impl Default for Tree {
     fn default() -> Self {
         let names = Names {
             nodes: Vec::new(),
+            edges: Vec::new(),
             facts: Vec::new(),
             labels: Vec::new(),
             index: Vec::new(),
             text: String::new(),
             named: 0,
+            trunks: [0; 3],
         };
         Self {
             names,
@@ -169,6 +179,21 @@ impl Tree {
             self.grow_node(at, range, depth, entries);
             at += 1;
         }
+        self.join();
+    }
+
+    /// Makes each node be found by its parent and arc.
+    fn join(&mut self) {
+        let places = (self.names.nodes.len() * 2).next_power_of_two();
+        self.names.edges = vec![NONE; places];
+        for (node, at) in self.names.nodes.iter().zip(0..).skip(1) {
+            let from = edge(node.parent, node.arc);
+            let mut places = (0..EDGE_STEPS).map(|step| from.wrapping_add(step) & (places - 1));
+            let free = places.find(|place| self.names.edges.get(*place) == Some(&NONE));
+            if let Some(place) = free.and_then(|place| self.names.edges.get_mut(place)) {
+                *place = at;
+            }
+        }
     }
 
     fn grow_node(&mut self, at: usize, range: Range<usize>, depth: usize, entries: &[Entry]) {
@@ -179,10 +204,13 @@ impl Tree {
             entries.get(next).filter(|e| depth > 0 && e.definition.oid.len() == depth)
         {
             let facts = self.facts(next, entry);
+            let oid = oid::format(&entry.definition.oid);
+            let oid = if oid.len() > OID_TEXT_MAX { Span::default() } else { self.fresh(&oid) };
             let name = self.fresh(&entry.definition.name);
             self.names.named += 1;
             if let Some(node) = self.names.nodes.get_mut(at) {
-                (node.name, node.facts) = (name, facts);
+                (node.name, node.oid, node.facts) = (name, oid.length, facts);
+                node.plain = is_plain(&entry.definition.name);
             }
             next += 1;
         }
@@ -203,7 +231,9 @@ impl Tree {
 
     fn push_node(&mut self, arc: u32, parent: usize, range: Range<usize>, depth: usize) {
         let (name, parent) = (Span::default(), number(parent));
-        self.names.nodes.push(Node { arc, parent, first_child: 0, children: 0, name, facts: NONE });
+        let (children, first_child, oid, facts) = (0, 0, 0, NONE);
+        let node = Node { arc, parent, first_child, children, name, oid, plain: false, facts };
+        self.names.nodes.push(node);
         self.ranges.push((range, depth));
     }
 
@@ -225,9 +255,11 @@ impl Tree {
             convention: of.convention,
             form: entry.form,
             subject: entry.subject,
+            role: if is_object(of.kind) { Role::of(&of.name) } else { Role::Plain },
             severity: entry.severity,
             fixed: of.fixed,
             hint: self.shared(&of.hint),
+            text: hint::text_length(cut(&of.hint)).unwrap_or_default(),
             module: self.shared(&of.module),
             labels: self.labels(&of.labels),
             index: if of.index.is_empty() { (0, 0) } else { index },
@@ -298,12 +330,25 @@ impl Tree {
     }
 
     fn facts_at(&self, oid: &[u32]) -> u32 {
-        let mut at = self.names.nodes.first();
-        for arc in oid {
-            at = at.and_then(|node| self.names.child(node, *arc));
+        match self.place(oid) {
+            0 => NONE,
+            place => self.names.nodes.get(place as usize).map_or(NONE, |node| node.facts),
         }
-        at.filter(|_| !oid.is_empty()).map_or(NONE, |node| node.facts)
     }
+
+    /// Where this OID stands; 0, the root, where it is not in the tree.
+    fn place(&self, oid: &[u32]) -> u32 {
+        let mut at = 0;
+        for arc in oid {
+            let Some(child) = self.names.child_at(at, *arc) else { return 0 };
+            at = child;
+        }
+        at
+    }
+}
+
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
 }
 
 fn cut(text: &str) -> &str {

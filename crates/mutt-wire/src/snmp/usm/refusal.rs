@@ -132,7 +132,7 @@ impl Who {
     /// As the message's envelope says.
     pub(in crate::snmp) fn of(v3: &V3<'_>) -> Self {
         Self {
-            engine_id: crate::snmp::varbind::hex(v3.engine_id),
+            engine_id: crate::snmp::digits::hex(v3.engine_id),
             user: String::from_utf8_lossy(v3.user).into_owned(),
             level: Level::of(v3.flags).map_or("none", Level::name),
             boots: u32::try_from(v3.boots).unwrap_or(0),

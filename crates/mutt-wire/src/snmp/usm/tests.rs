@@ -527,7 +527,8 @@ fn heard_by(user: &User, raw: &[u8]) -> Heard {
     let error_status = pdu.integer().unwrap();
     pdu.integer().unwrap();
     let list = pdu.expect(SEQUENCE).unwrap();
-    let items = crate::snmp::varbind::read_all(Names::builtin(), list.inside()).items;
+    let mut sheet = crate::snmp::Sheet::new(Names::builtin(), list.whole.len());
+    crate::snmp::varbind::read_all(&mut sheet, list.inside(), &[]);
     Heard {
         engine_id: v3.engine_id.to_vec(),
         time,
@@ -535,7 +536,7 @@ fn heard_by(user: &User, raw: &[u8]) -> Heard {
         tag: scoped.pdu.tag,
         request_id,
         error_status,
-        varbinds: crate::snmp::varbind::to_json(&items),
+        varbinds: sheet.json(),
     }
 }
 

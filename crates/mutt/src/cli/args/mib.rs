@@ -67,6 +67,12 @@ pub enum MibVerb {
         /// Where to
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+        /// A file that is set aside, and why
+        #[arg(long, value_names = ["FILE", "WHY"], num_args = 2)]
+        aside: Vec<String>,
+        /// Compile so many files only, to find the one that kills
+        #[arg(long, value_name = "FILES")]
+        first: Option<usize>,
         /// Folders or files
         #[arg(value_name = "DIR")]
         dirs: Vec<PathBuf>,

@@ -22,6 +22,7 @@ use mutt_model::codes::{self, Code};
 use mutt_model::{DedupKey, Timestamp};
 use mutt_store::queue::QueueError;
 use mutt_wire::http::{BodyError, Defaults, RECORDS_MAX, Record, Shape};
+use mutt_wire::snmp::names::Names;
 use mutt_wire::{Frame, http, syslog};
 
 use self::answer::{Refusal, Taken};
@@ -50,6 +51,8 @@ pub struct HttpDoor {
     pub keyring: Keyring,
     /// How lines of text are read.
     pub options: syslog::Options,
+    /// The names of OIDs in force.
+    pub names: Arc<ArcSwap<Names>>,
     /// `ingestor.http.max_body`: bytes, compressed and unpacked.
     pub max_body: usize,
     /// `ingestor.http.max_records`
@@ -339,10 +342,12 @@ fn decode(door: &HttpDoor, request: &Request, records: &[Record<'_>]) -> (Vec<Co
     let defaults = defaults(request, records.len());
     let mut batcher = Batcher::new(&door.ingest, &door.metrics);
     let mut collected = Vec::new();
+    let names = door.names.load();
+    let with = http::With { options: &door.options, names: &names };
     for (position, record) in records.iter().enumerate() {
         let (id, raw) = (batcher.id(received_at), record.raw());
         let frame = Frame { id, received_at, listener: NAME, peer: &peer, raw };
-        let mut decoded = http::decode_record(frame, record, &defaults, &door.options);
+        let mut decoded = http::decode_record(frame, record, &defaults, with);
         decoded.event.correlation_id = Some(request.correlation_id.as_str().into());
         // A record's own id is stronger than the request's key: it recognises a record that comes
         // again in another batch. Both hold within one sender's key only; and an `event_id` that is
