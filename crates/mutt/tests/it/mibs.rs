@@ -81,6 +81,10 @@ fn a_mib_dropped_in_the_folder_names_the_next_trap_after_sighup() {
             "type": "INTEGER", "value": 7, "label": "broken"})
     );
     assert!(program.data_dir().join("mibs.compiled").exists());
+    // A trap that comes over HTTP has the same names.
+    let trap = json!({"hostname": "h1", "trap_oid": "1.3.6.1.4.1.32473.2.1.0.1"});
+    assert_eq!(program.ingest(&[], &trap.to_string()).status, 200);
+    assert_eq!(program.events("host=h1", 1)[0]["trap_name"], "acmeFanFailed");
 }
 
 #[test]
@@ -164,6 +168,10 @@ fn a_file_that_takes_all_memory_ends_its_own_process_and_costs_its_own_names_onl
         drop_in(&folder, name);
     }
     let program = setup.start();
+    // It is searched for meanwhile: numbers where a name is missing, and nothing is lost.
+    if send_fan_trap(&program) {
+        assert_eq!(program.events("q=32473", 1)[0]["parse"]["status"], "ok");
+    }
     is_loaded(&program, 1);
     let listed = program.api().get("/api/v2/mibs");
     assert_eq!(listed["loaded"]["failed"], 1, "{listed:#}");

@@ -7,6 +7,7 @@ mod forwarders;
 mod halt;
 mod healthy;
 mod load;
+mod mibs;
 mod path;
 mod points;
 mod reboot;
