@@ -258,12 +258,6 @@ fn compile_here(
     }
     listing.files.truncate(first.unwrap_or(usize::MAX));
     let failed = |why: String| Failure::new(&codes::INGEST_MIBS, why);
-<<<<<<< HEAD
     let compiled = compile::compile(files::given(&listing)).map_err(failed)?;
-    table::write(out, &files::digest(&listing), &compiled)
-        .map_err(|why| failed(format!("{}: {why}", out.display())))
-=======
-    let compiled = compile::compile(&listing).map_err(failed)?;
     table::write(out, &digest, &compiled).map_err(|why| failed(format!("{}: {why}", out.display())))
->>>>>>> work-snm
 }

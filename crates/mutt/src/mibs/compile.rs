@@ -75,20 +75,9 @@ pub struct Given {
 /// # Errors
 ///
 /// When the library gives up as a whole, which no file should make it do.
-<<<<<<< HEAD
 pub fn compile(files: impl IntoIterator<Item = Given>) -> Result<Compiled, String> {
     let mut report = Report::default();
     let (shelf, asked) = take_in(files, &mut report);
-=======
-pub fn compile(listing: &Listing) -> Result<Compiled, String> {
-    let mut report = Report { files: listing.files.len(), ..Report::default() };
-    for left in &listing.left {
-        let file = left.path.display().to_string();
-        let problem = problem(0, left.why.clone(), left.fix);
-        report.add(failed(file, "", problem));
-    }
-    let (shelf, asked) = take_in(listing, &mut report);
->>>>>>> work-snm
     let config = DiagnosticConfig {
         reporting: ReportingLevel::Default,
         // Whatever is wrong with one module is no reason to lose the others.

@@ -131,9 +131,7 @@ pub fn given(listing: &Listing) -> impl Iterator<Item = Given> {
         bytes: Err(Problem { line: 0, cause, fix: fix.to_owned() }),
     };
     let left = listing.left.iter();
-    let left = left.map(move |left| {
-        refused(&left.path, left.why.clone(), "make the file readable, or smaller")
-    });
+    let left = left.map(move |left| refused(&left.path, left.why.clone(), left.fix));
     left.chain(listing.files.iter().map(move |found| match read(&found.path) {
         Ok(bytes) => Given { file: found.path.display().to_string(), bytes: Ok(bytes) },
         Err(why) => {

@@ -157,6 +157,7 @@ impl Wiring<'_> {
             limits: Limits::default(),
             keyring: self.keyring.clone(),
             options: self.config.ingestor.syslog.options(),
+            names: Arc::clone(&self.live.mibs.names),
             max_body: usize::try_from(http.max_body).unwrap_or(usize::MAX),
             max_records: http.max_records,
             timeout: http.request_timeout,
