@@ -1,5 +1,6 @@
-//! What one batcher saw of its sources since its last batch: counted without a lock, and added to the
-//! table that all share when the batch is durable. Within a batch the gaps are too short to matter.
+//! What one batcher saw of its sources since its last append: counted without a lock, and added to the
+//! table that all share when the append is durable. Within an append the gaps are too short to matter.
+//! While one is on its way, what is seen meanwhile is counted apart.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +19,7 @@ const REMEMBERED: usize = 2_048;
 /// Different reasons of parse failures of one source in one batch.
 const REASONS: usize = 64;
 
-/// One source in the open batch.
+/// One source.
 #[derive(Debug)]
 struct Seen {
     /// As written by the device, so that most events need no lower case.
@@ -33,6 +34,13 @@ struct Seen {
     /// The peer with its port, as the last event had it.
     whole_peer: String,
     format: String,
+    /// What was seen of it: one is open, the other is on its way or empty.
+    counts: [Counts; 2],
+}
+
+/// What was seen of one source.
+#[derive(Debug, Default)]
+struct Counts {
     events: u64,
     bytes: u64,
     first: Timestamp,
@@ -44,8 +52,8 @@ struct Seen {
     reasons: Vec<(String, u64)>,
 }
 
-impl Seen {
-    /// Begins the next batch.
+impl Counts {
+    /// Begins anew.
     fn forget(&mut self) {
         (self.events, self.bytes) = (0, 0);
         (self.skew_last, self.skew_sum, self.skews) = (None, 0, 0);
@@ -61,8 +69,12 @@ pub struct LocalSources {
     listener: &'static str,
     seen: Vec<Seen>,
     by: ByHash<usize>,
-    /// Those with events in the open batch.
-    touched: Vec<usize>,
+    /// Those with events, by which of the counts they are in.
+    touched: [Vec<usize>; 2],
+    /// Which of the counts are open.
+    open: usize,
+    /// Whether the others are on their way.
+    sealed: bool,
     latest: usize,
     /// Whose place is taken next when there is no more room.
     oldest: usize,
@@ -77,7 +89,9 @@ impl LocalSources {
             listener,
             seen: Vec::new(),
             by: ByHash::default(),
-            touched: Vec::new(),
+            touched: [Vec::new(), Vec::new()],
+            open: 0,
+            sealed: false,
             latest: 0,
             oldest: 0,
         }
@@ -91,16 +105,17 @@ impl LocalSources {
         };
         self.latest = at;
         let Some(seen) = self.seen.get_mut(at) else { return };
+        if seen.format != *event.parse.format {
+            event.parse.format.as_ref().clone_into(&mut seen.format);
+        }
+        let seen = &mut seen.counts[self.open];
         if seen.events == 0 {
             seen.first = event.received_at;
-            self.touched.push(at);
+            self.touched[self.open].push(at);
         }
         seen.events += 1;
         seen.bytes += event.raw.len() as u64;
         seen.last = event.received_at;
-        if seen.format != *event.parse.format {
-            event.parse.format.as_ref().clone_into(&mut seen.format);
-        }
         if let Some(device) = event.device_time {
             let skew = device.0.saturating_sub(event.received_at.0);
             seen.skew_last = Some(skew);
@@ -135,9 +150,8 @@ impl LocalSources {
             .then(|| host.to_lowercase());
         let shared_hash = lower.as_deref().map_or(hash, |host| self.shared.hash(host, peer));
         // A place with events that are not durable yet is not given away: the list grows by as many.
-        if self.seen.len() >= REMEMBERED
-            && self.seen.get(self.oldest).is_some_and(|seen| seen.events == 0)
-        {
+        let is_free = |seen: &Seen| seen.counts.iter().all(|counts| counts.events == 0);
+        if self.seen.len() >= REMEMBERED && self.seen.get(self.oldest).is_some_and(is_free) {
             return self.replace(event, (host, lower), (hash, shared_hash));
         }
         let at = self.seen.len();
@@ -150,15 +164,7 @@ impl LocalSources {
             peer: peer.to_owned(),
             whole_peer: event.peer.to_string(),
             format: String::new(),
-            events: 0,
-            bytes: 0,
-            first: event.received_at,
-            last: event.received_at,
-            skew_last: None,
-            skew_sum: 0,
-            skews: 0,
-            parse: [0; 3],
-            reasons: Vec::new(),
+            counts: Default::default(),
         });
         at
     }
@@ -182,31 +188,53 @@ impl LocalSources {
         at
     }
 
-    /// What was seen is durable: adds it to what all share.
+    /// What was seen so far is on its way: [`Self::merge`] or [`Self::dropped`] tells of it, and not of
+    /// what is seen from now on.
+    pub fn seal(&mut self) {
+        if !self.sealed {
+            self.sealed = true;
+            self.open = 1 - self.open;
+        }
+    }
+
+    /// What was on its way is durable, or all that was seen where nothing was: adds it to what all share.
     pub fn merge(&mut self) {
-        self.tell(None);
+        let which = self.landed();
+        self.tell(which, None);
     }
 
-    /// What was seen is lost: counts it under its sources, which were not heard.
+    /// The same is lost: counts it under its sources, which were not heard.
     pub fn dropped(&mut self, reason: &'static str) {
-        self.tell(Some(reason));
+        let which = self.landed();
+        self.tell(which, Some(reason));
     }
 
-    fn tell(&mut self, dropped: Option<&'static str>) {
-        if self.touched.is_empty() {
+    /// What is not on its way is lost.
+    pub fn dropped_open(&mut self, reason: &'static str) {
+        self.tell(self.open, Some(reason));
+    }
+
+    fn landed(&mut self) -> usize {
+        if std::mem::take(&mut self.sealed) { 1 - self.open } else { self.open }
+    }
+
+    fn tell(&mut self, which: usize, dropped: Option<&'static str>) {
+        if self.touched[which].is_empty() {
             return;
         }
         let mut table = held(&self.shared.table);
-        for at in self.touched.drain(..) {
-            let Some(seen) = self.seen.get_mut(at) else { continue };
-            let host = seen.lower.as_deref().unwrap_or(&seen.host);
+        for at in self.touched[which].drain(..) {
+            let Some(source) = self.seen.get_mut(at) else { continue };
+            let host = source.lower.as_deref().unwrap_or(&source.host);
+            let (hash, peer, seen) =
+                (source.shared_hash, source.peer.as_str(), &mut source.counts[which]);
             if let Some(reason) = dropped {
-                let key = (seen.shared_hash, host, seen.peer.as_str());
+                let key = (hash, host, peer);
                 self.shared.count_refused(&mut table, key, self.listener, reason, seen.events);
                 seen.forget();
                 continue;
             }
-            match self.shared.place(&mut table, seen.shared_hash, host, &seen.peer) {
+            match self.shared.place(&mut table, hash, host, peer) {
                 Some(known) => {
                     let delta = &mut known.delta;
                     if let Some(last) = known.last {
@@ -224,8 +252,8 @@ impl LocalSources {
                     if delta.listener != self.listener {
                         self.listener.clone_into(&mut delta.listener);
                     }
-                    if delta.format != seen.format {
-                        delta.format.clone_from(&seen.format);
+                    if delta.format != source.format {
+                        delta.format.clone_from(&source.format);
                     }
                     delta.skew_last = seen.skew_last.or(delta.skew_last);
                     delta.skew_sum = delta.skew_sum.saturating_add(seen.skew_sum);
@@ -243,11 +271,25 @@ impl LocalSources {
             }
             seen.forget();
         }
-        // Between two calls there are as many as the events that are not durable yet: bounded, too.
+        drop(table);
         if self.seen.len() > REMEMBERED {
-            self.seen.clear();
-            self.by.clear();
-            self.oldest = 0;
+            self.shrink();
         }
+    }
+
+    /// Keeps those with events that were not told of: as many as such events at most, which are bounded.
+    fn shrink(&mut self) {
+        self.seen.retain(|seen| seen.counts.iter().any(|counts| counts.events > 0));
+        self.by.clear();
+        self.touched.iter_mut().for_each(Vec::clear);
+        for (at, seen) in self.seen.iter().enumerate() {
+            self.by.insert(seen.hash, at);
+            for (touched, counts) in self.touched.iter_mut().zip(&seen.counts) {
+                if counts.events > 0 {
+                    touched.push(at);
+                }
+            }
+        }
+        self.oldest = 0;
     }
 }
