@@ -301,7 +301,7 @@ mod tests {
             drain(receiver, &mut seen).await;
             sent += count;
             assert_eq!((seen.len(), receiver.is_busy), (sent, busy), "{count}");
-            assert_eq!(receiver.watch.is_none(), busy);
+            assert!(receiver.watch.is_none() || !busy, "nobody is woken");
         };
         check(&mut receiver, 1, false).await;
         check(&mut receiver, MANY - 1, false).await;

@@ -170,8 +170,10 @@ impl Pipeline {
         }
         self.passed += done.events;
         self.landed(flight.bytes);
-        // What was begun meanwhile does not wait for its age.
-        self.close();
+        if self.refused == Refused::Retried {
+            // What was begun meanwhile does not wait for its age: its sender may wait for us.
+            self.close();
+        }
         self.launch();
         result.is_ok()
     }

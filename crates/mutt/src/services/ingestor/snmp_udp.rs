@@ -56,16 +56,19 @@ pub async fn run(
             () = stop.cancelled() => break,
             durable = pipeline.progress() => {
                 answer(&socket, &mut state.owed, pipeline.passed(), durable);
-                continue;
+                Ok(false)
             }
-            ready = receiver.wait(), if has_room => ready,
+            ready = receiver.wait(), if has_room => ready.map(|()| true),
             () = pause(wait) => {
                 pipeline.close();
-                continue;
+                Ok(false)
             }
         };
-        let each = decoder(&ingest, &socket, &mut pipeline, &metrics, &mut state);
-        if let Err(error) = ready.and_then(|()| receiver.take(each).map(drop)) {
+        let taken = ready.and_then(|is_ready| {
+            let each = decoder(&ingest, &socket, &mut pipeline, &metrics, &mut state);
+            if is_ready { receiver.take(each) } else { Ok(0) }
+        });
+        if let Err(error) = taken {
             // The stage starts again without what was collected.
             settle(&socket, &mut pipeline, &mut state.owed).await;
             return Err(format!("{NAME} on {}: {error}", socket.local()));
