@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(1);
 /// So many in that time are many.
 const MANY: usize = 10;
 /// What the kernel counts for a datagram beside its bytes, about.
-const OVERHEAD: usize = 768;
+const OVERHEAD: usize = 1_024;
 
 /// See the module.
 pub struct Receiver<'l> {
@@ -152,14 +152,12 @@ impl<'l> Receiver<'l> {
         };
         self.next = (count * 2).clamp(DATAGRAMS_FIRST, DATAGRAMS_PER_CALL);
         self.has_more = count == wanted;
-        if !self.has_more {
-            self.judge();
-        }
+        self.judge();
         Ok(count)
     }
 
     /// Whether so many come that waiting for each does not pay, and so few that the buffer holds them
-    /// meanwhile many times.
+    /// meanwhile several times.
     fn judge(&mut self) {
         let now = self.clock.monotonic();
         let passed = now.saturating_sub(self.recent.since);
@@ -167,9 +165,12 @@ impl<'l> Receiver<'l> {
             return;
         }
         let Recent { datagrams, bytes, .. } = self.recent;
-        let many = u128::from(datagrams as u64) * LOOK.as_micros() / passed.as_micros().max(1);
-        self.is_busy =
-            many >= MANY as u128 && bytes + datagrams * OVERHEAD <= self.listener.granted / 4;
+        let in_a_look = |count: usize| {
+            usize::try_from(count as u128 * LOOK.as_micros() / passed.as_micros().max(1))
+                .unwrap_or(usize::MAX)
+        };
+        self.is_busy = in_a_look(datagrams) >= MANY
+            && in_a_look(bytes + datagrams * OVERHEAD) <= self.listener.granted / 4;
         self.recent = Recent { since: now, ..Recent::default() };
     }
 
