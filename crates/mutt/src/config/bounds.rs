@@ -45,6 +45,12 @@ pub const BOUNDS: &[Bound] = &[
         met: "Each connection may still have one batch; otherwise it is not read.",
     },
     Bound {
+        name: "AHEAD_DATAGRAMS_MAX",
+        value: || size(crate::services::ingestor::pipeline::AHEAD_DATAGRAMS_MAX),
+        what: "Bytes that one UDP socket has read and that are not durable yet.",
+        met: "The socket is not read until an append is through; what its receive buffer does not hold the kernel drops and counts.",
+    },
+    Bound {
         name: "BATCH_AGE_MAX",
         value: || mutt_model::amount::format_duration(mutt_model::batch::BATCH_AGE_MAX),
         what: "How long a batch waits for more events.",

@@ -1,29 +1,26 @@
-//! UDP listeners: many datagrams for one call of the kernel, and answers from the address that was
-//! asked.
+//! UDP listeners: sockets with their buffers, and answers from the address that was asked.
 
-use std::io::{self, IoSlice, IoSliceMut};
+mod receiver;
+
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::AsRawFd as _;
 
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg,
-    sendmsg, setsockopt, sockopt,
-};
-use prometheus_client::metrics::counter::Counter;
+use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg, setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::Interest;
-use tokio::net::UdpSocket as AsyncSocket;
 
-/// Datagrams that are taken from the kernel in one call.
-pub const DATAGRAMS_PER_CALL: usize = 64;
+pub use receiver::{DATAGRAMS_PER_CALL, Receiver};
+
 /// The largest UDP payload.
 pub const DATAGRAM_MAX: usize = 65_535;
 
 /// A bound UDP socket.
 #[derive(Debug)]
 pub struct Listener {
-    socket: AsyncSocket,
+    socket: UdpSocket,
     local: SocketAddr,
+    /// Whether each datagram tells which address was asked.
+    tells_asked: bool,
     /// Receive buffer in bytes that was asked for.
     pub asked: usize,
     /// Receive buffer in bytes that the kernel granted (it counts its own overhead, too).
@@ -31,38 +28,44 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds `address` and asks for a receive buffer of `asked` bytes. Must be called inside the
-    /// runtime.
+    /// Binds `address` and asks for a receive buffer of `asked` bytes.
     ///
     /// # Errors
     ///
     /// The system's own, when the address is taken or not permitted.
     pub fn bind(address: SocketAddr, asked: usize) -> io::Result<Self> {
-        Self::open(address, asked, false)
+        // The address that was asked is needed to answer from it.
+        Self::open(address, asked, false, address.ip().is_unspecified())
     }
 
-    /// Binds so many sockets to one address; the kernel gives each sender, by address and port, to one
-    /// of them.
+    /// Binds so many sockets to one address, of which nothing is answered; the kernel gives each sender,
+    /// by address and port, to one of them.
     ///
     /// # Errors
     ///
     /// As [`Listener::bind`].
     pub fn bind_many(address: SocketAddr, asked: usize, count: usize) -> io::Result<Vec<Self>> {
-        if count <= 1 {
-            return Ok(vec![Self::bind(address, asked)?]);
-        }
         // Alone first: sockets that share their port would join another program's without a word.
-        drop(Self::open(address, asked, false)?);
-        let first = Self::open(address, asked, true)?;
+        let alone = Self::open(address, asked, false, false)?;
+        if count <= 1 {
+            return Ok(vec![alone]);
+        }
+        drop(alone);
+        let first = Self::open(address, asked, true, false)?;
         let address = first.local();
         let mut all = vec![first];
         for _ in 1..count {
-            all.push(Self::open(address, asked, true)?);
+            all.push(Self::open(address, asked, true, false)?);
         }
         Ok(all)
     }
 
-    fn open(address: SocketAddr, asked: usize, shared: bool) -> io::Result<Self> {
+    fn open(
+        address: SocketAddr,
+        asked: usize,
+        shared: bool,
+        tells_asked: bool,
+    ) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         if address.is_ipv6() {
             socket.set_only_v6(address.ip() != IpAddr::from([0u16; 8]))?;
@@ -72,8 +75,7 @@ impl Listener {
             socket.set_recv_buffer_size(asked)?;
         }
         let granted = socket.recv_buffer_size()? / 2;
-        if address.ip().is_unspecified() {
-            // The address that was asked is needed to answer from it.
+        if tells_asked {
             if address.is_ipv4() {
                 setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
             } else {
@@ -87,7 +89,7 @@ impl Listener {
         socket.set_nonblocking(true)?;
         let socket: UdpSocket = socket.into();
         let local = socket.local_addr()?;
-        Ok(Self { socket: AsyncSocket::from_std(socket)?, local, asked, granted })
+        Ok(Self { socket, local, tells_asked, asked, granted })
     }
 
     /// The address that is listened on.
@@ -100,42 +102,6 @@ impl Listener {
     #[must_use]
     pub fn inode(&self) -> Option<u64> {
         super::kernel::inode(&self.socket)
-    }
-
-    /// Waits for datagrams and takes up to [`DATAGRAMS_PER_CALL`].
-    ///
-    /// # Errors
-    ///
-    /// The system's own.
-    pub async fn receive(
-        &self,
-        room: &mut Room,
-        mut each: impl FnMut(&[u8], SocketAddr, Option<IpAddr>),
-    ) -> io::Result<usize> {
-        loop {
-            self.socket.readable().await?;
-            let fill = || room.fill(self.socket.as_raw_fd(), &mut each);
-            match self.socket.try_io(Interest::READABLE, fill) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return result,
-            }
-        }
-    }
-
-    /// Takes what the kernel already holds; `Ok(0)` when that is nothing.
-    ///
-    /// # Errors
-    ///
-    /// The system's own.
-    pub fn receive_now(
-        &self,
-        room: &mut Room,
-        mut each: impl FnMut(&[u8], SocketAddr, Option<IpAddr>),
-    ) -> io::Result<usize> {
-        match room.fill(self.socket.as_raw_fd(), &mut each) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            other => other,
-        }
     }
 
     /// Sends one answer to `peer`, from `from` where the socket listens on every address.
@@ -172,86 +138,16 @@ impl Listener {
     }
 }
 
-/// Buffers for one receiving task.
-pub struct Room {
-    buffers: Vec<Vec<u8>>,
-    /// Datagrams that the kernel gave, whatever becomes of them.
-    arrived: Counter,
-}
-
-impl std::fmt::Debug for Room {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Room({})", self.buffers.len())
-    }
-}
-
-impl Default for Room {
-    fn default() -> Self {
-        Self::counting(&Counter::default())
-    }
-}
-
-impl Room {
-    /// Counts each datagram that comes into it.
-    #[must_use]
-    pub fn counting(arrived: &Counter) -> Self {
-        Self {
-            arrived: arrived.clone(),
-            // Zeroed pages that no datagram touches cost no memory.
-            buffers: (0..DATAGRAMS_PER_CALL).map(|_| vec![0; DATAGRAM_MAX]).collect(),
-        }
-    }
-
-    fn fill(
-        &mut self,
-        socket: RawFd,
-        each: &mut impl FnMut(&[u8], SocketAddr, Option<IpAddr>),
-    ) -> io::Result<usize> {
-        let mut slices: Vec<[IoSliceMut<'_>; 1]> =
-            self.buffers.iter_mut().map(|b| [IoSliceMut::new(b)]).collect();
-        // Headers hold pointers and so cannot outlive the call in a task that changes threads; one
-        // allocation for up to 64 datagrams is little.
-        let space = nix::cmsg_space!(nix::libc::in_pktinfo, nix::libc::in6_pktinfo);
-        let mut headers: MultiHeaders<SockaddrStorage> =
-            MultiHeaders::preallocate(DATAGRAMS_PER_CALL, Some(space));
-        let received =
-            recvmmsg(socket, &mut headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
-        let mut count = 0;
-        for message in received {
-            count += 1;
-            self.arrived.inc();
-            let Some(peer) = message.address.as_ref().and_then(socket_address) else { continue };
-            let asked = message.cmsgs().ok().and_then(|mut list| list.find_map(|m| asked(&m)));
-            let bytes = message.iovs().next().unwrap_or_default();
-            each(bytes, peer, asked);
-        }
-        Ok(count)
-    }
-}
-
-fn asked(message: &ControlMessageOwned) -> Option<IpAddr> {
-    match message {
-        ControlMessageOwned::Ipv4PacketInfo(info) => {
-            Some(IpAddr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()))
-        }
-        ControlMessageOwned::Ipv6PacketInfo(info) => Some(IpAddr::from(info.ipi6_addr.s6_addr)),
-        _ => None,
-    }
-}
-
-fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
-    if let Some(v4) = address.as_sockaddr_in() {
-        return Some(SocketAddr::from((v4.ip(), v4.port())));
-    }
-    let v6 = address.as_sockaddr_in6()?;
-    // A peer of a dual-stack socket is shown by its IPv4 address.
-    let ip = v6.ip().to_ipv4_mapped().map_or(IpAddr::V6(v6.ip()), IpAddr::V4);
-    Some(SocketAddr::new(ip, v6.port()))
-}
-
 #[cfg(test)]
 mod tests {
+    use mutt_model::Clock;
+    use prometheus_client::metrics::counter::Counter;
+
     use super::*;
+
+    fn receiver(listener: &Listener) -> Receiver<'_> {
+        Receiver::new(listener, &Clock::default(), &Counter::default())
+    }
 
     #[tokio::test]
     async fn many_sockets_share_an_address_and_each_datagram_comes_to_one_of_them() {
@@ -264,10 +160,10 @@ mod tests {
             let client = UdpSocket::bind("127.0.0.1:0").unwrap();
             client.send_to(b"x", address).unwrap();
         }
-        let (mut room, mut counts) = (Room::default(), Vec::new());
+        let mut counts = Vec::new();
         for listener in &all {
-            let mut count = 0;
-            while listener.receive_now(&mut room, |_, _, _| count += 1).unwrap() > 0 {}
+            let (mut receiver, mut count) = (receiver(listener), 0);
+            while receiver.take_now(|_, _, _| count += 1).unwrap() > 0 {}
             counts.push(count);
         }
         assert_eq!(counts.iter().sum::<usize>(), 64);
@@ -286,11 +182,12 @@ mod tests {
             return;
         };
         let port = listener.local().port();
-        let (mut room, mut seen) = (Room::default(), Vec::new());
+        let (mut receiver, mut seen) = (receiver(&listener), Vec::new());
         for (from, to) in [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "::1")] {
             let client = UdpSocket::bind(from).unwrap();
             client.send_to(b"x", (to, port)).unwrap();
-            listener.receive(&mut room, |_, peer, _| seen.push(peer)).await.unwrap();
+            receiver.wait().await.unwrap();
+            receiver.take(|_, peer, _| seen.push(peer)).unwrap();
             assert_eq!(seen.pop(), Some(client.local_addr().unwrap()));
         }
     }
@@ -303,12 +200,10 @@ mod tests {
         client.send_to(b"one", ("127.0.0.9", port)).unwrap();
         client.send_to(b"", ("127.0.0.9", port)).unwrap();
         client.send_to(b"three", ("127.0.0.9", port)).unwrap();
-        let (mut room, mut seen) = (Room::default(), Vec::new());
+        let (mut receiver, mut seen) = (receiver(&listener), Vec::new());
         while seen.len() < 3 {
-            listener
-                .receive(&mut room, |bytes, peer, asked| seen.push((bytes.to_vec(), peer, asked)))
-                .await
-                .unwrap();
+            receiver.wait().await.unwrap();
+            receiver.take(|bytes, peer, asked| seen.push((bytes.to_vec(), peer, asked))).unwrap();
         }
         let texts: Vec<&[u8]> = seen.iter().map(|s| s.0.as_slice()).collect();
         assert_eq!(texts, [&b"one"[..], b"", b"three"]);

@@ -88,8 +88,11 @@ fn bind_ingestor(config: &Config, keyring: &Keyring, bound: &mut Bound) -> Resul
     let buffer = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let syslog = &ingestor.syslog;
     for address in &syslog.udp {
-        let (key, asked) = ("ingestor.syslog.udp", buffer(syslog.receive_buffer));
-        bound.syslog_udp.extend(bind_udp(key, *address, asked, syslog.udp_sockets)?);
+        let asked = buffer(syslog.receive_buffer);
+        let sockets = udp::Listener::bind_many(*address, asked, syslog.udp_sockets)
+            .map_err(|error| taken("ingestor.syslog.udp", *address, &error))?;
+        small_buffer(&sockets);
+        bound.syslog_udp.extend(sockets.into_iter().map(Arc::new));
     }
     for address in &syslog.tcp {
         let door = StreamListener { listen: *address, tls: None };
@@ -108,7 +111,10 @@ fn bind_ingestor(config: &Config, keyring: &Keyring, bound: &mut Bound) -> Resul
     }
     for address in &ingestor.snmp.udp {
         let asked = buffer(ingestor.snmp.receive_buffer);
-        bound.snmp_udp.extend(bind_udp("ingestor.snmp.udp", *address, asked, 1)?);
+        let socket = udp::Listener::bind(*address, asked)
+            .map_err(|error| taken("ingestor.snmp.udp", *address, &error))?;
+        small_buffer(std::slice::from_ref(&socket));
+        bound.snmp_udp.push(Arc::new(socket));
     }
     Ok(())
 }
@@ -159,21 +165,14 @@ fn bind_stream(
     Ok(Arc::new(Door { listener, protocol, tls }))
 }
 
-fn bind_udp(
-    key: &str,
-    address: SocketAddr,
-    asked: usize,
-    count: usize,
-) -> Result<Vec<Arc<udp::Listener>>, ServeError> {
-    let listeners = udp::Listener::bind_many(address, asked, count)
-        .map_err(|error| taken(key, address, &error))?;
-    if let Some(listener) = listeners.iter().find(|listener| listener.granted < asked) {
+fn small_buffer(sockets: &[udp::Listener]) {
+    if let Some(socket) = sockets.iter().find(|socket| socket.granted < socket.asked) {
+        let (address, asked) = (socket.local(), socket.asked);
         tracing::warn!(
-            code = %codes::INGEST_RCVBUF, %address, asked, granted = listener.granted,
+            code = %codes::INGEST_RCVBUF, %address, asked, granted = socket.granted,
             "the kernel granted a smaller receive buffer; sysctl -w net.core.rmem_max={asked}"
         );
     }
-    Ok(listeners.into_iter().map(Arc::new).collect())
 }
 
 fn taken(key: &str, address: SocketAddr, error: &std::io::Error) -> ServeError {

@@ -116,43 +116,25 @@ impl Batcher {
         collected
     }
 
-    /// Appends what was collected, or drops and counts it: for senders that cannot be made to wait.
-    /// `false` when it was dropped.
-    pub async fn flush_or_drop(&mut self) -> bool {
-        if self.is_empty() {
-            return true;
-        }
-        let collected = self.take();
-        match self.ingest.append(collected.batches.clone()).await {
-            Ok(()) => {
-                self.stored(&collected);
-                self.note_sources();
-                true
-            }
-            Err(error) => {
-                let reason = match error {
-                    mutt_store::queue::QueueError::Full(_) => "queue_full",
-                    _ => "not_durable",
-                };
-                self.ingest.dropped(&self.listener, reason, collected.events);
-                self.drop_sources(reason);
-                false
-            }
-        }
+    /// What was pushed so far is on its way: the next [`Self::note_sources`] or [`Self::drop_sources`] is
+    /// about it, and not about what is pushed from now on.
+    pub fn seal_sources(&mut self) {
+        self.sources.seal();
     }
 
-    /// What was pushed is durable: its sources were heard.
+    /// What was on its way is durable, or what was pushed where nothing was: its sources were heard.
     pub fn note_sources(&mut self) {
         self.sources.merge();
     }
 
-    /// What was pushed is lost: it is counted under its sources, which were not heard.
+    /// The same is lost: it is counted under its sources, which were not heard.
     pub fn drop_sources(&mut self, reason: &'static str) {
         self.sources.dropped(reason);
     }
 
-    fn stored(&self, collected: &Collected) {
-        self.listener.stored(collected.events, collected.bytes, collected.parse);
+    /// What was pushed and is not on its way is lost.
+    pub fn drop_open_sources(&mut self, reason: &'static str) {
+        self.sources.dropped_open(reason);
     }
 }
 
@@ -161,7 +143,7 @@ impl Drop for Batcher {
     fn drop(&mut self) {
         if !self.is_empty() {
             self.ingest.dropped(&self.listener, "not_durable", self.events);
-            self.drop_sources("not_durable");
+            self.drop_open_sources("not_durable");
         }
     }
 }
@@ -207,32 +189,7 @@ pub fn shard_of(host: &str, shards: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, event};
     use super::*;
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_source_is_heard_when_its_events_are_durable() {
-        let bench = Bench::new(3);
-        let mut batcher = Batcher::new(&bench.ingest, &bench.metrics);
-        (0..2).for_each(|_| batcher.push(&event("r1")));
-        assert!(bench.ingest.sources.is_empty());
-        assert!(batcher.flush_or_drop().await);
-        (0..2).for_each(|_| batcher.push(&event("r1")));
-        batcher.push(&event("r2"));
-        assert!(!batcher.flush_or_drop().await);
-        let mut told = bench.ingest.sources.drain(9);
-        told.sort_by(|a, b| a.key.cmp(&b.key));
-        let seen: Vec<_> =
-            told.iter().map(|d| (d.events, d.dropped.get("queue_full").copied())).collect();
-        assert_eq!(seen, [(2, Some(2)), (0, Some(1))], "{told:?}");
-        assert_eq!(bench.dropped("queue_full"), 3);
-        // One that is dropped with events in it counts them.
-        batcher.push(&event("r1"));
-        drop(batcher);
-        assert_eq!(bench.dropped("not_durable"), 1);
-        let told = bench.ingest.sources.drain(9);
-        assert_eq!((told[0].events, told[0].dropped["not_durable"]), (0, 1));
-    }
 
     #[test]
     fn a_host_keeps_its_shard_whatever_its_case() {

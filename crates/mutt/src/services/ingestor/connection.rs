@@ -11,7 +11,7 @@ use mutt_wire::syslog::framing::NOTE_CUT;
 use mutt_wire::{Frame, syslog};
 use prometheus_client::metrics::counter::Counter;
 
-use super::pipeline::Pipeline;
+use super::pipeline::{Pipeline, Refused};
 use super::streams::Limits;
 use super::{Ingest, ListenerMetrics};
 
@@ -165,7 +165,7 @@ impl Intake {
             address: address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             uncharged: 0,
             held_until: None,
-            pipeline: Pipeline::new(ingest, metrics),
+            pipeline: Pipeline::new(ingest, metrics, Refused::Retried),
             clock: ingest.clock.clone(),
             max_message: limits.max_message,
             patience: Patience::new(
@@ -232,6 +232,7 @@ impl Intake {
             peer,
             text: &self.sender.peer,
             proxy: self.sender.proxy.as_ref(),
+            received_at: self.clock.wall(),
         };
         door.take((&self.ingest, &self.metrics), &mut self.pipeline.batcher, from, raw)
     }

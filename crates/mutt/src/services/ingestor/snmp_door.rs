@@ -61,6 +61,8 @@ pub struct Origin<'a> {
     pub text: &'a str,
     /// The proxy that named the peer.
     pub proxy: Option<&'a Proxy>,
+    /// When its message was read.
+    pub received_at: Timestamp,
 }
 
 /// What a message is owed.
@@ -85,10 +87,8 @@ impl Door {
             ingest.dropped(metrics, "empty", 1);
             return None;
         }
-        // Asked here and not before: the call may have waited for hours.
-        let received_at = ingest.clock.wall();
+        let Origin { peer, text, proxy, received_at } = from;
         let id = batcher.id(received_at);
-        let Origin { peer, text, proxy } = from;
         let frame = Frame { id, received_at, listener: metrics.name, peer: text, raw: bytes };
         if snmp::is_v3(bytes) {
             return self.take_v3((ingest, metrics), batcher, from, frame);
