@@ -276,6 +276,7 @@ pub struct Event<'a> {
 impl<'a> Event<'a> {
     /// An event that holds nothing but its raw bytes and where they came from; decoders fill it in.
     #[must_use]
+    #[inline]
     pub fn from_raw(
         id: Id,
         received_at: Timestamp,

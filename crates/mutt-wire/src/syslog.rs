@@ -57,27 +57,33 @@ impl Options {
 /// Makes the event of one syslog frame.
 #[must_use]
 pub fn decode<'a>(frame: Frame<'a>, options: &Options) -> Event<'a> {
-    let end =
-        frame.raw.iter().rposition(|b| !matches!(b, b'\n' | b'\r' | 0)).map_or(0, |at| at + 1);
-    match text::clean(&frame.raw[..end]) {
-        (Cow::Borrowed(text), _) => {
-            let mut event = frame.event(Source::Syslog);
-            read(text, &mut event, options);
-            event
-        }
-        (Cow::Owned(text), repair) => decode_repaired(frame, &text, repair, options),
+    let raw = without_end(frame.raw);
+    let Some(text) = text::plain(raw) else { return decode_repaired(frame, raw, options) };
+    decode_text(frame, text, options)
+}
+
+/// The event is made where the caller wants it: it is large.
+#[inline]
+fn decode_text<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> Event<'a> {
+    let mut event = frame.event(Source::Syslog);
+    read(text, &mut event, options);
+    event
+}
+
+#[inline]
+fn without_end(raw: &[u8]) -> &[u8] {
+    let mut raw = raw;
+    while let [before @ .., b'\n' | b'\r' | 0] = raw {
+        raw = before;
     }
+    raw
 }
 
 #[cold]
-fn decode_repaired<'a>(
-    frame: Frame<'a>,
-    text: &str,
-    repair: text::Repair,
-    options: &Options,
-) -> Event<'a> {
+fn decode_repaired<'a>(frame: Frame<'a>, raw: &[u8], options: &Options) -> Event<'a> {
+    let (text, repair) = text::clean(raw);
     let mut event = Frame { raw: &[], ..frame }.event(Source::Syslog);
-    read(text, &mut event, options);
+    read(&text, &mut event, options);
     if let Some(note) = repair.note() {
         notes::add(&mut event, ParseStatus::Partial, note);
     }
@@ -87,21 +93,47 @@ fn decode_repaired<'a>(
 }
 
 fn read<'a>(text: &'a str, event: &mut Event<'a>, options: &Options) {
-    if text.trim_ascii_start().is_empty() {
-        event.parse.format = Cow::Borrowed(format::UNKNOWN);
-        notes::add(event, ParseStatus::Failed, notes::EMPTY);
-        return;
-    }
-    let (text, counted) = without_count(text);
-    if counted {
-        notes::add(event, ParseStatus::Partial, notes::COUNTED);
-    }
-    let rest = priority(text, event);
+    let rest = match text.as_bytes() {
+        [b'<', ..] => priority(text, event),
+        _ => match unusual_front(text, event) {
+            Some(text) => priority(text, event),
+            None => return,
+        },
+    };
     if rfc5424::begins(rest) {
         rfc5424::read(rest, None, event, options);
     } else {
         legacy::read(rest, event, options);
     }
+}
+
+/// What `decode` gives of a text, without the readers of usual headers.
+#[cfg(test)]
+fn decode_by_parts<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> Event<'a> {
+    let mut event = frame.event(Source::Syslog);
+    if let Some(text) = unusual_front(text, &mut event) {
+        let rest = priority(text, &mut event);
+        if rfc5424::begins(rest) {
+            rfc5424::read_fields(rest, None, &mut event, options);
+        } else {
+            legacy::read_parts(rest, &mut event, options);
+        }
+    }
+    event
+}
+
+/// What does not begin with a priority: nothing at all, or an octet count, which is taken away.
+fn unusual_front<'a>(text: &'a str, event: &mut Event<'_>) -> Option<&'a str> {
+    if text.trim_ascii_start().is_empty() {
+        event.parse.format = Cow::Borrowed(format::UNKNOWN);
+        notes::add(event, ParseStatus::Failed, notes::EMPTY);
+        return None;
+    }
+    let (text, counted) = without_count(text);
+    if counted {
+        notes::add(event, ParseStatus::Partial, notes::COUNTED);
+    }
+    Some(text)
 }
 
 /// An octet count that came where none belongs (a datagram): the text behind it.
@@ -146,6 +178,24 @@ fn written_priority(text: &str) -> Option<(Option<u8>, &str)> {
     let bytes = text.as_bytes();
     if bytes.first() != Some(&b'<') {
         return None;
+    }
+    let number = |digits: &[u8]| {
+        let value = digits.iter().fold(0, |n, b| n * 10 + u32::from(b.wrapping_sub(b'0')));
+        let all = digits.iter().all(u8::is_ascii_digit);
+        u8::try_from(value).ok().filter(|value| all && *value <= 191)
+    };
+    match bytes {
+        [_, a, b, b'>', ..] => {
+            if let Some(value) = number(&[*a, *b]) {
+                return Some((Some(value), &text[4..]));
+            }
+        }
+        [_, a, b, c, b'>', ..] => {
+            if let Some(value) = number(&[*a, *b, *c]) {
+                return Some((Some(value), &text[5..]));
+            }
+        }
+        _ => {}
     }
     let digits = bytes[1..].iter().take(5).take_while(|b| b.is_ascii_digit()).count();
     if digits == 0 || bytes.get(1 + digits) != Some(&b'>') {

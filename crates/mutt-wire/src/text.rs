@@ -29,6 +29,25 @@ impl Repair {
     }
 }
 
+/// The bytes as they are when nothing need be done to them.
+#[must_use]
+#[inline]
+pub fn plain(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok().filter(|_| marks(bytes, |byte| u8::from(byte == 0)) == 0)
+}
+
+/// The marks of all bytes together; quick where `mark` compares a byte with few others.
+#[inline]
+pub(crate) fn marks(bytes: &[u8], mark: impl Fn(u8) -> u8) -> u8 {
+    let of = |chunk: &[u8; 16]| chunk.iter().fold(0, |marks, byte| marks | mark(*byte));
+    let (chunks, rest) = bytes.as_chunks::<16>();
+    match bytes.last_chunk::<16>() {
+        // The last sixteen overlap those before them.
+        Some(last) => chunks.iter().fold(of(last), |marks, chunk| marks | of(chunk)),
+        None => rest.iter().fold(0, |marks, byte| marks | mark(*byte)),
+    }
+}
+
 /// The bytes as a text that every store takes: valid UTF-8 without U+0000.
 ///
 /// Bytes that are no UTF-8 are read as Latin-1 only when each of them stands where Latin-1 has a

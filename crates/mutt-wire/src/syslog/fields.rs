@@ -11,6 +11,7 @@ use mutt_model::event::peer_host;
 use mutt_model::{Event, Severity};
 
 use super::{Options, format, set_host, structured};
+use crate::text;
 
 mod barracuda;
 mod cef;
@@ -107,13 +108,15 @@ pub(crate) fn read<'a>(
         _ => {}
     }
     // Most messages have none of the marks that these readers need: one look tells.
-    let bytes = message.as_bytes();
-    let mut marked = false;
-    let mut colon = false;
-    if let Some(at) = memchr::memchr3(b':', b'|', b'=', bytes) {
-        colon = bytes[at] == b':' || memchr::memchr(b':', &bytes[at..]).is_some();
-        marked = bytes[at] != b':' || memchr::memchr2(b'|', b'=', &bytes[at..]).is_some();
-    }
+    const COLON: u8 = 1;
+    const COMMA: u8 = 2;
+    const MARK: u8 = 4;
+    let seen = text::marks(message.as_bytes(), |byte| {
+        u8::from(byte == b':') * COLON
+            | u8::from(byte == b',') * COMMA
+            | u8::from((byte == b'=') | (byte == b'|')) * MARK
+    });
+    let (colon, comma, marked) = (seen & COLON != 0, seen & COMMA != 0, seen & MARK != 0);
     if (colon || marked)
         && let Some(form) = checkpoint::form(message)
     {
@@ -130,7 +133,9 @@ pub(crate) fn read<'a>(
     {
         return Some(format);
     }
-    if (colon || first.is_ascii_lowercase())
+    // Its topics have a comma behind the first, its packets before the protocol.
+    if comma
+        && (colon || first.is_ascii_lowercase())
         && let Some(format) = mikrotik::read(event, message)
     {
         return Some(format);

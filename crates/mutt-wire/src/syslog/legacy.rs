@@ -13,7 +13,7 @@ use super::{
     Options, devices, fields, format, hpe, mnemonic, netscaler, netscreen, notes, rfc5424,
     set_host, tag, ubiquiti,
 };
-use crate::text::{Words, behind_spaces, kind, made_of, near};
+use crate::text::{Words, behind_spaces, kind, made_of, near, run};
 
 /// A header before a header is read this often.
 const MAX_HEADERS: usize = 3;
@@ -74,7 +74,67 @@ struct Header<'a> {
     wlc: bool,
 }
 
+/// Header and tag as nearly every sender writes them, after which the message begins: what `read_parts`
+/// makes of them with nothing odd between. Whatever is odd is left to it.
+struct Usual<'a> {
+    header: Header<'a>,
+    app: Option<&'a str>,
+    procid: Option<&'a str>,
+    message: &'a str,
+}
+
+impl<'a> Usual<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let mut header = Header::default();
+        let rest = match text.as_bytes().first()? {
+            b'A'..=b'Z' => header.read_stamp_and_host(text)?,
+            b'0'..=b'9' | b':' | b'*' | b'.' if !fields::begins(text) => {
+                behind_spaces(header.read(text)?)
+            }
+            _ => return None,
+        };
+        match rest.as_bytes().first()? {
+            b'%' => Self::untagged(header, rest),
+            b'A'..=b'Z' | b'a'..=b'z' | b'/' => Self::tagged(header, rest),
+            _ => None,
+        }
+    }
+
+    /// A mnemonic stands where others have a tag.
+    fn untagged(header: Header<'a>, message: &'a str) -> Option<Self> {
+        let passed_on = header.host.is_none() && netscaler::behind_word(message).is_some();
+        if passed_on || (!header.cisco && ubiquiti::device(message).is_some()) {
+            return None;
+        }
+        let app = header.app;
+        Some(Self { header, app, procid: None, message })
+    }
+
+    fn tagged(mut header: Header<'a>, text: &'a str) -> Option<Self> {
+        if header.host.is_none() || header.app.is_some() || fields::begins(text) {
+            return None;
+        }
+        let tag = tag::read(text)?;
+        // A comma in the first word is a mark of Ubiquiti.
+        let odd = !tag.rest.starts_with(' ')
+            || tag.procid.is_some_and(|id| near(b',', id.as_bytes()).is_some())
+            || tag_is_mnemonic(tag.app, text)
+            || (may_hold_header(text) && header.read(text).is_some());
+        let message = tag.rest.trim_start_matches([' ', '\u{feff}']);
+        (!odd).then_some(Self { header, app: Some(tag.app), procid: tag.procid, message })
+    }
+}
+
 pub(crate) fn read<'a>(text: &'a str, event: &mut Event<'a>, options: &Options) {
+    let Some(usual) = Usual::read(text) else { return read_parts(text, event, options) };
+    apply(&usual.header, event, options);
+    event.app = usual.app.map(Cow::Borrowed);
+    event.procid = usual.procid.map(Cow::Borrowed);
+    read_body(usual.message, &usual.header, false, event, options);
+}
+
+/// What `read` does, part after part, for whatever headers there are.
+pub(super) fn read_parts<'a>(text: &'a str, event: &mut Event<'a>, options: &Options) {
     let mut header = Header::default();
     let mut rest = behind_spaces(text);
     let mut with_fields = fields::begins(rest);
@@ -127,8 +187,19 @@ pub(crate) fn read<'a>(text: &'a str, event: &mut Event<'a>, options: &Options) 
     }
     let (rest, levelled) = read_tag(rest, header.app, event);
     let message = rest.trim_start_matches([' ', '\u{feff}']);
+    read_body(message, &header, levelled, event, options);
+}
+
+/// The text behind the tag.
+fn read_body<'a>(
+    message: &'a str,
+    header: &Header<'a>,
+    levelled: bool,
+    event: &mut Event<'a>,
+    options: &Options,
+) {
     if let Some(format) = fields::read(event, message, options) {
-        return finish(&header, event, format);
+        return finish(header, event, format);
     }
     let message = behind_own_stamp(behind_sequence(message), event, options);
     let found = super::read_message(event, message, header.dialect(event.app.is_some()));
@@ -137,7 +208,7 @@ pub(crate) fn read<'a>(text: &'a str, event: &mut Event<'a>, options: &Options) 
     if format == format::NETSCREEN && header.stamp.is_none() {
         read_time(netscreen::time(message), event, options);
     }
-    finish(&header, event, format);
+    finish(header, event, format);
 }
 
 fn finish(header: &Header<'_>, event: &mut Event<'_>, format: &'static str) {
@@ -313,6 +384,35 @@ impl<'a> Header<'a> {
             None if has_app => format::RFC3164,
             None => format::UNKNOWN,
         }
+    }
+
+    /// A stamp of RFC 3164 and a host, one space behind each, neither of them odd; the text behind
+    /// them.
+    #[inline]
+    fn read_stamp_and_host(&mut self, text: &'a str) -> Option<&'a str> {
+        let (stamp, len) = stamp::read(text)?;
+        let rest = &text[len..];
+        if rest.starts_with(':') {
+            return self.read(text).map(behind_spaces);
+        }
+        let rest = rest.strip_prefix(' ')?;
+        let bytes = rest.as_bytes();
+        let (len, seen) = run(bytes, HOST & !kind::BRACKET);
+        let host = &rest[..len];
+        let odd = matches!(bytes.first()?, b'#' | b':')
+            || *bytes.get(len)? != b' '
+            || seen & NAME == 0
+            || seen & (kind::LETTER | kind::DOT) == 0
+            || len > 255
+            || bytes[len - 1] == b':'
+            || host == "Message";
+        let behind = behind_spaces(&rest[len..]);
+        if odd || behind.starts_with(host) {
+            return None;
+        }
+        self.stamp = Some((stamp, Sync::Plain));
+        self.host = Some(host);
+        Some(behind)
     }
 
     /// A whole message within another: its own priority holds, and the host so far was the relay. The
@@ -605,17 +705,18 @@ fn forwarded_from(text: &str) -> Option<(&str, &str)> {
 
 /// Names, addresses and what else stands in their place: `fe80::1`, `user@host`, `slot1/host`.
 fn is_host(word: &str) -> bool {
-    const HOST: u16 = kind::LETTER
-        | kind::HIGH
-        | kind::DIGIT
-        | kind::DOT
-        | kind::HYPHEN
-        | kind::UNDERSCORE
-        | kind::COLON
-        | kind::SLASH
-        | kind::AT
-        | kind::BRACKET
-        | kind::MARK;
-    const NAME: u16 = kind::LETTER | kind::HIGH | kind::DIGIT;
     made_of(word, HOST).is_some_and(|seen| seen & NAME != 0) && word.len() <= 255
 }
+
+const HOST: u16 = kind::LETTER
+    | kind::HIGH
+    | kind::DIGIT
+    | kind::DOT
+    | kind::HYPHEN
+    | kind::UNDERSCORE
+    | kind::COLON
+    | kind::SLASH
+    | kind::AT
+    | kind::BRACKET
+    | kind::MARK;
+const NAME: u16 = kind::LETTER | kind::HIGH | kind::DIGIT;

@@ -11,6 +11,9 @@ use crate::text::{behind_spaces, near};
 /// True when a version and then a full date or `-` stand at the front.
 pub(crate) fn begins(text: &str) -> bool {
     let bytes = text.as_bytes();
+    if let [b'1', b' ', b'1'..=b'9', b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'-', ..] = bytes {
+        return true;
+    }
     let version = bytes.iter().take(3).take_while(|b| b.is_ascii_digit()).count();
     if !(1..=2).contains(&version) || bytes.get(version) != Some(&b' ') {
         return false;
@@ -59,8 +62,85 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The header as nearly every sender writes it: each field there, one space behind each.
+struct Usual<'a> {
+    stamp: Stamp<'a>,
+    host: Option<&'a str>,
+    app: Option<&'a str>,
+    procid: Option<&'a str>,
+    from_msgid: &'a str,
+    rest: &'a str,
+}
+
+impl<'a> Usual<'a> {
+    #[inline]
+    fn read(text: &'a str) -> Option<Self> {
+        let dated = text.strip_prefix("1 ")?;
+        if !dated.as_bytes().first()?.is_ascii_digit() {
+            return None;
+        }
+        let (stamp, len) = stamp::read(dated)?;
+        let from_host = dated[len..].strip_prefix(' ')?;
+        let (host, from_app) = field(from_host)?;
+        // The document of LEEF ends the header here.
+        if body::begins(from_app) {
+            return None;
+        }
+        let (app, from_procid) = field(from_app)?;
+        let (procid, from_msgid) = field(from_procid)?;
+        let (_, rest) = field(from_msgid)?;
+        let last = rest.as_bytes().first()?;
+        (*last != b' ').then_some(Self { stamp, host, app, procid, from_msgid, rest })
+    }
+}
+
+/// A field, where something stands there, and what stands behind the space behind it.
+#[inline]
+fn field(text: &str) -> Option<(Option<&str>, &str)> {
+    let len = near(b' ', text.as_bytes()).filter(|len| *len > 0)?;
+    let field = &text[..len];
+    Some(((field != "-").then_some(field), &text[len + 1..]))
+}
+
 /// Reads a message. `relay` is who passed it on, where a header before this one says so.
 pub(crate) fn read<'a>(
+    text: &'a str,
+    relay: Option<&'a str>,
+    event: &mut Event<'a>,
+    options: &Options,
+) {
+    let Some(header) = Usual::read(text) else { return read_fields(text, relay, event, options) };
+    take_origin(header.host, relay, Some(&header.stamp), event, options);
+    event.app = header.app.map(Cow::Borrowed);
+    event.procid = header.procid.map(Cow::Borrowed);
+    let msgid = &header.from_msgid[..header.from_msgid.len() - header.rest.len() - 1];
+    let msgid = (msgid != "-").then_some(msgid);
+    event.msgid = msgid.map(Cow::Borrowed);
+    let fields = Fields { rest: header.rest, extra_space: false, missing: false };
+    read_body(fields, header.from_msgid, msgid, event, options);
+}
+
+fn take_origin<'a>(
+    host: Option<&'a str>,
+    relay: Option<&'a str>,
+    stamp: Option<&Stamp<'_>>,
+    event: &mut Event<'a>,
+    options: &Options,
+) {
+    match (host, relay) {
+        (Some(host), relay) => set_host(event, host, relay),
+        (None, Some(relay)) => set_host(event, relay, None),
+        (None, None) => {}
+    }
+    if let Some(stamp) = stamp {
+        let zone = options.zone_for(event);
+        (event.device_time, event.time_note) =
+            zone::resolve(stamp, zone::Sync::Plain, event.received_at, zone);
+    }
+}
+
+/// What `read` does, field after field, whatever is odd with them.
+pub(super) fn read_fields<'a>(
     text: &'a str,
     relay: Option<&'a str>,
     event: &mut Event<'a>,
@@ -71,16 +151,8 @@ pub(crate) fn read<'a>(
         notes::add(event, ParseStatus::Partial, notes::OTHER_VERSION);
     }
     let stamp = read_time(&mut fields, event);
-    match (fields.next(), relay) {
-        (Some(host), relay) => set_host(event, host, relay),
-        (None, Some(relay)) => set_host(event, relay, None),
-        (None, None) => {}
-    }
-    if let Some(stamp) = stamp {
-        let zone = options.zone_for(event);
-        (event.device_time, event.time_note) =
-            zone::resolve(&stamp, zone::Sync::Plain, event.received_at, zone);
-    }
+    let host = fields.next();
+    take_origin(host, relay, stamp.as_ref(), event, options);
     // The document of LEEF ends the header here.
     if body::begins(fields.rest)
         && let Some(found) = body::read(event, fields.rest, options)
@@ -94,6 +166,17 @@ pub(crate) fn read<'a>(
     let from_msgid = fields.rest;
     let msgid = fields.next();
     event.msgid = msgid.map(Cow::Borrowed);
+    read_body(fields, from_msgid, msgid, event, options);
+}
+
+/// Structured data and text.
+fn read_body<'a>(
+    mut fields: Fields<'a>,
+    from_msgid: &'a str,
+    msgid: Option<&'a str>,
+    event: &mut Event<'a>,
+    options: &Options,
+) {
     fields.skip_spaces();
     if fields.missing {
         notes::add(event, ParseStatus::Partial, notes::CUT_SHORT);
