@@ -33,10 +33,10 @@ fn main() {
     let options = syslog::Options::default();
     for (name, line) in LINES.iter().filter(|(name, _)| wanted(name)) {
         let ours = || {
-            black_box(syslog::decode(frame("syslog-udp", black_box(line).as_bytes()), &options));
+            black_box(&syslog::decode(frame("syslog-udp", black_box(line).as_bytes()), &options));
         };
         let theirs = || {
-            black_box(syslog_loose::parse_message(black_box(line), Variant::Either));
+            black_box(&syslog_loose::parse_message(black_box(line), Variant::Either));
         };
         show(name, line.len(), beside(ours, theirs), "syslog_loose 0.23");
     }

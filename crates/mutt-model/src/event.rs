@@ -285,6 +285,21 @@ impl<'a> Event<'a> {
         peer: &'a str,
         raw: &'a [u8],
     ) -> Self {
+        Self::from_parts(id, received_at, source, listener, peer, peer_host(peer), raw)
+    }
+
+    /// The same where the peer's address is known already.
+    #[must_use]
+    #[inline]
+    pub fn from_parts(
+        id: Id,
+        received_at: Timestamp,
+        source: Source,
+        listener: &'a str,
+        peer: &'a str,
+        host: &'a str,
+        raw: &'a [u8],
+    ) -> Self {
         Self {
             id,
             received_at,
@@ -293,7 +308,7 @@ impl<'a> Event<'a> {
             source,
             listener: Cow::Borrowed(listener),
             peer: Cow::Borrowed(peer),
-            host: Cow::Borrowed(peer_host(peer)),
+            host: Cow::Borrowed(host),
             relay: None,
             facility: None,
             severity: None,

@@ -27,6 +27,7 @@ mod stamp;
 mod structured;
 mod tag;
 mod ubiquiti;
+mod usual;
 mod vmware;
 mod zone;
 
@@ -45,11 +46,21 @@ pub struct Options {
 }
 
 impl Options {
-    /// The zone for what this event's device wrote; its host must be known.
+    /// The zone for what a device wrote.
+    #[inline]
     fn zone_for(&self, event: &Event<'_>) -> zone::Assumed<'_> {
-        match sources::rule_for(&self.zones, event) {
+        self.zone_of(&event.host, event.relay.as_deref(), &event.peer)
+    }
+
+    #[inline]
+    fn zone_of(&self, host: &str, relay: Option<&str>, peer: &str) -> zone::Assumed<'_> {
+        let assumed = zone::Assumed { zone: &self.zone, by_rule: false };
+        if self.zones.is_empty() {
+            return assumed;
+        }
+        match sources::rule_for(&self.zones, host, relay, peer) {
             Some(zone) => zone::Assumed { zone, by_rule: true },
-            None => zone::Assumed { zone: &self.zone, by_rule: false },
+            None => assumed,
         }
     }
 }
@@ -59,11 +70,13 @@ impl Options {
 pub fn decode<'a>(frame: Frame<'a>, options: &Options) -> Event<'a> {
     let raw = without_end(frame.raw);
     let Some(text) = text::plain(raw) else { return decode_repaired(frame, raw, options) };
-    decode_text(frame, text, options)
+    match usual::read(text) {
+        Some(told) => told.event(frame, options),
+        None => decode_text(frame, text, options),
+    }
 }
 
-/// The event is made where the caller wants it: it is large.
-#[inline]
+#[inline(never)]
 fn decode_text<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> Event<'a> {
     let mut event = frame.event(Source::Syslog);
     read(text, &mut event, options);
@@ -94,7 +107,13 @@ fn decode_repaired<'a>(frame: Frame<'a>, raw: &[u8], options: &Options) -> Event
 
 fn read<'a>(text: &'a str, event: &mut Event<'a>, options: &Options) {
     let rest = match text.as_bytes() {
-        [b'<', ..] => priority(text, event),
+        [b'<', ..] => match written_priority(text) {
+            Some((Some(value), behind)) => {
+                take_priority(event, value);
+                behind
+            }
+            _ => priority(text, event),
+        },
         _ => match unusual_front(text, event) {
             Some(text) => priority(text, event),
             None => return,
@@ -174,26 +193,18 @@ fn priority<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
 }
 
 /// `<189>` and what stands behind it; the value is `None` when it is out of range.
+#[inline]
 fn written_priority(text: &str) -> Option<(Option<u8>, &str)> {
     let bytes = text.as_bytes();
     if bytes.first() != Some(&b'<') {
         return None;
     }
-    let number = |digits: &[u8]| {
-        let value = digits.iter().fold(0, |n, b| n * 10 + u32::from(b.wrapping_sub(b'0')));
-        let all = digits.iter().all(u8::is_ascii_digit);
-        u8::try_from(value).ok().filter(|value| all && *value <= 191)
-    };
     match bytes {
-        [_, a, b, b'>', ..] => {
-            if let Some(value) = number(&[*a, *b]) {
-                return Some((Some(value), &text[4..]));
-            }
+        [_, tens @ b'0'..=b'9', ones @ b'0'..=b'9', b'>', ..] => {
+            return Some((Some((tens - b'0') * 10 + ones - b'0'), &text[4..]));
         }
-        [_, a, b, c, b'>', ..] => {
-            if let Some(value) = number(&[*a, *b, *c]) {
-                return Some((Some(value), &text[5..]));
-            }
+        [_, b'1', tens @ b'0'..=b'8', ones @ b'0'..=b'9', b'>', ..] => {
+            return Some((Some(100 + (tens - b'0') * 10 + ones - b'0'), &text[5..]));
         }
         _ => {}
     }
@@ -215,11 +226,20 @@ fn take_priority(event: &mut Event<'_>, value: u8) {
 /// device is another, the peer (or the relay that the header names) passed it on.
 fn set_host<'a>(event: &mut Event<'a>, host: &'a str, relay: Option<&'a str>) {
     let peer = std::mem::replace(&mut event.host, Cow::Borrowed(host));
-    event.relay = match relay {
-        Some(relay) if !relay.eq_ignore_ascii_case(host) => Some(Cow::Borrowed(relay)),
+    event.relay = match peer {
+        Cow::Borrowed(peer) => relay_of(host, relay, peer).map(Cow::Borrowed),
+        Cow::Owned(peer) => relay_of(host, relay, &peer).map(|relay| Cow::Owned(relay.to_owned())),
+    };
+}
+
+/// Who passed a message on: the relay that the header names, or the peer, where that is not the host.
+#[inline]
+fn relay_of<'a>(host: &str, relay: Option<&'a str>, peer: &'a str) -> Option<&'a str> {
+    match relay {
+        Some(relay) if !relay.eq_ignore_ascii_case(host) => Some(relay),
         _ if peer.eq_ignore_ascii_case(host) || peer.is_empty() => None,
         _ => Some(peer),
-    };
+    }
 }
 
 /// Reads what the message itself tells, whatever its header was: a vendor's mnemonic, the shape of its

@@ -84,6 +84,47 @@ pub(crate) fn of_structured_data<'a>(
     map.finish(event);
 }
 
+const COLON: u8 = 1;
+const COMMA: u8 = 2;
+/// An equals sign or a bar.
+const MARK: u8 = 4;
+
+/// Which of the marks that fields need a message holds.
+#[inline]
+fn marks(message: &str) -> u8 {
+    text::marks(message.as_bytes(), |byte| {
+        u8::from(byte == b':') * COLON
+            | u8::from(byte == b',') * COMMA
+            | u8::from((byte == b'=') | (byte == b'|')) * MARK
+    })
+}
+
+/// True for most messages in which `read` finds nothing.
+#[inline]
+pub(crate) fn is_plain(message: &str) -> bool {
+    let Some(first) = message.as_bytes().first() else { return true };
+    let front = match first {
+        b'%' => return true,
+        b'C' => cef::begins(message),
+        b'L' => leef::begins(message),
+        b'{' | b'@' | b',' | b'0'..=b'9' => true,
+        b'd' | b'l' | b't' => fortinet::begins(message),
+        b'A' | b'N' | b'S' | b'T' | b'W' => {
+            ["AUDIT ", "NF ", "SYS ", "TR ", "WF "].iter().any(|kind| message.starts_with(kind))
+        }
+        _ => false,
+    };
+    if front {
+        return false;
+    }
+    match marks(message) {
+        0 => true,
+        COMMA => !first.is_ascii_lowercase(),
+        COLON => checkpoint::form(message).is_none(),
+        _ => false,
+    }
+}
+
 /// Reads the fields of a message; gives the format when it is of a dialect that has some.
 pub(crate) fn read<'a>(
     event: &mut Event<'a>,
@@ -108,14 +149,7 @@ pub(crate) fn read<'a>(
         _ => {}
     }
     // Most messages have none of the marks that these readers need: one look tells.
-    const COLON: u8 = 1;
-    const COMMA: u8 = 2;
-    const MARK: u8 = 4;
-    let seen = text::marks(message.as_bytes(), |byte| {
-        u8::from(byte == b':') * COLON
-            | u8::from(byte == b',') * COMMA
-            | u8::from((byte == b'=') | (byte == b'|')) * MARK
-    });
+    let seen = marks(message);
     let (colon, comma, marked) = (seen & COLON != 0, seen & COMMA != 0, seen & MARK != 0);
     if (colon || marked)
         && let Some(form) = checkpoint::form(message)

@@ -11,7 +11,9 @@ use super::stamp::{self, Stamp};
 use super::zone::{self, Sync};
 use super::{
     Options, devices, fields, format, hpe, mnemonic, netscaler, netscreen, notes, rfc5424,
-    set_host, tag, ubiquiti,
+    set_host,
+    tag::{self, Tag},
+    ubiquiti,
 };
 use crate::text::{Words, behind_spaces, kind, made_of, near, run};
 
@@ -60,32 +62,32 @@ fn may_be_node(word: &[u8]) -> bool {
 
 /// What was found so far.
 #[derive(Default)]
-struct Header<'a> {
-    stamp: Option<(Stamp<'a>, Sync)>,
+pub(super) struct Header<'a> {
+    pub(super) stamp: Option<(Stamp<'a>, Sync)>,
     uptime: Option<&'a str>,
-    host: Option<&'a str>,
-    relay: Option<&'a str>,
+    pub(super) host: Option<&'a str>,
+    pub(super) relay: Option<&'a str>,
     app: Option<&'a str>,
     /// The line card of IOS-XR: `RP/0/RSP0/CPU0`.
-    node: Option<&'a str>,
+    pub(super) node: Option<&'a str>,
     /// A sequence number or a colon where only Cisco has one.
     cisco: bool,
     /// A task of AireOS stood before the stamp.
     wlc: bool,
 }
 
-/// Header and tag as nearly every sender writes them, after which the message begins: what `read_parts`
-/// makes of them with nothing odd between. Whatever is odd is left to it.
-struct Usual<'a> {
-    header: Header<'a>,
-    app: Option<&'a str>,
-    procid: Option<&'a str>,
-    message: &'a str,
+/// What stands behind a header: tag and message, when nothing odd is between.
+pub(super) struct Usual<'a> {
+    pub(super) app: Option<&'a str>,
+    pub(super) procid: Option<&'a str>,
+    pub(super) message: &'a str,
 }
 
 impl<'a> Usual<'a> {
-    fn read(text: &'a str) -> Option<Self> {
-        let mut header = Header::default();
+    /// Reads header and tag as nearly every sender writes them: what `read_parts` makes of them. Whatever
+    /// is odd is left to it.
+    #[inline]
+    pub(super) fn read(text: &'a str, header: &mut Header<'a>) -> Option<Self> {
         let rest = match text.as_bytes().first()? {
             b'A'..=b'Z' => header.read_stamp_and_host(text)?,
             b'0'..=b'9' | b':' | b'*' | b'.' if !fields::begins(text) => {
@@ -94,43 +96,57 @@ impl<'a> Usual<'a> {
             _ => return None,
         };
         match rest.as_bytes().first()? {
-            b'%' => Self::untagged(header, rest),
-            b'A'..=b'Z' | b'a'..=b'z' | b'/' => Self::tagged(header, rest),
+            b'%' => Self::untagged(rest, header),
+            b'A'..=b'Z' | b'a'..=b'z' | b'/' => Self::tagged(rest, header),
             _ => None,
         }
     }
 
     /// A mnemonic stands where others have a tag.
-    fn untagged(header: Header<'a>, message: &'a str) -> Option<Self> {
+    fn untagged(message: &'a str, header: &Header<'a>) -> Option<Self> {
         let passed_on = header.host.is_none() && netscaler::behind_word(message).is_some();
         if passed_on || (!header.cisco && ubiquiti::device(message).is_some()) {
             return None;
         }
-        let app = header.app;
-        Some(Self { header, app, procid: None, message })
+        Some(Self { app: header.app, procid: None, message })
     }
 
-    fn tagged(mut header: Header<'a>, text: &'a str) -> Option<Self> {
+    #[inline]
+    fn tagged(text: &'a str, header: &mut Header<'a>) -> Option<Self> {
         if header.host.is_none() || header.app.is_some() || fields::begins(text) {
             return None;
         }
         let tag = tag::read(text)?;
+        let Tag { app, procid, rest } = tag;
+        let bytes = text.as_bytes();
+        let small = bytes[0].is_ascii_lowercase();
+        // `sshd[12]:` is so plain that no header can be looked for in it.
+        let plain = small
+            && procid.is_some()
+            && bytes[bytes.len() - rest.len() - 1] == b':'
+            && !stamp::begins_with_name(bytes);
         // A comma in the first word is a mark of Ubiquiti.
-        let odd = !tag.rest.starts_with(' ')
-            || tag.procid.is_some_and(|id| near(b',', id.as_bytes()).is_some())
-            || tag_is_mnemonic(tag.app, text)
-            || (may_hold_header(text) && header.read(text).is_some());
-        let message = tag.rest.trim_start_matches([' ', '\u{feff}']);
-        (!odd).then_some(Self { header, app: Some(tag.app), procid: tag.procid, message })
+        let odd = !rest.starts_with(' ')
+            || procid.is_some_and(|id| near(b',', id.as_bytes()).is_some())
+            || tag_is_mnemonic(app, text)
+            || (!plain && may_hold_header(text) && header.read(text).is_some());
+        let message = match rest.as_bytes() {
+            [b' ', b'!'..=b'~', ..] => &rest[1..],
+            _ => rest.trim_start_matches([' ', '\u{feff}']),
+        };
+        (!odd).then_some(Self { app: Some(app), procid, message })
     }
 }
 
 pub(crate) fn read<'a>(text: &'a str, event: &mut Event<'a>, options: &Options) {
-    let Some(usual) = Usual::read(text) else { return read_parts(text, event, options) };
-    apply(&usual.header, event, options);
-    event.app = usual.app.map(Cow::Borrowed);
-    event.procid = usual.procid.map(Cow::Borrowed);
-    read_body(usual.message, &usual.header, false, event, options);
+    let mut header = Header::default();
+    let Some(Usual { app, procid, message }) = Usual::read(text, &mut header) else {
+        return read_parts(text, event, options);
+    };
+    apply(&header, event, options);
+    event.app = app.map(Cow::Borrowed);
+    event.procid = procid.map(Cow::Borrowed);
+    read_body(message, &header, false, event, options);
 }
 
 /// What `read` does, part after part, for whatever headers there are.
@@ -318,12 +334,17 @@ fn apply<'a>(header: &Header<'a>, event: &mut Event<'a>, options: &Options) {
         event.time_note = Some(Cow::Owned(format!("uptime {uptime}")));
     }
     if let Some(node) = header.node {
-        let mut fields = String::with_capacity(node.len() + 12);
-        fields.push_str("{\"node\":");
-        crate::text::push_json_str(&mut fields, node);
-        fields.push('}');
-        event.fields = Some(Cow::Owned(fields));
+        event.fields = Some(node_fields(node));
     }
+}
+
+/// The line card of IOS-XR as a field.
+pub(super) fn node_fields(node: &str) -> Cow<'static, str> {
+    let mut fields = String::with_capacity(node.len() + 12);
+    fields.push_str("{\"node\":");
+    crate::text::push_json_str(&mut fields, node);
+    fields.push('}');
+    Cow::Owned(fields)
 }
 
 /// Reads the tag; true when a level stood before it, as only BIG-IP writes it.
@@ -369,7 +390,7 @@ fn tag_is_mnemonic(app: &str, text: &str) -> bool {
 }
 
 impl<'a> Header<'a> {
-    fn dialect(&self, has_app: bool) -> &'static str {
+    pub(super) fn dialect(&self, has_app: bool) -> &'static str {
         if self.node.is_some() {
             return format::CISCO_IOSXR;
         }

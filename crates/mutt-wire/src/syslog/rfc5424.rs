@@ -9,8 +9,12 @@ use super::{Options, fields as body, format, notes, set_host, structured, zone};
 use crate::text::{behind_spaces, near};
 
 /// True when a version and then a full date or `-` stand at the front.
+#[inline]
 pub(crate) fn begins(text: &str) -> bool {
     let bytes = text.as_bytes();
+    if !matches!(bytes.first(), Some(b'0'..=b'9')) {
+        return false;
+    }
     if let [b'1', b' ', b'1'..=b'9', b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'-', ..] = bytes {
         return true;
     }
@@ -63,43 +67,76 @@ impl<'a> Fields<'a> {
 }
 
 /// The header as nearly every sender writes it: each field there, one space behind each.
-struct Usual<'a> {
-    stamp: Stamp<'a>,
-    host: Option<&'a str>,
-    app: Option<&'a str>,
-    procid: Option<&'a str>,
+pub(super) struct Usual<'a> {
+    pub(super) stamp: Stamp<'a>,
+    pub(super) host: Option<&'a str>,
+    pub(super) app: Option<&'a str>,
+    pub(super) procid: Option<&'a str>,
     from_msgid: &'a str,
-    rest: &'a str,
+    pub(super) rest: &'a str,
 }
 
 impl<'a> Usual<'a> {
     #[inline]
-    fn read(text: &'a str) -> Option<Self> {
+    pub(super) fn read(text: &'a str) -> Option<Self> {
         let dated = text.strip_prefix("1 ")?;
         if !dated.as_bytes().first()?.is_ascii_digit() {
             return None;
         }
         let (stamp, len) = stamp::read(dated)?;
         let from_host = dated[len..].strip_prefix(' ')?;
-        let (host, from_app) = field(from_host)?;
-        // The document of LEEF ends the header here.
-        if body::begins(from_app) {
+        let [app, procid, msgid, data] = spaces(from_host.as_bytes())?;
+        // Something stands between them.
+        if app == 0 || procid == app + 1 || msgid == procid + 1 || data == msgid + 1 {
             return None;
         }
-        let (app, from_procid) = field(from_app)?;
-        let (procid, from_msgid) = field(from_procid)?;
-        let (_, rest) = field(from_msgid)?;
-        let last = rest.as_bytes().first()?;
-        (*last != b' ').then_some(Self { stamp, host, app, procid, from_msgid, rest })
+        let rest = &from_host[data + 1..];
+        // The document of LEEF ends the header here.
+        if *rest.as_bytes().first()? == b' ' || body::begins(&from_host[app + 1..]) {
+            return None;
+        }
+        Some(Self {
+            stamp,
+            host: written(&from_host[..app]),
+            app: written(&from_host[app + 1..procid]),
+            procid: written(&from_host[procid + 1..msgid]),
+            from_msgid: &from_host[msgid + 1..],
+            rest,
+        })
+    }
+
+    #[inline]
+    pub(super) fn msgid(&self) -> Option<&'a str> {
+        written(&self.from_msgid[..self.from_msgid.len() - self.rest.len() - 1])
     }
 }
 
-/// A field, where something stands there, and what stands behind the space behind it.
+/// A field where one stands.
 #[inline]
-fn field(text: &str) -> Option<(Option<&str>, &str)> {
-    let len = near(b' ', text.as_bytes()).filter(|len| *len > 0)?;
-    let field = &text[..len];
-    Some(((field != "-").then_some(field), &text[len + 1..]))
+fn written(field: &str) -> Option<&str> {
+    (field.as_bytes() != b"-").then_some(field)
+}
+
+/// Where the first four spaces stand; `None` when they are not all among the whole eights of bytes.
+#[inline]
+fn spaces(bytes: &[u8]) -> Option<[usize; 4]> {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let (mut found, mut count, mut at) = ([0; 4], 0, 0);
+    for chunk in bytes.as_chunks::<8>().0 {
+        let differs = u64::from_le_bytes(*chunk) ^ (0x0101_0101_0101_0101 * 0x20);
+        // The highest bit of each byte that is a space.
+        let mut here = !(((differs & LOW) + LOW) | differs | LOW);
+        while here != 0 {
+            found[count] = at + (here.trailing_zeros() / 8) as usize;
+            count += 1;
+            if count == 4 {
+                return Some(found);
+            }
+            here &= here - 1;
+        }
+        at += 8;
+    }
+    None
 }
 
 /// Reads a message. `relay` is who passed it on, where a header before this one says so.
@@ -113,13 +150,13 @@ pub(crate) fn read<'a>(
     take_origin(header.host, relay, Some(&header.stamp), event, options);
     event.app = header.app.map(Cow::Borrowed);
     event.procid = header.procid.map(Cow::Borrowed);
-    let msgid = &header.from_msgid[..header.from_msgid.len() - header.rest.len() - 1];
-    let msgid = (msgid != "-").then_some(msgid);
+    let msgid = header.msgid();
     event.msgid = msgid.map(Cow::Borrowed);
     let fields = Fields { rest: header.rest, extra_space: false, missing: false };
     read_body(fields, header.from_msgid, msgid, event, options);
 }
 
+#[inline]
 fn take_origin<'a>(
     host: Option<&'a str>,
     relay: Option<&'a str>,

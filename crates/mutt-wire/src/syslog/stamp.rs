@@ -138,7 +138,13 @@ pub(crate) fn read(text: &str) -> Option<(Stamp<'_>, usize)> {
         return Some((stamp, len + zone));
     }
     let mut c = Cursor { text, at: len };
-    fraction(&mut c, &mut stamp);
+    match usual_fraction(&text.as_bytes()[len..]) {
+        Some((micros, len)) => {
+            stamp.micros = micros;
+            c.at += len;
+        }
+        None => fraction(&mut c, &mut stamp),
+    }
     match ends_plainly(&text.as_bytes()[c.at..], &mut stamp) {
         Some(zone) => c.at += zone,
         None => zone(&mut c, &mut stamp),
@@ -232,6 +238,24 @@ fn usual(bytes: &[u8], stamp: &mut Stamp<'_>) -> Option<usize> {
         // No third digit behind it.
         && !bytes.get(at + 8).is_some_and(u8::is_ascii_digit);
     fits.then_some(at + 8)
+}
+
+/// `.123` and `.123456`, no more digits and no counter behind them.
+#[inline]
+fn usual_fraction(bytes: &[u8]) -> Option<(u32, usize)> {
+    let digit =
+        |at: usize| bytes.get(at).map(|b| u32::from(b.wrapping_sub(b'0'))).filter(|n| *n <= 9);
+    let three = |at: usize| Some(digit(at)? * 100 + digit(at + 1)? * 10 + digit(at + 2)?);
+    if bytes.first() != Some(&b'.') {
+        return None;
+    }
+    let millis = three(1)?;
+    let (micros, len) = match three(4) {
+        Some(micros) => (millis * 1000 + micros, 7),
+        None => (millis * 1000, 4),
+    };
+    let ends = !matches!(bytes.get(len), Some(b'0'..=b'9' | b'.'));
+    ends.then_some((micros, len))
 }
 
 /// `2026-08-06T`
