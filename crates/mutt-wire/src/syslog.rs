@@ -70,10 +70,7 @@ impl Options {
 pub fn decode<'a>(frame: Frame<'a>, options: &Options) -> Event<'a> {
     let raw = without_end(frame.raw);
     let Some(text) = text::plain(raw) else { return decode_repaired(frame, raw, options) };
-    match usual::read(text) {
-        Some(told) => told.event(frame, options),
-        None => decode_text(frame, text, options),
-    }
+    usual::decode(frame, text, options)
 }
 
 #[inline(never)]

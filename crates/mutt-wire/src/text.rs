@@ -33,26 +33,23 @@ impl Repair {
 #[must_use]
 #[inline]
 pub fn plain(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok().filter(|_| memchr::memchr(0, bytes).is_none())
+    std::str::from_utf8(bytes).ok().filter(|_| marks(bytes, |byte| u8::from(byte == 0)) == 0)
 }
 
 /// The marks of all bytes together; quick where `mark` compares a byte with few others: sixteen are
 /// looked at beside each other.
 #[inline]
-pub(crate) fn marks(bytes: &[u8], mark: impl Fn(u8) -> u8) -> u8 {
-    let mut all = [0; 16];
-    let mut take = |chunk: &[u8; 16]| {
-        for at in 0..16 {
-            all[at] |= mark(chunk[at]);
-        }
-    };
-    let (chunks, rest) = bytes.as_chunks::<16>();
+pub(crate) fn marks(bytes: &[u8], mark: impl Fn(u8) -> u8 + Copy) -> u8 {
     let Some(last) = bytes.last_chunk::<16>() else {
-        return rest.iter().fold(0, |marks, byte| marks | mark(*byte));
+        return bytes.iter().fold(0, |marks, byte| marks | mark(*byte));
     };
-    chunks.iter().for_each(&mut take);
     // The last sixteen overlap those before them.
-    take(last);
+    let mut all = last.map(mark);
+    for chunk in bytes.as_chunks::<16>().0 {
+        for (all, byte) in all.iter_mut().zip(chunk) {
+            *all |= mark(*byte);
+        }
+    }
     all.iter().fold(0, |marks, of| marks | of)
 }
 

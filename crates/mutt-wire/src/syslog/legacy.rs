@@ -111,16 +111,22 @@ impl<'a> Usual<'a> {
         Some(Self { app: header.app, procid: None, message })
     }
 
-    #[inline]
     fn tagged(text: &'a str, header: &mut Header<'a>) -> Option<Self> {
         if header.host.is_none() || header.app.is_some() || fields::begins(text) {
             return None;
         }
-        let tag = tag::read(text)?;
-        let Tag { app, procid, rest } = tag;
+        let (usual, plain) = Self::tag(text)?;
+        let follows = !plain && may_hold_header(text) && header.read(text).is_some();
+        (!follows).then_some(usual)
+    }
+
+    /// The tag at the front; true when it is so plain that no header can be looked for in it.
+    #[inline]
+    fn tag(text: &'a str) -> Option<(Self, bool)> {
+        let Tag { app, procid, rest } = tag::read(text)?;
         let bytes = text.as_bytes();
         let small = bytes[0].is_ascii_lowercase();
-        // `sshd[12]:` is so plain that no header can be looked for in it.
+        // `sshd[12]:`
         let plain = small
             && procid.is_some()
             && bytes[bytes.len() - rest.len() - 1] == b':'
@@ -128,14 +134,121 @@ impl<'a> Usual<'a> {
         // A comma in the first word is a mark of Ubiquiti.
         let odd = !rest.starts_with(' ')
             || procid.is_some_and(|id| near(b',', id.as_bytes()).is_some())
-            || tag_is_mnemonic(app, text)
-            || (!plain && may_hold_header(text) && header.read(text).is_some());
+            || tag_is_mnemonic(app, text);
         let message = match rest.as_bytes() {
             [b' ', b'!'..=b'~', ..] => &rest[1..],
             _ => rest.trim_start_matches([' ', '\u{feff}']),
         };
-        (!odd).then_some(Self { app: Some(app), procid, message })
+        (!odd).then_some((Self { app: Some(app), procid, message }, plain))
     }
+}
+
+/// A stamp of RFC 3164 and a host, one space behind each, neither of them odd; the text behind them.
+#[inline]
+pub(super) fn stamp_and_host(text: &str) -> Option<(Stamp<'_>, &str, &str)> {
+    let (stamp, len) = stamp::read(text)?;
+    let (host, behind) = usual_host(&text[len..])?;
+    Some((stamp, host, behind))
+}
+
+#[inline]
+fn usual_host(rest: &str) -> Option<(&str, &str)> {
+    let rest = rest.strip_prefix(' ')?;
+    let bytes = rest.as_bytes();
+    let (len, seen) = run(bytes, HOST & !kind::BRACKET);
+    let odd = matches!(bytes.first()?, b'#' | b':')
+        || *bytes.get(len)? != b' '
+        || seen & NAME == 0
+        // Five digits may be the number of an event.
+        || seen & (kind::LETTER | kind::DOT) == 0
+        || len > 255
+        || bytes[len - 1] == b':';
+    if odd {
+        return None;
+    }
+    let (host, behind) = (&rest[..len], behind_spaces(&rest[len..]));
+    let twice = bytes[0] == *behind.as_bytes().first()? && behind.starts_with(host);
+    (!twice && host != "Message").then_some((host, behind))
+}
+
+/// The tag behind a stamp and a host.
+#[inline]
+pub(super) fn usual_tag<'a>(text: &'a str, stamp: &Stamp<'a>, host: &'a str) -> Option<Usual<'a>> {
+    if fields::begins(text) {
+        return None;
+    }
+    let (usual, plain) = Usual::tag(text)?;
+    if plain {
+        return Some(usual);
+    }
+    let follows = may_hold_header(text) && header_follows(text, stamp, host);
+    (!follows).then_some(usual)
+}
+
+#[cold]
+fn header_follows<'a>(text: &'a str, stamp: &Stamp<'a>, host: &'a str) -> bool {
+    let stamp = Some((*stamp, Sync::Plain));
+    Header { stamp, host: Some(host), ..Header::default() }.read(text).is_some()
+}
+
+/// A sequence number or its colon, a host with a colon, the sync mark, a stamp and the colon that
+/// closes it, each where it is; a mnemonic follows.
+#[inline]
+pub(super) fn stamp_and_colon(text: &str) -> Option<(Option<&str>, Sync, Stamp<'_>, &str)> {
+    let bytes = text.as_bytes();
+    let digits = run(&bytes[..bytes.len().min(11)], kind::DIGIT).0;
+    let mut rest = text;
+    if bytes.get(digits) == Some(&b':') && digits <= 10 {
+        rest = &text[digits + 1..];
+        if digits > 0 && !rest.starts_with(' ') {
+            return None;
+        }
+        rest = behind_spaces(rest);
+        let bytes = rest.as_bytes();
+        let again = run(&bytes[..bytes.len().min(11)], kind::DIGIT).0;
+        // Another sequence.
+        if bytes.get(again) == Some(&b':') {
+            return None;
+        }
+    }
+    if fields::begins(text) {
+        return None;
+    }
+    let mut host = None;
+    let (sync, marked) = marked(rest);
+    let (sync, (stamp, len), marked) = match stamp::read(marked) {
+        Some(found) => (sync, found, marked),
+        None => {
+            let (len, seen) =
+                run(rest.as_bytes(), NAME | kind::DOT | kind::HYPHEN | kind::UNDERSCORE);
+            let named = seen & NAME != 0 && len <= 255 && rest[len..].starts_with(": ");
+            // A host may be an address, but no uptime.
+            if !named || stamp::read_uptime(marked).is_some() {
+                return None;
+            }
+            host = Some(&rest[..len]);
+            let (sync, marked) = marked_stamp(behind_spaces(&rest[len + 1..]))?;
+            (sync, stamp::read(marked)?, marked)
+        }
+    };
+    let closed = behind_spaces(&marked[len..]).strip_prefix(':')?;
+    let message = behind_spaces(closed);
+    message.starts_with('%').then_some((host, sync, stamp, message))
+}
+
+#[inline]
+fn marked(text: &str) -> (Sync, &str) {
+    match text.as_bytes().first() {
+        Some(b'*' | b'.') => (Sync::Lost, &text[1..]),
+        _ => (Sync::Plain, text),
+    }
+}
+
+/// A stamp that begins with its mark or its month.
+#[inline]
+fn marked_stamp(text: &str) -> Option<(Sync, &str)> {
+    let (sync, marked) = marked(text);
+    marked.as_bytes().first()?.is_ascii_uppercase().then_some((sync, marked))
 }
 
 pub(crate) fn read<'a>(text: &'a str, event: &mut Event<'a>, options: &Options) {
@@ -407,30 +520,13 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// A stamp of RFC 3164 and a host, one space behind each, neither of them odd; the text behind
-    /// them.
-    #[inline]
+    /// The same as `stamp_and_host`, or a stamp that a colon closes.
     fn read_stamp_and_host(&mut self, text: &'a str) -> Option<&'a str> {
         let (stamp, len) = stamp::read(text)?;
-        let rest = &text[len..];
-        if rest.starts_with(':') {
+        if text[len..].starts_with(':') {
             return self.read(text).map(behind_spaces);
         }
-        let rest = rest.strip_prefix(' ')?;
-        let bytes = rest.as_bytes();
-        let (len, seen) = run(bytes, HOST & !kind::BRACKET);
-        let host = &rest[..len];
-        let odd = matches!(bytes.first()?, b'#' | b':')
-            || *bytes.get(len)? != b' '
-            || seen & NAME == 0
-            || seen & (kind::LETTER | kind::DOT) == 0
-            || len > 255
-            || bytes[len - 1] == b':'
-            || host == "Message";
-        let behind = behind_spaces(&rest[len..]);
-        if odd || behind.starts_with(host) {
-            return None;
-        }
+        let (host, behind) = usual_host(&text[len..])?;
         self.stamp = Some((stamp, Sync::Plain));
         self.host = Some(host);
         Some(behind)

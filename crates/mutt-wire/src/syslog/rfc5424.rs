@@ -80,7 +80,8 @@ impl<'a> Usual<'a> {
     #[inline]
     pub(super) fn read(text: &'a str) -> Option<Self> {
         let dated = text.strip_prefix("1 ")?;
-        if !dated.as_bytes().first()?.is_ascii_digit() {
+        // A whole date, or it is no RFC 5424.
+        if !dated.as_bytes().first()?.is_ascii_digit() || *dated.as_bytes().get(4)? != b'-' {
             return None;
         }
         let (stamp, len) = stamp::read(dated)?;

@@ -11,8 +11,8 @@ use super::legacy::{self, Header, node_fields};
 use super::mnemonic::{self, Found};
 use super::zone::{self, Sync};
 use super::{
-    Options, devices, fields, format, ftd, relay_of, resource, rfc5424, stamp::Stamp,
-    written_priority,
+    Options, devices, fields, format, ftd, netscaler, relay_of, resource, rfc5424, stamp::Stamp,
+    ubiquiti, written_priority,
 };
 use crate::frame::{Frame, host_of};
 
@@ -31,12 +31,36 @@ pub(super) struct Told<'a> {
     found: Found<'a>,
 }
 
-/// Reads a frame; `None` where anything is odd.
+/// Makes the event of a frame.
 #[inline]
-pub(super) fn read(text: &str) -> Option<Told<'_>> {
-    let (priority, rest) = written_priority(text)?;
-    let priority = priority?;
-    if rfc5424::begins(rest) { by_fields(priority, rest) } else { by_parts(priority, rest) }
+pub(super) fn decode<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> Event<'a> {
+    if let Some((Some(priority), rest)) = written_priority(text) {
+        match rest.as_bytes() {
+            [b'1', b' ', ..] => {
+                if let Some(told) = by_fields(priority, rest) {
+                    return told.event(frame, options);
+                }
+            }
+            [b'A'..=b'Z', ..] => {
+                if let Some(told) = by_host(priority, rest) {
+                    return told.event(frame, options);
+                }
+                if let Some(told) = by_colon(priority, rest) {
+                    return told.event(frame, options);
+                }
+            }
+            [b'0'..=b'9' | b':' | b'*' | b'.', ..] if !rfc5424::begins(rest) => {
+                if let Some(told) = by_colon(priority, rest) {
+                    return told.event(frame, options);
+                }
+                if let Some(told) = by_parts(priority, rest) {
+                    return told.event(frame, options);
+                }
+            }
+            _ => {}
+        }
+    }
+    super::decode_text(frame, text, options)
 }
 
 /// RFC 5424 without structured data.
@@ -74,23 +98,67 @@ fn by_fields(priority: u8, text: &str) -> Option<Told<'_>> {
     })
 }
 
-/// RFC 3164 and what network devices write.
+/// RFC 3164: `Aug  6 10:00:00 host tag[1]: text`, or a mnemonic in the tag's place.
 #[inline]
+fn by_host(priority: u8, text: &str) -> Option<Told<'_>> {
+    let (stamp, host, rest) = legacy::stamp_and_host(text)?;
+    let tag = match rest.as_bytes().first()? {
+        b'%' if ubiquiti::device(rest).is_none() => {
+            legacy::Usual { app: None, procid: None, message: rest }
+        }
+        b'A'..=b'Z' | b'a'..=b'z' | b'/' => legacy::usual_tag(rest, &stamp, host)?,
+        _ => return None,
+    };
+    let legacy::Usual { app, procid, message } = tag;
+    let found = found(message, app, format::RFC3164)?;
+    Some(Told {
+        priority,
+        host: Some(host),
+        relay: None,
+        stamp,
+        sync: Sync::Plain,
+        app,
+        procid,
+        msgid: None,
+        node: None,
+        message,
+        found,
+    })
+}
+
+/// Cisco: `45: r1: *Aug  6 10:00:00.001 UTC: %LINK-3-UPDOWN: text`, sequence, host and mark where they
+/// are.
+#[inline]
+fn by_colon(priority: u8, text: &str) -> Option<Told<'_>> {
+    let (host, sync, stamp, message) = legacy::stamp_and_colon(text)?;
+    if host.is_none() && netscaler::behind_word(message).is_some() {
+        return None;
+    }
+    let dialect = if stamp.year_first { format::CISCO_NXOS } else { format::CISCO_IOS };
+    let found = found(message, None, dialect)?;
+    Some(Told {
+        priority,
+        host,
+        relay: None,
+        stamp,
+        sync,
+        app: None,
+        procid: None,
+        msgid: None,
+        node: None,
+        message,
+        found,
+    })
+}
+
+/// What network devices write, whatever stands in their headers.
+#[inline(never)]
 fn by_parts(priority: u8, text: &str) -> Option<Told<'_>> {
     let mut header = Header::default();
     let legacy::Usual { app, procid, message } = legacy::Usual::read(text, &mut header)?;
     let (stamp, sync) = header.stamp?;
-    // A number may be a sequence, and BIND writes a stamp of its own.
-    let odd = matches!(message.as_bytes().first()?, b'0'..=b'9') || app == Some("named");
-    if odd || !fields::is_plain(message) {
-        return None;
-    }
-    let found = mnemonic::read(message, app, header.dialect(app.is_some()));
-    let plain = match found.mnemonic {
-        Some(name) => found.format != format::CISCO_ASA || !ftd::has_pairs(name),
-        None => devices::is_plain(message, app),
-    };
-    plain.then_some(Told {
+    let found = found(message, app, header.dialect(app.is_some()))?;
+    Some(Told {
         priority,
         host: header.host,
         relay: header.relay,
@@ -103,6 +171,23 @@ fn by_parts(priority: u8, text: &str) -> Option<Told<'_>> {
         message,
         found,
     })
+}
+
+/// What the first words of a message tell, where it has no fields and is of no device that is known by
+/// the shape of its message.
+#[inline]
+fn found<'a>(message: &'a str, app: Option<&'a str>, dialect: &'static str) -> Option<Found<'a>> {
+    // A number may be a sequence, and BIND writes a stamp of its own.
+    let odd = matches!(message.as_bytes().first()?, b'0'..=b'9') || app == Some("named");
+    if odd || !fields::is_plain(message) {
+        return None;
+    }
+    let found = mnemonic::read(message, app, dialect);
+    let plain = match found.mnemonic {
+        Some(name) => found.format != format::CISCO_ASA || !ftd::has_pairs(name),
+        None => devices::is_plain(message, app),
+    };
+    plain.then_some(found)
 }
 
 impl<'a> Told<'a> {
