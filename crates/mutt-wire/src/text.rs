@@ -33,24 +33,19 @@ impl Repair {
 #[must_use]
 #[inline]
 pub fn plain(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok().filter(|_| marks(bytes, |byte| u8::from(byte == 0)) == 0)
+    std::str::from_utf8(bytes).ok().filter(|_| !holds(bytes, |byte| byte == 0))
 }
 
-/// The marks of all bytes together; quick where `mark` compares a byte with few others: sixteen are
-/// looked at beside each other.
+/// True when a byte is one of those; quick where `wanted` compares a byte with few others, sixteen
+/// beside each other.
 #[inline]
-pub(crate) fn marks(bytes: &[u8], mark: impl Fn(u8) -> u8 + Copy) -> u8 {
+pub(crate) fn holds(bytes: &[u8], wanted: impl Fn(u8) -> bool + Copy) -> bool {
+    let any = |chunk: &[u8; 16]| chunk.iter().fold(false, |any, byte| any | wanted(*byte));
     let Some(last) = bytes.last_chunk::<16>() else {
-        return bytes.iter().fold(0, |marks, byte| marks | mark(*byte));
+        return bytes.iter().any(|byte| wanted(*byte));
     };
     // The last sixteen overlap those before them.
-    let mut all = last.map(mark);
-    for chunk in bytes.as_chunks::<16>().0 {
-        for (all, byte) in all.iter_mut().zip(chunk) {
-            *all |= mark(*byte);
-        }
-    }
-    all.iter().fold(0, |marks, of| marks | of)
+    any(last) || bytes.as_chunks::<16>().0.iter().any(any)
 }
 
 /// The bytes as a text that every store takes: valid UTF-8 without U+0000.

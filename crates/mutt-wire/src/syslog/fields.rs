@@ -92,11 +92,14 @@ const MARK: u8 = 4;
 /// Which of the marks that fields need a message holds.
 #[inline]
 fn marks(message: &str) -> u8 {
-    text::marks(message.as_bytes(), |byte| {
-        u8::from(byte == b':') * COLON
-            | u8::from(byte == b',') * COMMA
-            | u8::from((byte == b'=') | (byte == b'|')) * MARK
-    })
+    let bytes = message.as_bytes();
+    if !text::holds(bytes, |b| (b == b':') | (b == b',') | (b == b'=') | (b == b'|')) {
+        return 0;
+    }
+    let mark = |found: Option<usize>, mark: u8| u8::from(found.is_some()) * mark;
+    mark(memchr::memchr(b':', bytes), COLON)
+        | mark(memchr::memchr(b',', bytes), COMMA)
+        | mark(memchr::memchr2(b'=', b'|', bytes), MARK)
 }
 
 /// True for most messages in which `read` finds nothing.

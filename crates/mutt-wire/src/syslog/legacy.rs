@@ -146,7 +146,7 @@ impl<'a> Usual<'a> {
 /// A stamp of RFC 3164 and a host, one space behind each, neither of them odd; the text behind them.
 #[inline]
 pub(super) fn stamp_and_host(text: &str) -> Option<(Stamp<'_>, &str, &str)> {
-    let (stamp, len) = stamp::read(text)?;
+    let (stamp, len) = stamp::read(text).filter(|(stamp, _)| !stamp.day_first)?;
     let (host, behind) = usual_host(&text[len..])?;
     Some((stamp, host, behind))
 }
@@ -187,8 +187,7 @@ pub(super) fn usual_tag<'a>(text: &'a str, stamp: &Stamp<'a>, host: &'a str) -> 
 
 #[cold]
 fn header_follows<'a>(text: &'a str, stamp: &Stamp<'a>, host: &'a str) -> bool {
-    let stamp = Some((*stamp, Sync::Plain));
-    Header { stamp, host: Some(host), ..Header::default() }.read(text).is_some()
+    Header::of(*stamp, host).read(text).is_some()
 }
 
 /// A sequence number or its colon, a host with a colon, the sync mark, a stamp and the colon that
@@ -198,6 +197,7 @@ pub(super) fn stamp_and_colon(text: &str) -> Option<(Option<&str>, Sync, Stamp<'
     let bytes = text.as_bytes();
     let digits = run(&bytes[..bytes.len().min(11)], kind::DIGIT).0;
     let mut rest = text;
+    let mut sequence = false;
     if bytes.get(digits) == Some(&b':') && digits <= 10 {
         rest = &text[digits + 1..];
         if digits > 0 && !rest.starts_with(' ') {
@@ -210,8 +210,10 @@ pub(super) fn stamp_and_colon(text: &str) -> Option<(Option<&str>, Sync, Stamp<'
         if bytes.get(again) == Some(&b':') {
             return None;
         }
+        sequence = true;
     }
-    if fields::begins(text) {
+    // No fields begin with a number and a colon.
+    if !sequence && fields::begins(text) {
         return None;
     }
     let mut host = None;
@@ -253,13 +255,23 @@ fn marked_stamp(text: &str) -> Option<(Sync, &str)> {
 
 pub(crate) fn read<'a>(text: &'a str, event: &mut Event<'a>, options: &Options) {
     let mut header = Header::default();
-    let Some(Usual { app, procid, message }) = Usual::read(text, &mut header) else {
-        return read_parts(text, event, options);
-    };
-    apply(&header, event, options);
-    event.app = app.map(Cow::Borrowed);
-    event.procid = procid.map(Cow::Borrowed);
-    read_body(message, &header, false, event, options);
+    match Usual::read(text, &mut header) {
+        Some(usual) => read_usual(&header, usual, event, options),
+        None => read_parts(text, event, options),
+    }
+}
+
+/// Puts into the event what stands before the message, and reads that.
+pub(super) fn read_usual<'a>(
+    header: &Header<'a>,
+    usual: Usual<'a>,
+    event: &mut Event<'a>,
+    options: &Options,
+) {
+    apply(header, event, options);
+    event.app = usual.app.map(Cow::Borrowed);
+    event.procid = usual.procid.map(Cow::Borrowed);
+    read_body(usual.message, header, false, event, options);
 }
 
 /// What `read` does, part after part, for whatever headers there are.
@@ -503,6 +515,10 @@ fn tag_is_mnemonic(app: &str, text: &str) -> bool {
 }
 
 impl<'a> Header<'a> {
+    pub(super) fn of(stamp: Stamp<'a>, host: &'a str) -> Self {
+        Self { stamp: Some((stamp, Sync::Plain)), host: Some(host), ..Self::default() }
+    }
+
     pub(super) fn dialect(&self, has_app: bool) -> &'static str {
         if self.node.is_some() {
             return format::CISCO_IOSXR;

@@ -147,7 +147,18 @@ pub(crate) fn read<'a>(
     event: &mut Event<'a>,
     options: &Options,
 ) {
-    let Some(header) = Usual::read(text) else { return read_fields(text, relay, event, options) };
+    match Usual::read(text) {
+        Some(header) => read_usual(header, relay, event, options),
+        None => read_fields(text, relay, event, options),
+    }
+}
+
+pub(super) fn read_usual<'a>(
+    header: Usual<'a>,
+    relay: Option<&'a str>,
+    event: &mut Event<'a>,
+    options: &Options,
+) {
     take_origin(header.host, relay, Some(&header.stamp), event, options);
     event.app = header.app.map(Cow::Borrowed);
     event.procid = header.procid.map(Cow::Borrowed);

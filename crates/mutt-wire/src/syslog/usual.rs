@@ -12,7 +12,7 @@ use super::mnemonic::{self, Found};
 use super::zone::{self, Sync};
 use super::{
     Options, devices, fields, format, ftd, netscaler, relay_of, resource, rfc5424, stamp::Stamp,
-    ubiquiti, written_priority,
+    take_priority, ubiquiti, written_priority,
 };
 use crate::frame::{Frame, host_of};
 
@@ -37,15 +37,24 @@ pub(super) fn decode<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> 
     if let Some((Some(priority), rest)) = written_priority(text) {
         match rest.as_bytes() {
             [b'1', b' ', ..] => {
-                if let Some(told) = by_fields(priority, rest) {
-                    return told.event(frame, options);
+                if let Some(header) = rfc5424::Usual::read(rest) {
+                    return match by_fields(priority, &header) {
+                        Some(told) => told.event(frame, options),
+                        None => with_data(frame, priority, header, options),
+                    };
                 }
             }
-            [b'A'..=b'Z', ..] => {
-                if let Some(told) = by_host(priority, rest) {
-                    return told.event(frame, options);
-                }
-                if let Some(told) = by_colon(priority, rest) {
+            [b'A'..=b'Z', ..] | [b'1'..=b'9', _, _, _, b'-', ..] if !fields::begins(rest) => {
+                if let Some((stamp, host, behind)) = legacy::stamp_and_host(rest) {
+                    if let Some(tag) = tag(behind, &stamp, host) {
+                        return match by_host(priority, &stamp, host, &tag) {
+                            Some(told) => told.event(frame, options),
+                            None => {
+                                with_body(frame, priority, &Header::of(stamp, host), tag, options)
+                            }
+                        };
+                    }
+                } else if let Some(told) = by_colon(priority, rest) {
                     return told.event(frame, options);
                 }
             }
@@ -53,8 +62,12 @@ pub(super) fn decode<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> 
                 if let Some(told) = by_colon(priority, rest) {
                     return told.event(frame, options);
                 }
-                if let Some(told) = by_parts(priority, rest) {
-                    return told.event(frame, options);
+                let mut header = Header::default();
+                if let Some(tag) = legacy::Usual::read(rest, &mut header) {
+                    return match by_parts(priority, &header, &tag) {
+                        Some(told) => told.event(frame, options),
+                        None => with_body(frame, priority, &header, tag, options),
+                    };
                 }
             }
             _ => {}
@@ -63,10 +76,37 @@ pub(super) fn decode<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> 
     super::decode_text(frame, text, options)
 }
 
+/// Behind a usual header there is more to read.
+#[inline(never)]
+fn with_data<'a>(
+    frame: Frame<'a>,
+    priority: u8,
+    header: rfc5424::Usual<'a>,
+    options: &Options,
+) -> Event<'a> {
+    let mut event = frame.event(Source::Syslog);
+    take_priority(&mut event, priority);
+    rfc5424::read_usual(header, None, &mut event, options);
+    event
+}
+
+#[inline(never)]
+fn with_body<'a>(
+    frame: Frame<'a>,
+    priority: u8,
+    header: &Header<'a>,
+    tag: legacy::Usual<'a>,
+    options: &Options,
+) -> Event<'a> {
+    let mut event = frame.event(Source::Syslog);
+    take_priority(&mut event, priority);
+    legacy::read_usual(header, tag, &mut event, options);
+    event
+}
+
 /// RFC 5424 without structured data.
 #[inline]
-fn by_fields(priority: u8, text: &str) -> Option<Told<'_>> {
-    let header = rfc5424::Usual::read(text)?;
+fn by_fields<'a>(priority: u8, header: &rfc5424::Usual<'a>) -> Option<Told<'a>> {
     let message = header.rest.strip_prefix("- ")?;
     let bare = match message.as_bytes().first()? {
         b'%' => false,
@@ -98,24 +138,33 @@ fn by_fields(priority: u8, text: &str) -> Option<Told<'_>> {
     })
 }
 
-/// RFC 3164: `Aug  6 10:00:00 host tag[1]: text`, or a mnemonic in the tag's place.
+/// The tag behind a stamp and a host, or a mnemonic in its place.
 #[inline]
-fn by_host(priority: u8, text: &str) -> Option<Told<'_>> {
-    let (stamp, host, rest) = legacy::stamp_and_host(text)?;
-    let tag = match rest.as_bytes().first()? {
-        b'%' if ubiquiti::device(rest).is_none() => {
-            legacy::Usual { app: None, procid: None, message: rest }
+fn tag<'a>(text: &'a str, stamp: &Stamp<'a>, host: &'a str) -> Option<legacy::Usual<'a>> {
+    match text.as_bytes().first()? {
+        b'%' if ubiquiti::device(text).is_none() => {
+            Some(legacy::Usual { app: None, procid: None, message: text })
         }
-        b'A'..=b'Z' | b'a'..=b'z' | b'/' => legacy::usual_tag(rest, &stamp, host)?,
-        _ => return None,
-    };
-    let legacy::Usual { app, procid, message } = tag;
+        b'A'..=b'Z' | b'a'..=b'z' | b'/' => legacy::usual_tag(text, stamp, host),
+        _ => None,
+    }
+}
+
+/// RFC 3164: `Aug  6 10:00:00 host tag[1]: text`
+#[inline]
+fn by_host<'a>(
+    priority: u8,
+    stamp: &Stamp<'a>,
+    host: &'a str,
+    tag: &legacy::Usual<'a>,
+) -> Option<Told<'a>> {
+    let legacy::Usual { app, procid, message } = *tag;
     let found = found(message, app, format::RFC3164)?;
     Some(Told {
         priority,
         host: Some(host),
         relay: None,
-        stamp,
+        stamp: *stamp,
         sync: Sync::Plain,
         app,
         procid,
@@ -152,10 +201,8 @@ fn by_colon(priority: u8, text: &str) -> Option<Told<'_>> {
 }
 
 /// What network devices write, whatever stands in their headers.
-#[inline(never)]
-fn by_parts(priority: u8, text: &str) -> Option<Told<'_>> {
-    let mut header = Header::default();
-    let legacy::Usual { app, procid, message } = legacy::Usual::read(text, &mut header)?;
+fn by_parts<'a>(priority: u8, header: &Header<'a>, tag: &legacy::Usual<'a>) -> Option<Told<'a>> {
+    let legacy::Usual { app, procid, message } = *tag;
     let (stamp, sync) = header.stamp?;
     let found = found(message, app, header.dialect(app.is_some()))?;
     Some(Told {
