@@ -84,24 +84,6 @@ pub(crate) fn of_structured_data<'a>(
     map.finish(event);
 }
 
-const COLON: u8 = 1;
-const COMMA: u8 = 2;
-/// An equals sign or a bar.
-const MARK: u8 = 4;
-
-/// Which of the marks that fields need a message holds.
-#[inline]
-fn marks(message: &str) -> u8 {
-    let bytes = message.as_bytes();
-    if !text::holds(bytes, |b| (b == b':') | (b == b',') | (b == b'=') | (b == b'|')) {
-        return 0;
-    }
-    let mark = |found: Option<usize>, mark: u8| u8::from(found.is_some()) * mark;
-    mark(memchr::memchr(b':', bytes), COLON)
-        | mark(memchr::memchr(b',', bytes), COMMA)
-        | mark(memchr::memchr2(b'=', b'|', bytes), MARK)
-}
-
 /// True for most messages in which `read` finds nothing.
 #[inline]
 pub(crate) fn is_plain(message: &str) -> bool {
@@ -120,12 +102,12 @@ pub(crate) fn is_plain(message: &str) -> bool {
     if front {
         return false;
     }
-    match marks(message) {
-        0 => true,
-        COMMA => !first.is_ascii_lowercase(),
-        COLON => checkpoint::form(message).is_none(),
-        _ => false,
+    let bytes = message.as_bytes();
+    if !text::holds(bytes, |b| (b == b':') | (b == b'=') | (b == b'|')) {
+        return !first.is_ascii_lowercase() || !text::holds(bytes, |b| b == b',');
     }
+    !text::holds(bytes, |b| (b == b'=') | (b == b'|') | (b == b','))
+        && checkpoint::form(message).is_none()
 }
 
 /// Reads the fields of a message; gives the format when it is of a dialect that has some.
@@ -152,8 +134,10 @@ pub(crate) fn read<'a>(
         _ => {}
     }
     // Most messages have none of the marks that these readers need: one look tells.
-    let seen = marks(message);
-    let (colon, comma, marked) = (seen & COLON != 0, seen & COMMA != 0, seen & MARK != 0);
+    let bytes = message.as_bytes();
+    let colon = text::holds(bytes, |b| b == b':');
+    let comma = text::holds(bytes, |b| b == b',');
+    let marked = text::holds(bytes, |b| (b == b'=') | (b == b'|'));
     if (colon || marked)
         && let Some(form) = checkpoint::form(message)
     {

@@ -225,7 +225,7 @@ fn by_parts<'a>(priority: u8, header: &Header<'a>, tag: &legacy::Usual<'a>) -> O
 #[inline]
 fn found<'a>(message: &'a str, app: Option<&'a str>, dialect: &'static str) -> Option<Found<'a>> {
     // A number may be a sequence, and BIND writes a stamp of its own.
-    let odd = matches!(message.as_bytes().first()?, b'0'..=b'9') || app == Some("named");
+    let odd = message.as_bytes().first()?.is_ascii_digit() || app == Some("named");
     if odd || !fields::is_plain(message) {
         return None;
     }

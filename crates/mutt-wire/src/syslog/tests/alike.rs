@@ -76,7 +76,7 @@ fn check_changes(line: &str, seed: &mut u64) {
         (*seed >> 33) as usize % below.max(1)
     };
     for end in (0..line.len().min(160)).filter(|end| line.is_char_boundary(*end)) {
-        check(line[..end].as_bytes());
+        check(&line.as_bytes()[..end]);
     }
     for _ in 0..CHANGES {
         let mut changed = line.to_owned();
