@@ -103,10 +103,11 @@ pub(crate) fn is_plain(message: &str) -> bool {
         return false;
     }
     let bytes = message.as_bytes();
-    if !text::holds(bytes, |b| (b == b':') | (b == b'=') | (b == b'|')) {
-        return !first.is_ascii_lowercase() || !text::holds(bytes, |b| b == b',');
-    }
-    !text::holds(bytes, |b| (b == b'=') | (b == b'|') | (b == b','))
+    let Some(at) = memchr::memchr3(b':', b'=', b'|', bytes) else {
+        return !first.is_ascii_lowercase() || memchr::memchr(b',', bytes).is_none();
+    };
+    bytes[at] == b':'
+        && memchr::memchr3(b'=', b'|', b',', bytes).is_none()
         && checkpoint::form(message).is_none()
 }
 
