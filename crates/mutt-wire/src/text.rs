@@ -33,19 +33,7 @@ impl Repair {
 #[must_use]
 #[inline]
 pub fn plain(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok().filter(|_| !holds(bytes, |byte| byte == 0))
-}
-
-/// True when a byte is one of those; quick where `wanted` compares a byte with few others, sixteen
-/// beside each other.
-#[inline]
-pub(crate) fn holds(bytes: &[u8], wanted: impl Fn(u8) -> bool + Copy) -> bool {
-    let any = |chunk: &[u8; 16]| chunk.iter().fold(false, |any, byte| any | wanted(*byte));
-    let Some(last) = bytes.last_chunk::<16>() else {
-        return bytes.iter().any(|byte| wanted(*byte));
-    };
-    // The last sixteen overlap those before them.
-    any(last) || bytes.as_chunks::<16>().0.iter().any(any)
+    std::str::from_utf8(bytes).ok().filter(|_| memchr::memchr(0, bytes).is_none())
 }
 
 /// The bytes as a text that every store takes: valid UTF-8 without U+0000.

@@ -11,7 +11,6 @@ use mutt_model::event::peer_host;
 use mutt_model::{Event, Severity};
 
 use super::{Options, format, set_host, structured};
-use crate::text;
 
 mod barracuda;
 mod cef;
@@ -136,9 +135,9 @@ pub(crate) fn read<'a>(
     }
     // Most messages have none of the marks that these readers need: one look tells.
     let bytes = message.as_bytes();
-    let colon = text::holds(bytes, |b| b == b':');
-    let comma = text::holds(bytes, |b| b == b',');
-    let marked = text::holds(bytes, |b| (b == b'=') | (b == b'|'));
+    let colon = memchr::memchr(b':', bytes).is_some();
+    let marked = memchr::memchr2(b'=', b'|', bytes).is_some();
+    let comma = || memchr::memchr(b',', bytes).is_some();
     if (colon || marked)
         && let Some(form) = checkpoint::form(message)
     {
@@ -156,8 +155,8 @@ pub(crate) fn read<'a>(
         return Some(format);
     }
     // Its topics have a comma behind the first, its packets before the protocol.
-    if comma
-        && (colon || first.is_ascii_lowercase())
+    if (colon || first.is_ascii_lowercase())
+        && comma()
         && let Some(format) = mikrotik::read(event, message)
     {
         return Some(format);
