@@ -276,12 +276,28 @@ pub struct Event<'a> {
 impl<'a> Event<'a> {
     /// An event that holds nothing but its raw bytes and where they came from; decoders fill it in.
     #[must_use]
+    #[inline]
     pub fn from_raw(
         id: Id,
         received_at: Timestamp,
         source: Source,
         listener: &'a str,
         peer: &'a str,
+        raw: &'a [u8],
+    ) -> Self {
+        Self::from_parts(id, received_at, source, listener, peer, peer_host(peer), raw)
+    }
+
+    /// The same where the peer's address is known already.
+    #[must_use]
+    #[inline]
+    pub fn from_parts(
+        id: Id,
+        received_at: Timestamp,
+        source: Source,
+        listener: &'a str,
+        peer: &'a str,
+        host: &'a str,
         raw: &'a [u8],
     ) -> Self {
         Self {
@@ -292,7 +308,7 @@ impl<'a> Event<'a> {
             source,
             listener: Cow::Borrowed(listener),
             peer: Cow::Borrowed(peer),
-            host: Cow::Borrowed(peer_host(peer)),
+            host: Cow::Borrowed(host),
             relay: None,
             facility: None,
             severity: None,

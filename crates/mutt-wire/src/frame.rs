@@ -1,7 +1,5 @@
 //! The frame: bytes as they arrived, with where they came from and when.
 
-use std::borrow::Cow;
-
 use mutt_model::event::peer_host;
 use mutt_model::{Event, Id, Source, Timestamp};
 
@@ -27,16 +25,14 @@ impl<'a> Frame<'a> {
     #[inline]
     pub fn event(self, source: Source) -> Event<'a> {
         let Self { id, received_at, listener, peer, raw } = self;
-        let mut event = Event::from_raw(id, received_at, source, listener, "", raw);
-        event.peer = Cow::Borrowed(peer);
-        event.host = Cow::Borrowed(host_of(peer));
-        event
+        Event::from_parts(id, received_at, source, listener, peer, host_of(peer), raw)
     }
 }
 
 /// What `peer_host` gives. An IPv4 address and its port, which most peers are, need no search for
 /// the colons and brackets of other forms.
-fn host_of(peer: &str) -> &str {
+#[inline]
+pub(crate) fn host_of(peer: &str) -> &str {
     let bytes = peer.as_bytes();
     let dotted = matches!(
         bytes,
@@ -44,9 +40,12 @@ fn host_of(peer: &str) -> &str {
             | [b'0'..=b'9', b'0'..=b'9', b'.', ..]
             | [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'.', ..]
     );
-    let port = bytes.iter().rev().take(5).take_while(|b| b.is_ascii_digit()).count();
-    match bytes.len().checked_sub(port + 1) {
-        Some(end) if dotted && port > 0 && bytes[end] == b':' => &peer[..end],
+    let mut port = bytes;
+    while let [before @ .., b'0'..=b'9'] = port {
+        port = before;
+    }
+    match port {
+        [host @ .., b':'] if dotted && port.len() < bytes.len() => &peer[..host.len()],
         _ => peer_host(peer),
     }
 }

@@ -27,6 +27,7 @@ mod stamp;
 mod structured;
 mod tag;
 mod ubiquiti;
+mod usual;
 mod vmware;
 mod zone;
 
@@ -45,11 +46,21 @@ pub struct Options {
 }
 
 impl Options {
-    /// The zone for what this event's device wrote; its host must be known.
+    /// The zone for what a device wrote.
+    #[inline]
     fn zone_for(&self, event: &Event<'_>) -> zone::Assumed<'_> {
-        match sources::rule_for(&self.zones, event) {
+        self.zone_of(&event.host, event.relay.as_deref(), &event.peer)
+    }
+
+    #[inline]
+    fn zone_of(&self, host: &str, relay: Option<&str>, peer: &str) -> zone::Assumed<'_> {
+        let assumed = zone::Assumed { zone: &self.zone, by_rule: false };
+        if self.zones.is_empty() {
+            return assumed;
+        }
+        match sources::rule_for(&self.zones, host, relay, peer) {
             Some(zone) => zone::Assumed { zone, by_rule: true },
-            None => zone::Assumed { zone: &self.zone, by_rule: false },
+            None => assumed,
         }
     }
 }
@@ -57,27 +68,32 @@ impl Options {
 /// Makes the event of one syslog frame.
 #[must_use]
 pub fn decode<'a>(frame: Frame<'a>, options: &Options) -> Event<'a> {
-    let end =
-        frame.raw.iter().rposition(|b| !matches!(b, b'\n' | b'\r' | 0)).map_or(0, |at| at + 1);
-    match text::clean(&frame.raw[..end]) {
-        (Cow::Borrowed(text), _) => {
-            let mut event = frame.event(Source::Syslog);
-            read(text, &mut event, options);
-            event
-        }
-        (Cow::Owned(text), repair) => decode_repaired(frame, &text, repair, options),
+    let raw = without_end(frame.raw);
+    let Some(text) = text::plain(raw) else { return decode_repaired(frame, raw, options) };
+    usual::decode(frame, text, options)
+}
+
+#[inline(never)]
+fn decode_text<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> Event<'a> {
+    let mut event = frame.event(Source::Syslog);
+    read(text, &mut event, options);
+    event
+}
+
+#[inline]
+fn without_end(raw: &[u8]) -> &[u8] {
+    let mut raw = raw;
+    while let [before @ .., b'\n' | b'\r' | 0] = raw {
+        raw = before;
     }
+    raw
 }
 
 #[cold]
-fn decode_repaired<'a>(
-    frame: Frame<'a>,
-    text: &str,
-    repair: text::Repair,
-    options: &Options,
-) -> Event<'a> {
+fn decode_repaired<'a>(frame: Frame<'a>, raw: &[u8], options: &Options) -> Event<'a> {
+    let (text, repair) = text::clean(raw);
     let mut event = Frame { raw: &[], ..frame }.event(Source::Syslog);
-    read(text, &mut event, options);
+    read(&text, &mut event, options);
     if let Some(note) = repair.note() {
         notes::add(&mut event, ParseStatus::Partial, note);
     }
@@ -87,21 +103,53 @@ fn decode_repaired<'a>(
 }
 
 fn read<'a>(text: &'a str, event: &mut Event<'a>, options: &Options) {
-    if text.trim_ascii_start().is_empty() {
-        event.parse.format = Cow::Borrowed(format::UNKNOWN);
-        notes::add(event, ParseStatus::Failed, notes::EMPTY);
-        return;
-    }
-    let (text, counted) = without_count(text);
-    if counted {
-        notes::add(event, ParseStatus::Partial, notes::COUNTED);
-    }
-    let rest = priority(text, event);
+    let rest = match text.as_bytes() {
+        [b'<', ..] => match written_priority(text) {
+            Some((Some(value), behind)) => {
+                take_priority(event, value);
+                behind
+            }
+            _ => priority(text, event),
+        },
+        _ => match unusual_front(text, event) {
+            Some(text) => priority(text, event),
+            None => return,
+        },
+    };
     if rfc5424::begins(rest) {
         rfc5424::read(rest, None, event, options);
     } else {
         legacy::read(rest, event, options);
     }
+}
+
+/// What `decode` gives of a text, without the readers of usual headers.
+#[cfg(test)]
+fn decode_by_parts<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> Event<'a> {
+    let mut event = frame.event(Source::Syslog);
+    if let Some(text) = unusual_front(text, &mut event) {
+        let rest = priority(text, &mut event);
+        if rfc5424::begins(rest) {
+            rfc5424::read_fields(rest, None, &mut event, options);
+        } else {
+            legacy::read_parts(rest, &mut event, options);
+        }
+    }
+    event
+}
+
+/// What does not begin with a priority: nothing at all, or an octet count, which is taken away.
+fn unusual_front<'a>(text: &'a str, event: &mut Event<'_>) -> Option<&'a str> {
+    if text.trim_ascii_start().is_empty() {
+        event.parse.format = Cow::Borrowed(format::UNKNOWN);
+        notes::add(event, ParseStatus::Failed, notes::EMPTY);
+        return None;
+    }
+    let (text, counted) = without_count(text);
+    if counted {
+        notes::add(event, ParseStatus::Partial, notes::COUNTED);
+    }
+    Some(text)
 }
 
 /// An octet count that came where none belongs (a datagram): the text behind it.
@@ -142,10 +190,20 @@ fn priority<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
 }
 
 /// `<189>` and what stands behind it; the value is `None` when it is out of range.
+#[inline]
 fn written_priority(text: &str) -> Option<(Option<u8>, &str)> {
     let bytes = text.as_bytes();
     if bytes.first() != Some(&b'<') {
         return None;
+    }
+    match bytes {
+        [_, tens @ b'0'..=b'9', ones @ b'0'..=b'9', b'>', ..] => {
+            return Some((Some((tens - b'0') * 10 + ones - b'0'), &text[4..]));
+        }
+        [_, b'1', tens @ b'0'..=b'8', ones @ b'0'..=b'9', b'>', ..] => {
+            return Some((Some(100 + (tens - b'0') * 10 + ones - b'0'), &text[5..]));
+        }
+        _ => {}
     }
     let digits = bytes[1..].iter().take(5).take_while(|b| b.is_ascii_digit()).count();
     if digits == 0 || bytes.get(1 + digits) != Some(&b'>') {
@@ -165,11 +223,20 @@ fn take_priority(event: &mut Event<'_>, value: u8) {
 /// device is another, the peer (or the relay that the header names) passed it on.
 fn set_host<'a>(event: &mut Event<'a>, host: &'a str, relay: Option<&'a str>) {
     let peer = std::mem::replace(&mut event.host, Cow::Borrowed(host));
-    event.relay = match relay {
-        Some(relay) if !relay.eq_ignore_ascii_case(host) => Some(Cow::Borrowed(relay)),
+    event.relay = match peer {
+        Cow::Borrowed(peer) => relay_of(host, relay, peer).map(Cow::Borrowed),
+        Cow::Owned(peer) => relay_of(host, relay, &peer).map(|relay| Cow::Owned(relay.to_owned())),
+    };
+}
+
+/// Who passed a message on: the relay that the header names, or the peer, where that is not the host.
+#[inline]
+fn relay_of<'a>(host: &str, relay: Option<&'a str>, peer: &'a str) -> Option<&'a str> {
+    match relay {
+        Some(relay) if !relay.eq_ignore_ascii_case(host) => Some(relay),
         _ if peer.eq_ignore_ascii_case(host) || peer.is_empty() => None,
         _ => Some(peer),
-    };
+    }
 }
 
 /// Reads what the message itself tells, whatever its header was: a vendor's mnemonic, the shape of its

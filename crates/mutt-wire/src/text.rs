@@ -29,6 +29,13 @@ impl Repair {
     }
 }
 
+/// The bytes as they are when nothing need be done to them.
+#[must_use]
+#[inline]
+pub fn plain(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok().filter(|_| memchr::memchr(0, bytes).is_none())
+}
+
 /// The bytes as a text that every store takes: valid UTF-8 without U+0000.
 ///
 /// Bytes that are no UTF-8 are read as Latin-1 only when each of them stands where Latin-1 has a

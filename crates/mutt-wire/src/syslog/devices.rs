@@ -24,6 +24,17 @@ pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'stat
     by_shape.or_else(|| by_process(event, message))
 }
 
+/// True for most messages in which `read` finds nothing, where no field reader found a mark either.
+#[inline]
+pub(crate) fn is_plain(message: &str, app: Option<&str>) -> bool {
+    let shaped = match message.as_bytes().first() {
+        Some(b'0'..=b'9' | b'E' | b'[' | b'<' | b'N') => true,
+        Some(b'a'..=b'z') => nokia::may_be_srlinux(message) || vmware::may_be_levelled(message),
+        _ => false,
+    };
+    !shaped && !app.is_some_and(|app| app == "named" || vmware::is_process(app))
+}
+
 fn by_process<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'static str> {
     let app = event.app.as_deref()?;
     if app == "named" {

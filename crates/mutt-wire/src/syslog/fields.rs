@@ -83,6 +83,33 @@ pub(crate) fn of_structured_data<'a>(
     map.finish(event);
 }
 
+/// True for most messages in which `read` finds nothing.
+#[inline]
+pub(crate) fn is_plain(message: &str) -> bool {
+    let Some(first) = message.as_bytes().first() else { return true };
+    let front = match first {
+        b'%' => return true,
+        b'C' => cef::begins(message),
+        b'L' => leef::begins(message),
+        b'{' | b'@' | b',' | b'0'..=b'9' => true,
+        b'd' | b'l' | b't' => fortinet::begins(message),
+        b'A' | b'N' | b'S' | b'T' | b'W' => {
+            ["AUDIT ", "NF ", "SYS ", "TR ", "WF "].iter().any(|kind| message.starts_with(kind))
+        }
+        _ => false,
+    };
+    if front {
+        return false;
+    }
+    let bytes = message.as_bytes();
+    let Some(at) = memchr::memchr3(b':', b'=', b'|', bytes) else {
+        return !first.is_ascii_lowercase() || memchr::memchr(b',', bytes).is_none();
+    };
+    bytes[at] == b':'
+        && memchr::memchr3(b'=', b'|', b',', bytes).is_none()
+        && checkpoint::form(message).is_none()
+}
+
 /// Reads the fields of a message; gives the format when it is of a dialect that has some.
 pub(crate) fn read<'a>(
     event: &mut Event<'a>,
@@ -108,12 +135,9 @@ pub(crate) fn read<'a>(
     }
     // Most messages have none of the marks that these readers need: one look tells.
     let bytes = message.as_bytes();
-    let mut marked = false;
-    let mut colon = false;
-    if let Some(at) = memchr::memchr3(b':', b'|', b'=', bytes) {
-        colon = bytes[at] == b':' || memchr::memchr(b':', &bytes[at..]).is_some();
-        marked = bytes[at] != b':' || memchr::memchr2(b'|', b'=', &bytes[at..]).is_some();
-    }
+    let colon = memchr::memchr(b':', bytes).is_some();
+    let marked = memchr::memchr2(b'=', b'|', bytes).is_some();
+    let comma = || memchr::memchr(b',', bytes).is_some();
     if (colon || marked)
         && let Some(form) = checkpoint::form(message)
     {
@@ -130,7 +154,9 @@ pub(crate) fn read<'a>(
     {
         return Some(format);
     }
+    // Its topics have a comma behind the first, its packets before the protocol.
     if (colon || first.is_ascii_lowercase())
+        && comma()
         && let Some(format) = mikrotik::read(event, message)
     {
         return Some(format);

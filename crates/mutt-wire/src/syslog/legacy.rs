@@ -15,6 +15,10 @@ use super::{
 };
 use crate::text::{Words, behind_spaces, kind, made_of, near};
 
+mod front;
+
+pub(super) use front::{Usual, stamp_and_colon, stamp_and_host, usual_tag};
+
 /// A header before a header is read this often.
 const MAX_HEADERS: usize = 3;
 
@@ -60,14 +64,14 @@ fn may_be_node(word: &[u8]) -> bool {
 
 /// What was found so far.
 #[derive(Default)]
-struct Header<'a> {
-    stamp: Option<(Stamp<'a>, Sync)>,
+pub(super) struct Header<'a> {
+    pub(super) stamp: Option<(Stamp<'a>, Sync)>,
     uptime: Option<&'a str>,
-    host: Option<&'a str>,
-    relay: Option<&'a str>,
+    pub(super) host: Option<&'a str>,
+    pub(super) relay: Option<&'a str>,
     app: Option<&'a str>,
     /// The line card of IOS-XR: `RP/0/RSP0/CPU0`.
-    node: Option<&'a str>,
+    pub(super) node: Option<&'a str>,
     /// A sequence number or a colon where only Cisco has one.
     cisco: bool,
     /// A task of AireOS stood before the stamp.
@@ -75,6 +79,28 @@ struct Header<'a> {
 }
 
 pub(crate) fn read<'a>(text: &'a str, event: &mut Event<'a>, options: &Options) {
+    let mut header = Header::default();
+    match Usual::read(text, &mut header) {
+        Some(usual) => read_usual(&header, usual, event, options),
+        None => read_parts(text, event, options),
+    }
+}
+
+/// Puts into the event what stands before the message, and reads that.
+pub(super) fn read_usual<'a>(
+    header: &Header<'a>,
+    usual: Usual<'a>,
+    event: &mut Event<'a>,
+    options: &Options,
+) {
+    apply(header, event, options);
+    event.app = usual.app.map(Cow::Borrowed);
+    event.procid = usual.procid.map(Cow::Borrowed);
+    read_body(usual.message, header, false, event, options);
+}
+
+/// What `read` does, part after part, for whatever headers there are.
+pub(super) fn read_parts<'a>(text: &'a str, event: &mut Event<'a>, options: &Options) {
     let mut header = Header::default();
     let mut rest = behind_spaces(text);
     let mut with_fields = fields::begins(rest);
@@ -127,8 +153,19 @@ pub(crate) fn read<'a>(text: &'a str, event: &mut Event<'a>, options: &Options) 
     }
     let (rest, levelled) = read_tag(rest, header.app, event);
     let message = rest.trim_start_matches([' ', '\u{feff}']);
+    read_body(message, &header, levelled, event, options);
+}
+
+/// The text behind the tag.
+fn read_body<'a>(
+    message: &'a str,
+    header: &Header<'a>,
+    levelled: bool,
+    event: &mut Event<'a>,
+    options: &Options,
+) {
     if let Some(format) = fields::read(event, message, options) {
-        return finish(&header, event, format);
+        return finish(header, event, format);
     }
     let message = behind_own_stamp(behind_sequence(message), event, options);
     let found = super::read_message(event, message, header.dialect(event.app.is_some()));
@@ -137,7 +174,7 @@ pub(crate) fn read<'a>(text: &'a str, event: &mut Event<'a>, options: &Options) 
     if format == format::NETSCREEN && header.stamp.is_none() {
         read_time(netscreen::time(message), event, options);
     }
-    finish(&header, event, format);
+    finish(header, event, format);
 }
 
 fn finish(header: &Header<'_>, event: &mut Event<'_>, format: &'static str) {
@@ -247,12 +284,17 @@ fn apply<'a>(header: &Header<'a>, event: &mut Event<'a>, options: &Options) {
         event.time_note = Some(Cow::Owned(format!("uptime {uptime}")));
     }
     if let Some(node) = header.node {
-        let mut fields = String::with_capacity(node.len() + 12);
-        fields.push_str("{\"node\":");
-        crate::text::push_json_str(&mut fields, node);
-        fields.push('}');
-        event.fields = Some(Cow::Owned(fields));
+        event.fields = Some(node_fields(node));
     }
+}
+
+/// The line card of IOS-XR as a field.
+pub(super) fn node_fields(node: &str) -> Cow<'static, str> {
+    let mut fields = String::with_capacity(node.len() + 12);
+    fields.push_str("{\"node\":");
+    crate::text::push_json_str(&mut fields, node);
+    fields.push('}');
+    Cow::Owned(fields)
 }
 
 /// Reads the tag; true when a level stood before it, as only BIG-IP writes it.
@@ -298,7 +340,11 @@ fn tag_is_mnemonic(app: &str, text: &str) -> bool {
 }
 
 impl<'a> Header<'a> {
-    fn dialect(&self, has_app: bool) -> &'static str {
+    pub(super) fn of(stamp: Stamp<'a>, host: &'a str) -> Self {
+        Self { stamp: Some((stamp, Sync::Plain)), host: Some(host), ..Self::default() }
+    }
+
+    pub(super) fn dialect(&self, has_app: bool) -> &'static str {
         if self.node.is_some() {
             return format::CISCO_IOSXR;
         }
@@ -313,6 +359,18 @@ impl<'a> Header<'a> {
             None if has_app => format::RFC3164,
             None => format::UNKNOWN,
         }
+    }
+
+    /// The same as `stamp_and_host`, or a stamp that a colon closes.
+    fn read_stamp_and_host(&mut self, text: &'a str) -> Option<&'a str> {
+        let (stamp, len) = stamp::read(text)?;
+        if text[len..].starts_with(':') {
+            return self.read(text).map(behind_spaces);
+        }
+        let (host, behind) = front::usual_host(&text[len..])?;
+        self.stamp = Some((stamp, Sync::Plain));
+        self.host = Some(host);
+        Some(behind)
     }
 
     /// A whole message within another: its own priority holds, and the host so far was the relay. The
@@ -605,17 +663,18 @@ fn forwarded_from(text: &str) -> Option<(&str, &str)> {
 
 /// Names, addresses and what else stands in their place: `fe80::1`, `user@host`, `slot1/host`.
 fn is_host(word: &str) -> bool {
-    const HOST: u16 = kind::LETTER
-        | kind::HIGH
-        | kind::DIGIT
-        | kind::DOT
-        | kind::HYPHEN
-        | kind::UNDERSCORE
-        | kind::COLON
-        | kind::SLASH
-        | kind::AT
-        | kind::BRACKET
-        | kind::MARK;
-    const NAME: u16 = kind::LETTER | kind::HIGH | kind::DIGIT;
     made_of(word, HOST).is_some_and(|seen| seen & NAME != 0) && word.len() <= 255
 }
+
+const HOST: u16 = kind::LETTER
+    | kind::HIGH
+    | kind::DIGIT
+    | kind::DOT
+    | kind::HYPHEN
+    | kind::UNDERSCORE
+    | kind::COLON
+    | kind::SLASH
+    | kind::AT
+    | kind::BRACKET
+    | kind::MARK;
+const NAME: u16 = kind::LETTER | kind::HIGH | kind::DIGIT;

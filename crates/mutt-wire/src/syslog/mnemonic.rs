@@ -77,10 +77,11 @@ fn percent<'a>(
     dialect: &'static str,
 ) -> Found<'a> {
     let text_at = message.len() - behind_vdc(message).len() + 1 + name.len();
-    let (facility, behind) = name.split_at(near(b'-', name.as_bytes()).unwrap_or(name.len()));
+    let at = || near(b'-', name.as_bytes()).unwrap_or(name.len());
     // Behind the facility a hyphen, the level and another.
-    let tag = || behind.get(1..).and_then(|rest| rest.split_once('-')).map(|(_, tag)| tag);
+    let tag = || name.get(at() + 1..).and_then(|rest| rest.split_once('-')).map(|(_, tag)| tag);
     let junos = app.is_some_and(|app| {
+        let facility = &name[..at()];
         JUNOS_PROCESSES.contains(app)
             || JUNOS_FACILITIES.contains(facility) && tag().is_some_and(|tag| tag.contains('_'))
     });
@@ -169,8 +170,8 @@ fn cisco_dialect(
     spaced: bool,
     dialect: &'static str,
 ) -> &'static str {
-    let facility = &name[..near(b'-', name.as_bytes()).unwrap_or(name.len())];
-    if matches!(facility, "ASA" | "FTD" | "PIX" | "FWSM") {
+    let firewalls = ["ASA-", "FTD-", "PIX-", "FWSM-"];
+    if firewalls.iter().any(|front| name.starts_with(front)) {
         return format::CISCO_ASA;
     }
     match dialect {

@@ -7,6 +7,7 @@ use mutt_model::{Event, Severity};
 
 use super::devices::{fields, until};
 use super::format;
+use crate::text::near;
 
 /// The severities of SR OS and the levels of syslog that its documents map them to.
 const SEVERITIES: [(&str, Severity); 6] = [
@@ -68,6 +69,13 @@ const LETTERS: [(&str, Severity); 10] = [
     ("X", Severity::EMERGENCY),
     ("P", Severity::EMERGENCY),
 ];
+
+/// False where no bar stands in the first word.
+#[inline]
+pub(crate) fn may_be_srlinux(message: &str) -> bool {
+    let word = near(b' ', message.as_bytes()).unwrap_or(message.len());
+    near(b'|', &message.as_bytes()[..word]).is_some()
+}
 
 /// `subsystem|pid|thread|sequence|level: text`; some releases leave thread and sequence out.
 pub(crate) fn srlinux<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'static str> {

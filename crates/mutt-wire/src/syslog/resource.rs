@@ -18,7 +18,7 @@ pub(crate) fn find<'a>(text: &'a str, dialect: &str) -> Option<Cow<'a, str>> {
         end -= 1;
     }
     let text = &text[..end];
-    let mut words = Words { text, at: 0 };
+    let mut words = Words { rest: text };
     let mut previous = "";
     let mut first = true;
     while let Some(word) = words.next() {
@@ -34,22 +34,24 @@ pub(crate) fn find<'a>(text: &'a str, dialect: &str) -> Option<Cow<'a, str>> {
 
 #[derive(Clone, Copy)]
 struct Words<'a> {
-    text: &'a str,
-    at: usize,
+    rest: &'a str,
 }
 
 impl<'a> Iterator for Words<'a> {
     type Item = &'a str;
 
+    #[inline]
     fn next(&mut self) -> Option<&'a str> {
-        let bytes = self.text.as_bytes();
-        while bytes.get(self.at).is_some_and(|b| matches!(b, b' ' | b':')) {
-            self.at += 1;
+        let mut rest = self.rest;
+        while let [b' ' | b':', ..] = rest.as_bytes() {
+            rest = &rest[1..];
         }
-        let rest = bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
-        let len = near(b' ', rest).unwrap_or(rest.len());
-        let word = &self.text[self.at..self.at + len];
-        self.at += len;
+        if rest.is_empty() {
+            self.rest = rest;
+            return None;
+        }
+        let (word, behind) = rest.split_at(near(b' ', rest.as_bytes()).unwrap_or(rest.len()));
+        self.rest = behind;
         Some(word)
     }
 }
@@ -240,7 +242,7 @@ const SHORT_NAMES: [(&str, &str); 14] = [
 /// that the same port is the same resource wherever it is named; other names as they are.
 #[must_use]
 pub fn canonical_interface(name: &str) -> Cow<'_, str> {
-    let Some(digit) = name.bytes().position(|b| b.is_ascii_digit()).filter(|&at| at <= 3) else {
+    let Some(digit) = name.bytes().take(4).position(|b| b.is_ascii_digit()) else {
         return Cow::Borrowed(name);
     };
     let (short, number) = name.split_at(digit);

@@ -9,8 +9,15 @@ use super::{Options, fields as body, format, notes, set_host, structured, zone};
 use crate::text::{behind_spaces, near};
 
 /// True when a version and then a full date or `-` stand at the front.
+#[inline]
 pub(crate) fn begins(text: &str) -> bool {
     let bytes = text.as_bytes();
+    if !matches!(bytes.first(), Some(b'0'..=b'9')) {
+        return false;
+    }
+    if let [b'1', b' ', b'1'..=b'9', b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'-', ..] = bytes {
+        return true;
+    }
     let version = bytes.iter().take(3).take_while(|b| b.is_ascii_digit()).count();
     if !(1..=2).contains(&version) || bytes.get(version) != Some(&b' ') {
         return false;
@@ -59,8 +66,130 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The header as nearly every sender writes it: each field there, one space behind each.
+pub(super) struct Usual<'a> {
+    pub(super) stamp: Stamp<'a>,
+    pub(super) host: Option<&'a str>,
+    pub(super) app: Option<&'a str>,
+    pub(super) procid: Option<&'a str>,
+    from_msgid: &'a str,
+    pub(super) rest: &'a str,
+}
+
+impl<'a> Usual<'a> {
+    #[inline]
+    pub(super) fn read(text: &'a str) -> Option<Self> {
+        let dated = text.strip_prefix("1 ")?;
+        // A whole date, or it is no RFC 5424.
+        if !dated.as_bytes().first()?.is_ascii_digit() || *dated.as_bytes().get(4)? != b'-' {
+            return None;
+        }
+        let (stamp, len) = stamp::read(dated)?;
+        let from_host = dated[len..].strip_prefix(' ')?;
+        let [app, procid, msgid, data] = spaces(from_host.as_bytes())?;
+        // Something stands between them.
+        if app == 0 || procid == app + 1 || msgid == procid + 1 || data == msgid + 1 {
+            return None;
+        }
+        let rest = &from_host[data + 1..];
+        // The document of LEEF ends the header here.
+        if *rest.as_bytes().first()? == b' ' || body::begins(&from_host[app + 1..]) {
+            return None;
+        }
+        Some(Self {
+            stamp,
+            host: written(&from_host[..app]),
+            app: written(&from_host[app + 1..procid]),
+            procid: written(&from_host[procid + 1..msgid]),
+            from_msgid: &from_host[msgid + 1..],
+            rest,
+        })
+    }
+
+    #[inline]
+    pub(super) fn msgid(&self) -> Option<&'a str> {
+        written(&self.from_msgid[..self.from_msgid.len() - self.rest.len() - 1])
+    }
+}
+
+/// A field where one stands.
+#[inline]
+fn written(field: &str) -> Option<&str> {
+    (field.as_bytes() != b"-").then_some(field)
+}
+
+/// Where the first four spaces stand; `None` when they are not all among the whole eights of bytes.
+#[inline]
+fn spaces(bytes: &[u8]) -> Option<[usize; 4]> {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let (mut found, mut count, mut at) = ([0; 4], 0, 0);
+    for chunk in bytes.as_chunks::<8>().0 {
+        let differs = u64::from_le_bytes(*chunk) ^ (0x0101_0101_0101_0101 * 0x20);
+        // The highest bit of each byte that is a space.
+        let mut here = !(((differs & LOW) + LOW) | differs | LOW);
+        while here != 0 {
+            found[count] = at + (here.trailing_zeros() / 8) as usize;
+            count += 1;
+            if count == 4 {
+                return Some(found);
+            }
+            here &= here - 1;
+        }
+        at += 8;
+    }
+    None
+}
+
 /// Reads a message. `relay` is who passed it on, where a header before this one says so.
 pub(crate) fn read<'a>(
+    text: &'a str,
+    relay: Option<&'a str>,
+    event: &mut Event<'a>,
+    options: &Options,
+) {
+    match Usual::read(text) {
+        Some(header) => read_usual(header, relay, event, options),
+        None => read_fields(text, relay, event, options),
+    }
+}
+
+pub(super) fn read_usual<'a>(
+    header: Usual<'a>,
+    relay: Option<&'a str>,
+    event: &mut Event<'a>,
+    options: &Options,
+) {
+    take_origin(header.host, relay, Some(&header.stamp), event, options);
+    event.app = header.app.map(Cow::Borrowed);
+    event.procid = header.procid.map(Cow::Borrowed);
+    let msgid = header.msgid();
+    event.msgid = msgid.map(Cow::Borrowed);
+    let fields = Fields { rest: header.rest, extra_space: false, missing: false };
+    read_body(fields, header.from_msgid, msgid, event, options);
+}
+
+#[inline]
+fn take_origin<'a>(
+    host: Option<&'a str>,
+    relay: Option<&'a str>,
+    stamp: Option<&Stamp<'_>>,
+    event: &mut Event<'a>,
+    options: &Options,
+) {
+    match (host, relay) {
+        (Some(host), relay) => set_host(event, host, relay),
+        (None, Some(relay)) => set_host(event, relay, None),
+        (None, None) => {}
+    }
+    if let Some(stamp) = stamp {
+        let zone = options.zone_for(event);
+        (event.device_time, event.time_note) =
+            zone::resolve(stamp, zone::Sync::Plain, event.received_at, zone);
+    }
+}
+
+/// What `read` does, field after field, whatever is odd with them.
+pub(super) fn read_fields<'a>(
     text: &'a str,
     relay: Option<&'a str>,
     event: &mut Event<'a>,
@@ -71,16 +200,8 @@ pub(crate) fn read<'a>(
         notes::add(event, ParseStatus::Partial, notes::OTHER_VERSION);
     }
     let stamp = read_time(&mut fields, event);
-    match (fields.next(), relay) {
-        (Some(host), relay) => set_host(event, host, relay),
-        (None, Some(relay)) => set_host(event, relay, None),
-        (None, None) => {}
-    }
-    if let Some(stamp) = stamp {
-        let zone = options.zone_for(event);
-        (event.device_time, event.time_note) =
-            zone::resolve(&stamp, zone::Sync::Plain, event.received_at, zone);
-    }
+    let host = fields.next();
+    take_origin(host, relay, stamp.as_ref(), event, options);
     // The document of LEEF ends the header here.
     if body::begins(fields.rest)
         && let Some(found) = body::read(event, fields.rest, options)
@@ -94,6 +215,17 @@ pub(crate) fn read<'a>(
     let from_msgid = fields.rest;
     let msgid = fields.next();
     event.msgid = msgid.map(Cow::Borrowed);
+    read_body(fields, from_msgid, msgid, event, options);
+}
+
+/// Structured data and text.
+fn read_body<'a>(
+    mut fields: Fields<'a>,
+    from_msgid: &'a str,
+    msgid: Option<&'a str>,
+    event: &mut Event<'a>,
+    options: &Options,
+) {
     fields.skip_spaces();
     if fields.missing {
         notes::add(event, ParseStatus::Partial, notes::CUT_SHORT);

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use mutt_model::{Event, event};
+use mutt_model::event;
 
 use super::Zone;
 
@@ -105,12 +105,15 @@ fn address(host: &str) -> Option<IpAddr> {
 }
 
 /// The zone of the first rule that matches the sender's address, the device or its relay.
-pub(super) fn rule_for<'z>(rules: &'z [ZoneRule], event: &Event<'_>) -> Option<&'z Zone> {
-    if rules.is_empty() {
-        return None;
-    }
-    let peer = event::peer_host(&event.peer);
-    let names = [&event.host, event.relay.as_deref().unwrap_or(peer), peer];
+#[inline(never)]
+pub(super) fn rule_for<'z>(
+    rules: &'z [ZoneRule],
+    host: &str,
+    relay: Option<&str>,
+    peer: &str,
+) -> Option<&'z Zone> {
+    let peer = event::peer_host(peer);
+    let names = [host, relay.unwrap_or(peer), peer];
     let sources = names.map(|name| (address(name), name));
     let matches = |pattern: &SourcePattern| {
         sources.iter().any(|(address, name)| pattern.matches(*address, name))

@@ -25,25 +25,32 @@ pub(crate) struct Stamp<'a> {
     pub(crate) day_first: bool,
 }
 
+/// The names of the months, each in a slot of its own: `month_of` multiplies them apart.
+const MONTHS: [(u32, u8); 16] = {
+    let names = *b"janfebmaraprmayjunjulaugsepoctnovdec";
+    let (mut slots, mut month) = ([(0, 0); 16], 0);
+    while month < 12 {
+        let [a, b, c] = [names[month * 3], names[month * 3 + 1], names[month * 3 + 2]];
+        let name = u32::from_le_bytes([a, b, c, 0]);
+        let slot = month_slot(name);
+        assert!(slots[slot].1 == 0, "two months in one slot");
+        slots[slot] = (name, month as u8 + 1);
+        month += 1;
+    }
+    slots
+};
+
+const fn month_slot(name: u32) -> usize {
+    (name.wrapping_mul(0x3b6f_e507) >> 28) as usize
+}
+
 /// The month of which a text's first three letters are the name; 1 to 12.
 #[inline]
 fn month_of(bytes: &[u8]) -> Option<u8> {
-    let name = bytes.first_chunk::<3>()?;
-    Some(match &name.map(|letter| letter | 0x20) {
-        b"jan" => 1,
-        b"feb" => 2,
-        b"mar" => 3,
-        b"apr" => 4,
-        b"may" => 5,
-        b"jun" => 6,
-        b"jul" => 7,
-        b"aug" => 8,
-        b"sep" => 9,
-        b"oct" => 10,
-        b"nov" => 11,
-        b"dec" => 12,
-        _ => return None,
-    })
+    let [a, b, c] = *bytes.first_chunk::<3>()?;
+    let name = u32::from_le_bytes([a, b, c, 0]) | 0x0020_2020;
+    let (known, month) = MONTHS[month_slot(name)];
+    (known == name).then_some(month)
 }
 
 #[inline]
@@ -123,22 +130,32 @@ impl<'a> Cursor<'a> {
 /// Reads a stamp at the front of `text`; the number is how many bytes it takes. Understood are
 /// `Aug  6 10:00:00`, with fraction, year before or after, weekday, zone name or offset;
 /// `2026 Aug  6 10:00:00`; `2026-08-06T10:00:00.123Z` with a space or a month's name too.
+#[inline]
 pub(crate) fn read(text: &str) -> Option<(Stamp<'_>, usize)> {
+    let mut stamp = Stamp::default();
+    let Some(len) = usual(text.as_bytes(), &mut stamp) else { return read_parts(text) };
+    if let Some(zone) = ends_plainly(&text.as_bytes()[len..], &mut stamp) {
+        return Some((stamp, len + zone));
+    }
+    let mut c = Cursor { text, at: len };
+    match usual_fraction(&text.as_bytes()[len..]) {
+        Some((micros, len)) => {
+            stamp.micros = micros;
+            c.at += len;
+        }
+        None => fraction(&mut c, &mut stamp),
+    }
+    match ends_plainly(&text.as_bytes()[c.at..], &mut stamp) {
+        Some(zone) => c.at += zone,
+        None => zone(&mut c, &mut stamp),
+    }
+    Some((stamp, c.at))
+}
+
+/// What `read` gives, part after part: for the forms that are rare.
+fn read_parts(text: &str) -> Option<(Stamp<'_>, usize)> {
     let mut c = Cursor { text, at: 0 };
     let mut stamp = Stamp::default();
-    if let Some(len) = usual(text.as_bytes(), &mut stamp) {
-        c.at = len;
-        let mut ends = ends_plainly(&text.as_bytes()[len..], &mut stamp);
-        if ends.is_none() {
-            fraction(&mut c, &mut stamp);
-            ends = ends_plainly(&text.as_bytes()[c.at..], &mut stamp);
-        }
-        match ends {
-            Some(zone) => c.at += zone,
-            None => zone(&mut c, &mut stamp),
-        }
-        return Some((stamp, c.at));
-    }
     match c.peek()? {
         b'0'..=b'9' if day_first(&c) => day_month_year(&mut c, &mut stamp)?,
         b'0'..=b'9' => {
@@ -171,70 +188,122 @@ pub(crate) fn read(text: &str) -> Option<(Stamp<'_>, usize)> {
     Some((stamp, c.at))
 }
 
-/// The two forms that nearly every stamp has, `Aug  6 10:00:00` and `2026-08-06T10:00:00`, up to their
-/// seconds: their parts stand in known places. Anything odd is left to the readers of the parts.
+/// What eight bytes say that have digits and marks in known places: the number of two digits stands
+/// in the byte of the first of them.
+#[inline]
+fn digits(bytes: &[u8; 8], shape: &[u8; 8]) -> Option<[u8; 8]> {
+    let (mut most, mut at) = ([0; 8], 0);
+    while at < 8 {
+        // What may be added to a byte until its highest bit stands.
+        most[at] = if shape[at] == b'0' { 0x7f - 9 } else { 0x7f };
+        at += 1;
+    }
+    let parts = u64::from_le_bytes(*bytes) ^ u64::from_le_bytes(*shape);
+    let over = parts | parts.wrapping_add(u64::from_le_bytes(most));
+    if over & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    Some((parts.wrapping_mul(10).wrapping_add(parts >> 8)).to_le_bytes())
+}
+
+/// The forms that nearly every stamp has, up to their seconds, where each part stands in a known
+/// place: `Aug  6 10:00:00`, `Aug  6 2026 10:00:00`, `2026 Aug  6 10:00:00`, `2026-08-06T10:00:00`.
+/// Anything odd is left to the readers of the parts.
 #[inline]
 fn usual(bytes: &[u8], stamp: &mut Stamp<'_>) -> Option<usize> {
-    let two = |high: u8, low: u8| {
-        let (high, low) = (high.wrapping_sub(b'0'), low.wrapping_sub(b'0'));
-        // What is no digit is made too large for any part.
-        if high > 9 || low > 9 { u8::MAX } else { high * 10 + low }
-    };
-    let len;
-    let clock;
-    match bytes.first()? {
+    let at = match bytes.first()? {
+        b'0'..=b'9' if bytes.get(4) == Some(&b'-') => usual_iso(bytes, stamp)?,
         b'0'..=b'9' => {
-            let date = bytes.first_chunk::<11>()?;
-            let year = u16::from(two(date[0], date[1])) * 100 + u16::from(two(date[2], date[3]));
-            if !(1970..2200).contains(&year)
-                || two(date[2], date[3]) > 99
-                || [date[4], date[7]] != [b'-'; 2]
-                || !matches!(date[10], b'T' | b' ')
-            {
-                return None;
-            }
-            stamp.year = i16::try_from(year).ok();
-            (stamp.month, stamp.day) = (two(date[5], date[6]), two(date[8], date[9]));
-            clock = bytes[11..].first_chunk::<8>()?;
-            len = 19;
+            stamp.year = Some(usual_year(bytes)?);
+            stamp.year_first = true;
+            5 + usual_day(&bytes[5..], stamp)?
         }
-        b'A'..=b'Z' | b'a'..=b'z' => {
-            let date = bytes.first_chunk::<7>()?;
-            if [date[3], date[6]] != [b' '; 2] {
-                return None;
+        _ => {
+            let at = usual_day(bytes, stamp)?;
+            match usual_year(&bytes[at..]) {
+                Some(year) => {
+                    stamp.year = Some(year);
+                    at + 5
+                }
+                None => at,
             }
-            stamp.month = month_of(date)?;
-            let tens = if date[4] == b' ' { b'0' } else { date[4] };
-            stamp.day = two(tens, date[5]);
-            clock = bytes[7..].first_chunk::<8>()?;
-            len = 15;
         }
+    };
+    let [hour, _, _, minute, _, _, second, _] =
+        digits(bytes.get(at..)?.first_chunk()?, b"00:00:00")?;
+    (stamp.hour, stamp.minute, stamp.second) = (hour, minute, second);
+    let fits = hour <= 23
+        && minute <= 59
+        && second <= 60
+        // No third digit behind it.
+        && !bytes.get(at + 8).is_some_and(u8::is_ascii_digit);
+    fits.then_some(at + 8)
+}
+
+/// `.123` and `.123456`, no more digits and no counter behind them.
+#[inline]
+fn usual_fraction(bytes: &[u8]) -> Option<(u32, usize)> {
+    let digit =
+        |at: usize| bytes.get(at).map(|b| u32::from(b.wrapping_sub(b'0'))).filter(|n| *n <= 9);
+    let three = |at: usize| Some(digit(at)? * 100 + digit(at + 1)? * 10 + digit(at + 2)?);
+    if bytes.first() != Some(&b'.') {
+        return None;
+    }
+    let millis = three(1)?;
+    let (micros, len) = match three(4) {
+        Some(micros) => (millis * 1000 + micros, 7),
+        None => (millis * 1000, 4),
+    };
+    let ends = !matches!(bytes.get(len), Some(b'0'..=b'9' | b'.'));
+    ends.then_some((micros, len))
+}
+
+/// `2026-08-06T`
+#[inline]
+fn usual_iso(bytes: &[u8], stamp: &mut Stamp<'_>) -> Option<usize> {
+    let [century, _, year, _, _, month, ..] = digits(bytes.first_chunk()?, b"0000-00-")?;
+    let [tens, ones, b'T' | b' '] = *bytes[8..].first_chunk()? else { return None };
+    let year = u16::from(century) * 100 + u16::from(year);
+    let day = two_digits(tens, ones)?;
+    stamp.year = i16::try_from(year).ok();
+    (stamp.month, stamp.day) = (month, day);
+    let fits = (1970..2200).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    fits.then_some(11)
+}
+
+/// `2026 `
+#[inline]
+fn usual_year(bytes: &[u8]) -> Option<i16> {
+    let [a, b, c, d, b' '] = *bytes.first_chunk()? else { return None };
+    let year = i16::from(two_digits(a, b)?) * 100 + i16::from(two_digits(c, d)?);
+    (1970..2200).contains(&year).then_some(year)
+}
+
+/// `Aug  6 ` and `Aug 6 `
+#[inline]
+fn usual_day(bytes: &[u8], stamp: &mut Stamp<'_>) -> Option<usize> {
+    stamp.month = month_of(bytes)?;
+    let (day, len) = match *bytes[3..].first_chunk()? {
+        [b' ', tens, ones, b' '] => (two_digits(if tens == b' ' { b'0' } else { tens }, ones)?, 7),
+        [b' ', ones, b' ', _] => (two_digits(b'0', ones)?, 6),
         _ => return None,
-    }
-    stamp.hour = two(clock[0], clock[1]);
-    stamp.minute = two(clock[3], clock[4]);
-    stamp.second = two(clock[6], clock[7]);
-    let fits = (1..=12).contains(&stamp.month)
-        && (1..=31).contains(&stamp.day)
-        && stamp.hour <= 23
-        && stamp.minute <= 59
-        && stamp.second <= 60
-        && [clock[2], clock[5]] == [b':'; 2]
-        // A year may stand where the clock is looked for, and a third digit behind it.
-        && !bytes.get(len).is_some_and(u8::is_ascii_digit);
-    if fits {
-        return Some(len);
-    }
-    *stamp = Stamp::default();
-    None
+    };
+    stamp.day = day;
+    (1..=31).contains(&day).then_some(len)
+}
+
+#[inline]
+fn two_digits(tens: u8, ones: u8) -> Option<u8> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens <= 9 && ones <= 9).then(|| tens * 10 + ones)
 }
 
 /// How long the zone is with which a usual stamp ends, `Z` or nothing, where a host in small letters
-/// follows: it can have no other.
+/// follows or a colon closes it: it can have no other.
 #[inline]
 fn ends_plainly(bytes: &[u8], stamp: &mut Stamp<'_>) -> Option<usize> {
     match bytes {
-        [b' ', b'a'..=b'z', ..] => Some(0),
+        [b' ', b'a'..=b'z', ..] | [b':', b' ', ..] => Some(0),
         [b'Z', b' ', b'a'..=b'z', ..] => {
             stamp.offset = Some(0);
             Some(1)
@@ -406,8 +475,8 @@ fn zone_name<'a>(c: &mut Cursor<'a>, stamp: &mut Stamp<'a>) -> bool {
     let closed = (2..=5).contains(&len)
         && name.bytes().all(|b| b.is_ascii_uppercase())
         && before_mnemonic(&rest[len..]);
-    let known = matches!(behind, Some(b' ' | b':') | None) && super::zone::is_known(name);
-    if !(closed || known) {
+    let known = || matches!(behind, Some(b' ' | b':') | None) && super::zone::is_known(name);
+    if !(closed || known()) {
         return false;
     }
     // `DST` behind an offset belongs to it and says nothing more.
@@ -579,6 +648,21 @@ mod tests {
         check("Aug", "none");
         check("2026", "none");
         check("", "none");
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn what_is_usual_is_read_alike(parts in proptest::collection::vec(proptest::sample::select(vec![
+            "Aug", "jan", "FEB", "Thu ", " 6", "  6", " 06", " 31", " 32", " 0", " 2026", "2026", "1969", "2200",
+            "-08-06", "-8-6", "-13-01", "-00-10", "-02-31", "T", " ", " 10:00:00", "10:59:60", "23:60:00", "24:00:00",
+            "1:02:03", "10:00:000", ".123", ".1234567", ":524", ",5", "Z", "+02:00", " -0330", " UTC", " CEST:", ": %A",
+            ": ", ":", "%", " host", " Host", " 192.0.2.1", "\u{fc}", " 2001:db8::1", "x",
+        ]), 0..7)) {
+            let text = parts.concat();
+            proptest::prop_assert_eq!(read(&text), read_parts(&text), "{}", text);
+        }
     }
 
     #[test]

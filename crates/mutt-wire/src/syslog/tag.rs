@@ -43,7 +43,11 @@ pub(crate) fn read(text: &str) -> Option<Tag<'_>> {
         }
         b'[' => {
             let inside = &text[end + 1..];
-            let close = inside.bytes().take(MAX_TAG).position(|b| matches!(b, b']' | b' '))?;
+            let digits = run(&inside.as_bytes()[..inside.len().min(MAX_TAG)], kind::DIGIT).0;
+            let close = match inside.as_bytes().get(digits) {
+                Some(b']') if digits < MAX_TAG => digits,
+                _ => inside.bytes().take(MAX_TAG).position(|b| matches!(b, b']' | b' '))?,
+            };
             if inside.as_bytes()[close] != b']' {
                 return None;
             }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod alike;
 mod corpora;
 mod grammar;
 mod score;
@@ -276,5 +277,6 @@ proptest! {
     ]) {
         let event = event(&raw);
         prop_assert!(is_sound(&event, &raw), "{:?}", event);
+        alike::check(&raw);
     }
 }

@@ -7,7 +7,7 @@ use mutt_model::{Event, ParseStatus};
 
 use super::devices::{fields, until};
 use super::{fields as body, format, notes, structured};
-use crate::text::Words;
+use crate::text::{Words, near};
 
 /// Processes that only ESXi and vCenter have, in small letters.
 static PROCESSES: Words<22> = Words::new([
@@ -64,6 +64,12 @@ pub(crate) fn originator<'a>(
     let text = found.rest.trim_start_matches(' ');
     event.message = Cow::Borrowed(text);
     Some(plain(event, text))
+}
+
+/// False where the first word is no level.
+#[inline]
+pub(crate) fn may_be_levelled(message: &str) -> bool {
+    near(b' ', message.as_bytes()).is_some_and(|len| LEVELS.contains(&message[..len]))
 }
 
 /// `info hostd[2099457] [Originator@6876 ...] text`, or `warning hostd[2099457] text`.

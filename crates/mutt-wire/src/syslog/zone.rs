@@ -156,22 +156,36 @@ pub(crate) fn is_known(name: &str) -> bool {
 #[inline]
 fn days(year: i64, month: u8, day: u8) -> Option<i64> {
     const LENGTHS: [u8; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = *LENGTHS.get(usize::from(month.checked_sub(1)?))?;
+    /// Days of a common year before the month.
+    const BEFORE: [u16; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+    let of_month = usize::from(month.checked_sub(1)?);
+    let length = *LENGTHS.get(of_month)?;
+    let leap = year & 3 == 0 && (year % 100 != 0 || year % 400 == 0);
     if day == 0 || day > length || (month == 2 && day == 29 && !leap) {
         return None;
     }
-    let shifted = if month <= 2 { year - 1 } else { year };
-    let era = shifted.div_euclid(400);
-    let of_era = shifted.rem_euclid(400);
-    let of_year = (153 * ((i64::from(month) + 9) % 12) + 2) / 5 + i64::from(day) - 1;
-    let day_of_era = of_era * 365 + of_era / 4 - of_era / 100 + of_year;
-    Some(era * 146_097 + day_of_era - 719_468)
+    let of_year = i64::from(BEFORE[of_month]) + i64::from(leap && month > 2) + i64::from(day) - 1;
+    let whole = year - 1;
+    // Each fourth year before this one, but for the centuries that are none; 477 of them before 1970.
+    let leaps = if PLAIN_YEARS.contains(&year) {
+        (whole >> 2) - 15
+    } else {
+        whole.div_euclid(4) - whole.div_euclid(100) + whole.div_euclid(400)
+    };
+    Some((year - 1970) * 365 + leaps - 477 + of_year)
 }
 
+/// Years between two centuries that are no leap years: each fourth is one.
+const PLAIN_YEARS: std::ops::RangeInclusive<i64> = 1970..=2099;
+
 /// The civil year of a moment in UTC.
+#[inline]
 fn year_of(at: Timestamp) -> i64 {
-    let day = at.secs().div_euclid(86_400) + 719_468;
+    let day = at.secs().div_euclid(86_400);
+    if (0..47_482).contains(&day) {
+        return (day * 4 + 2) / 1461 + PLAIN_YEARS.start();
+    }
+    let day = day + 719_468;
     let era = day.div_euclid(146_097);
     let day_of_era = day.rem_euclid(146_097);
     let of_era =
@@ -181,20 +195,55 @@ fn year_of(at: Timestamp) -> i64 {
 }
 
 /// The moment that a stamp means, and how it was worked out where that was not plain.
+#[inline]
 pub(crate) fn resolve(
     stamp: &Stamp<'_>,
     sync: Sync,
     received_at: Timestamp,
     zone: Assumed<'_>,
 ) -> (Option<Timestamp>, Option<Cow<'static, str>>) {
-    if let (Some(year), Some(offset)) = (stamp.year, stamp.offset)
-        && sync == Sync::Plain
-        && !stamp.cut
-        && let Some(local) = local_micros(stamp, i64::from(year))
-    {
-        // Nothing to be worked out, nothing to be said.
-        return (Some(Timestamp::from_micros(local - i64::from(offset) * 1_000_000)), None);
+    match usual(stamp, sync, received_at, zone) {
+        Some((at, note)) => (Some(at), note.map(Cow::Borrowed)),
+        None => work_out(stamp, sync, received_at, zone),
     }
+}
+
+/// The moment of a stamp whose offset is known and whose note is a common one.
+#[inline]
+fn usual(
+    stamp: &Stamp<'_>,
+    sync: Sync,
+    received_at: Timestamp,
+    zone: Assumed<'_>,
+) -> Option<(Timestamp, Option<&'static str>)> {
+    let (offset, assumed) = match (stamp.offset, stamp.zone, zone.zone) {
+        (Some(offset), ..) => (offset, false),
+        (None, None, Zone::Fixed(offset)) if !zone.by_rule => (*offset, true),
+        (None, Some("UTC"), Zone::Fixed(_)) => (0, false),
+        _ => return None,
+    };
+    if stamp.cut {
+        return None;
+    }
+    let note = common_note(sync, stamp.year.is_none(), assumed);
+    let shift = i64::from(offset) * 1_000_000;
+    if let Some(year) = stamp.year {
+        return Some((Timestamp::from_micros(local_micros(stamp, i64::from(year))? - shift), note));
+    }
+    let latest = received_at.micros().saturating_add(FUTURE_SKEW_SECONDS * 1_000_000);
+    // Only a day of January is so near to the year before that it may be next year's.
+    let year = year_of(received_at) + i64::from(stamp.month == 1);
+    let at = local_micros(stamp, year)? - shift;
+    let at = if at <= latest { at } else { local_micros(stamp, year - 1)? - shift };
+    (at <= latest).then_some((Timestamp::from_micros(at), note))
+}
+
+fn work_out(
+    stamp: &Stamp<'_>,
+    sync: Sync,
+    received_at: Timestamp,
+    zone: Assumed<'_>,
+) -> (Option<Timestamp>, Option<Cow<'static, str>>) {
     let mut how = How { sync, cut: stamp.cut, ..How::default() };
     let at = match stamp.year {
         Some(year) => place(stamp, i64::from(year), received_at, zone, &mut how),
@@ -329,6 +378,21 @@ fn in_named(
     })
 }
 
+/// The notes that cost no allocation.
+#[inline]
+fn common_note(sync: Sync, year: bool, zone: bool) -> Option<&'static str> {
+    match (sync, year, zone) {
+        (Sync::Plain, false, false) => None,
+        (Sync::Plain, true, false) => Some("year guessed"),
+        (Sync::Plain, false, true) => Some("zone assumed"),
+        (Sync::Plain, true, true) => Some("year guessed, zone assumed"),
+        (Sync::Lost, true, true) => Some("year guessed, zone assumed, clock not synchronised"),
+        (Sync::Lost, true, false) => Some("year guessed, clock not synchronised"),
+        (Sync::Lost, false, true) => Some("zone assumed, clock not synchronised"),
+        (Sync::Lost, false, false) => Some("clock not synchronised"),
+    }
+}
+
 /// What `time_note` says.
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one word of the note")]
@@ -349,18 +413,8 @@ impl How {
     fn note(&self) -> Option<Cow<'static, str>> {
         let rare = self.ambiguous || self.settled || self.unknown_zone || self.rule || self.cut;
         let plain = !rare && self.shift.is_none();
-        let common = match (plain, self.sync, self.year, self.zone) {
-            (true, Sync::Plain, false, false) => return None,
-            (true, Sync::Plain, true, false) => Some("year guessed"),
-            (true, Sync::Plain, false, true) => Some("zone assumed"),
-            (true, Sync::Plain, true, true) => Some("year guessed, zone assumed"),
-            (true, Sync::Lost, true, true) => {
-                Some("year guessed, zone assumed, clock not synchronised")
-            }
-            _ => None,
-        };
-        if let Some(text) = common {
-            return Some(Cow::Borrowed(text));
+        if plain {
+            return common_note(self.sync, self.year, self.zone).map(Cow::Borrowed);
         }
         let parts = [
             self.year.then_some("year guessed"),

@@ -120,3 +120,48 @@ fn days_agree_with_the_calendar() {
     assert_eq!(days(2026, 0, 1), None);
     assert_eq!(days(2026, 13, 1), None);
 }
+
+#[test]
+fn what_is_usual_is_worked_out_alike() {
+    let named = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").map(Zone::Named).expect("a zone");
+    let zones = [Zone::Fixed(0), Zone::Fixed(-39_600), named];
+    let received = ["1970-01-01T00:00:00Z", "2026-01-01T00:00:05Z", "2024-02-29T12:00:00Z"];
+    let received = received
+        .map(at)
+        .into_iter()
+        .chain([at("2026-12-31T23:59:59Z"), at("2100-03-01T00:00:00Z")]);
+    for received in received {
+        for day in 0..800 {
+            let (month, day) = (day / 62 + 1, (day % 62) as u8);
+            let (hour, day) = if day > 31 { (23, day - 31) } else { (0, day) };
+            for (year, offset, name) in [
+                (None, None, None),
+                (None, Some(7200), None),
+                (None, None, Some("UTC")),
+                (None, None, Some("CET")),
+                (Some(2026), None, None),
+                (Some(2024), Some(-3600), Some("UTC")),
+            ] {
+                let stamp = Stamp {
+                    year,
+                    month: month as u8,
+                    day,
+                    hour,
+                    offset,
+                    zone: name,
+                    ..Stamp::default()
+                };
+                for (zone, by_rule) in zones.iter().flat_map(|zone| [(zone, false), (zone, true)]) {
+                    for sync in [Sync::Plain, Sync::Lost] {
+                        let zone = Assumed { zone, by_rule };
+                        assert_eq!(
+                            resolve(&stamp, sync, received, zone),
+                            work_out(&stamp, sync, received, zone),
+                            "{stamp:?} {received}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::*;
 
-fn corpora() -> Option<PathBuf> {
+pub(super) fn corpora() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpora");
     if !path.is_dir() {
         println!("skipped: corpora not present");

@@ -1,0 +1,135 @@
+//! The readers of usual headers give what the readers of their parts give: over every line of testdata
+//! and of the corpora, each cut anywhere and changed in many ways.
+
+use std::path::Path;
+
+use super::*;
+
+/// Changes of a line that are tried.
+const CHANGES: usize = 150;
+
+/// Both ways give one event.
+pub(super) fn check(raw: &[u8]) {
+    let Some(text) = text::plain(without_end(raw)) else { return };
+    let eastern = Options { zone: Zone::Fixed(7200), zones: Vec::new() };
+    for options in [Options::default(), eastern] {
+        let (usual, parts) =
+            (decode(frame(raw), &options), decode_by_parts(frame(raw), text, &options));
+        assert_eq!(usual, parts, "{text}");
+    }
+}
+
+/// What is put into a line: marks that headers are made of, and words that begin something.
+const INSERTS: &[&str] = &[
+    " ",
+    "  ",
+    ":",
+    ": ",
+    ",",
+    "[",
+    "]",
+    "]:",
+    "<",
+    ">",
+    "%",
+    "-",
+    "=",
+    "|",
+    "/",
+    "*",
+    ".",
+    "\"",
+    "\t",
+    "0",
+    "7",
+    "a",
+    "A",
+    "\u{fc}",
+    "\u{feff}",
+    "1 ",
+    "45: ",
+    "Aug  6 10:00:00 ",
+    "2026-08-06T10:00:00Z ",
+    "UTC",
+    "su: ",
+    "named: ",
+    "notice ",
+    "Message forwarded from ",
+    "CEF:0|",
+    "%ASA-6-302013: ",
+    "%LINK-3-UPDOWN: ",
+    "RP/0/RSP0/CPU0:",
+    "08/06/2026:10:00:00 GMT ",
+    "00076 ports: ",
+    "802aa8000001,",
+    "Interface Gi0/1",
+    "<13>",
+    "x=y",
+    "#ILO 4: ",
+];
+
+fn check_changes(line: &str, seed: &mut u64) {
+    check(line.as_bytes());
+    let mut random = |below: usize| {
+        *seed =
+            seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*seed >> 33) as usize % below.max(1)
+    };
+    for end in (0..line.len().min(160)).filter(|end| line.is_char_boundary(*end)) {
+        check(&line.as_bytes()[..end]);
+    }
+    for _ in 0..CHANGES {
+        let mut changed = line.to_owned();
+        for _ in 0..=random(3) {
+            // Most of what decides stands in front.
+            let front = changed.len().min(if random(4) == 0 { usize::MAX } else { 90 });
+            let from = changed.floor_char_boundary(random(front + 1));
+            let to = changed.floor_char_boundary(from + random(4).min(changed.len() - from));
+            let insert = if random(3) == 0 { "" } else { INSERTS[random(INSERTS.len())] };
+            changed.replace_range(from..to.max(from), insert);
+        }
+        check(changed.as_bytes());
+    }
+}
+
+#[test]
+fn usual_headers_are_read_as_their_parts_are() {
+    let mut seed = 4711;
+    let texts = [
+        include_str!("../../../testdata/syslog/rfc5424.txt"),
+        include_str!("../../../testdata/syslog/rfc3164.txt"),
+        include_str!("../../../testdata/syslog/cisco.txt"),
+        include_str!("../../../testdata/syslog/vendors.txt"),
+    ];
+    for line in texts.iter().flat_map(|text| text.lines()).filter(|line| !line.starts_with("    "))
+    {
+        check_changes(line, &mut seed);
+    }
+    for (_, case) in vendors::cases() {
+        check_changes(case["raw"].as_str().expect("raw"), &mut seed);
+    }
+}
+
+#[test]
+fn usual_headers_of_the_corpora_are_read_as_their_parts_are() {
+    fn files(folder: &Path, take: &mut impl FnMut(&str)) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            match path.extension().and_then(|end| end.to_str()) {
+                _ if path.is_dir() => files(&path, take),
+                Some("json" | "pcap" | "pcapng" | "md") => {}
+                _ => take(&std::fs::read_to_string(&path).unwrap_or_default()),
+            }
+        }
+    }
+    let Some(folder) = corpora::corpora() else { return };
+    let (mut lines, mut usual) = (0usize, 0usize);
+    files(&folder, &mut |text| {
+        for line in text.lines().take(20_000) {
+            check(line.as_bytes());
+            lines += 1;
+            usual += usize::from(line.starts_with('<'));
+        }
+    });
+    println!("{lines} lines, {usual} with a priority");
+}

@@ -1,0 +1,287 @@
+//! Frames as nearly every sender writes them: priority, a usual header, a text that no dialect has
+//! fields in. All is read before the event is made, which is large, and then it is made once.
+//!
+//! Whatever is odd is left to the readers of the parts, which give the same event.
+
+use std::borrow::Cow;
+
+use mutt_model::{Event, Severity, Source, event::Parse};
+
+use super::legacy::{self, Header, node_fields};
+use super::mnemonic::{self, Found};
+use super::zone::{self, Sync};
+use super::{
+    Options, devices, fields, format, ftd, netscaler, relay_of, resource, rfc5424, stamp::Stamp,
+    take_priority, ubiquiti, written_priority,
+};
+use crate::frame::{Frame, host_of};
+
+/// All that a frame tells.
+pub(super) struct Told<'a> {
+    priority: u8,
+    host: Option<&'a str>,
+    relay: Option<&'a str>,
+    stamp: Stamp<'a>,
+    sync: Sync,
+    app: Option<&'a str>,
+    procid: Option<&'a str>,
+    msgid: Option<&'a str>,
+    node: Option<&'a str>,
+    message: &'a str,
+    found: Found<'a>,
+}
+
+/// Makes the event of a frame.
+#[inline]
+pub(super) fn decode<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> Event<'a> {
+    if let Some((Some(priority), rest)) = written_priority(text) {
+        match rest.as_bytes() {
+            [b'1', b' ', ..] => {
+                if let Some(header) = rfc5424::Usual::read(rest) {
+                    return match by_fields(priority, &header) {
+                        Some(told) => told.event(frame, options),
+                        None => with_data(frame, priority, header, options),
+                    };
+                }
+            }
+            [b'A'..=b'Z', ..] | [b'1'..=b'9', _, _, _, b'-', ..] if !fields::begins(rest) => {
+                if let Some((stamp, host, behind)) = legacy::stamp_and_host(rest) {
+                    if let Some(tag) = tag(behind, &stamp, host) {
+                        return match by_host(priority, &stamp, host, &tag) {
+                            Some(told) => told.event(frame, options),
+                            None => {
+                                with_body(frame, priority, &Header::of(stamp, host), tag, options)
+                            }
+                        };
+                    }
+                } else if let Some(told) = by_colon(priority, rest) {
+                    return told.event(frame, options);
+                }
+            }
+            [b'0'..=b'9' | b':' | b'*' | b'.', ..] if !rfc5424::begins(rest) => {
+                if let Some(told) = by_colon(priority, rest) {
+                    return told.event(frame, options);
+                }
+                let mut header = Header::default();
+                if let Some(tag) = legacy::Usual::read(rest, &mut header) {
+                    return match by_parts(priority, &header, &tag) {
+                        Some(told) => told.event(frame, options),
+                        None => with_body(frame, priority, &header, tag, options),
+                    };
+                }
+            }
+            _ => {}
+        }
+    }
+    super::decode_text(frame, text, options)
+}
+
+/// Behind a usual header there is more to read.
+#[inline(never)]
+fn with_data<'a>(
+    frame: Frame<'a>,
+    priority: u8,
+    header: rfc5424::Usual<'a>,
+    options: &Options,
+) -> Event<'a> {
+    let mut event = frame.event(Source::Syslog);
+    take_priority(&mut event, priority);
+    rfc5424::read_usual(header, None, &mut event, options);
+    event
+}
+
+#[inline(never)]
+fn with_body<'a>(
+    frame: Frame<'a>,
+    priority: u8,
+    header: &Header<'a>,
+    tag: legacy::Usual<'a>,
+    options: &Options,
+) -> Event<'a> {
+    let mut event = frame.event(Source::Syslog);
+    take_priority(&mut event, priority);
+    legacy::read_usual(header, tag, &mut event, options);
+    event
+}
+
+/// RFC 5424 without structured data.
+#[inline]
+fn by_fields<'a>(priority: u8, header: &rfc5424::Usual<'a>) -> Option<Told<'a>> {
+    let message = header.rest.strip_prefix("- ")?;
+    let bare = match message.as_bytes().first()? {
+        b'%' => false,
+        b'B' => !message.starts_with("BOM"),
+        first => first.is_ascii_graphic(),
+    };
+    let device = header.app.is_some_and(mnemonic::is_device_process);
+    if !bare || device || !fields::is_plain(message) || !devices::is_plain(message, header.app) {
+        return None;
+    }
+    Some(Told {
+        priority,
+        host: header.host,
+        relay: None,
+        stamp: header.stamp,
+        sync: Sync::Plain,
+        app: header.app,
+        procid: header.procid,
+        msgid: header.msgid(),
+        node: None,
+        message,
+        found: Found {
+            mnemonic: None,
+            severity: None,
+            format: format::RFC5424,
+            look_for_resource: false,
+            text_at: 0,
+        },
+    })
+}
+
+/// The tag behind a stamp and a host, or a mnemonic in its place.
+#[inline]
+fn tag<'a>(text: &'a str, stamp: &Stamp<'a>, host: &'a str) -> Option<legacy::Usual<'a>> {
+    match text.as_bytes().first()? {
+        b'%' if ubiquiti::device(text).is_none() => {
+            Some(legacy::Usual { app: None, procid: None, message: text })
+        }
+        b'A'..=b'Z' | b'a'..=b'z' | b'/' => legacy::usual_tag(text, stamp, host),
+        _ => None,
+    }
+}
+
+/// RFC 3164: `Aug  6 10:00:00 host tag[1]: text`
+#[inline]
+fn by_host<'a>(
+    priority: u8,
+    stamp: &Stamp<'a>,
+    host: &'a str,
+    tag: &legacy::Usual<'a>,
+) -> Option<Told<'a>> {
+    let legacy::Usual { app, procid, message } = *tag;
+    let found = found(message, app, format::RFC3164)?;
+    Some(Told {
+        priority,
+        host: Some(host),
+        relay: None,
+        stamp: *stamp,
+        sync: Sync::Plain,
+        app,
+        procid,
+        msgid: None,
+        node: None,
+        message,
+        found,
+    })
+}
+
+/// Cisco: `45: r1: *Aug  6 10:00:00.001 UTC: %LINK-3-UPDOWN: text`, sequence, host and mark where they
+/// are.
+#[inline]
+fn by_colon(priority: u8, text: &str) -> Option<Told<'_>> {
+    let (host, sync, stamp, message) = legacy::stamp_and_colon(text)?;
+    if host.is_none() && netscaler::behind_word(message).is_some() {
+        return None;
+    }
+    let dialect = if stamp.year_first { format::CISCO_NXOS } else { format::CISCO_IOS };
+    let found = found(message, None, dialect)?;
+    Some(Told {
+        priority,
+        host,
+        relay: None,
+        stamp,
+        sync,
+        app: None,
+        procid: None,
+        msgid: None,
+        node: None,
+        message,
+        found,
+    })
+}
+
+/// What network devices write, whatever stands in their headers.
+fn by_parts<'a>(priority: u8, header: &Header<'a>, tag: &legacy::Usual<'a>) -> Option<Told<'a>> {
+    let legacy::Usual { app, procid, message } = *tag;
+    let (stamp, sync) = header.stamp?;
+    let found = found(message, app, header.dialect(app.is_some()))?;
+    Some(Told {
+        priority,
+        host: header.host,
+        relay: header.relay,
+        stamp,
+        sync,
+        app,
+        procid,
+        msgid: None,
+        node: header.node,
+        message,
+        found,
+    })
+}
+
+/// What the first words of a message tell, where it has no fields and is of no device that is known by
+/// the shape of its message.
+#[inline]
+fn found<'a>(message: &'a str, app: Option<&'a str>, dialect: &'static str) -> Option<Found<'a>> {
+    // A number may be a sequence, and BIND writes a stamp of its own.
+    let odd = message.as_bytes().first()?.is_ascii_digit() || app == Some("named");
+    if odd || !fields::is_plain(message) {
+        return None;
+    }
+    let found = mnemonic::read(message, app, dialect);
+    let plain = match found.mnemonic {
+        Some(name) => found.format != format::CISCO_ASA || !ftd::has_pairs(name),
+        None => devices::is_plain(message, app),
+    };
+    plain.then_some(found)
+}
+
+impl<'a> Told<'a> {
+    /// Makes the event.
+    #[inline]
+    pub(super) fn event(self, frame: Frame<'a>, options: &Options) -> Event<'a> {
+        let Frame { id, received_at, listener, peer, raw } = frame;
+        let text = |text: Option<&'a str>| text.map(Cow::Borrowed);
+        let sender = host_of(peer);
+        let (host, relay) = match self.host {
+            Some(host) => (host, relay_of(host, self.relay, sender)),
+            None => (sender, None),
+        };
+        let zone = options.zone_of(host, relay, peer);
+        let (device_time, time_note) = zone::resolve(&self.stamp, self.sync, received_at, zone);
+        let Found { mnemonic, format, look_for_resource, text_at, .. } = self.found;
+        let resource = match look_for_resource {
+            true => resource::find(&self.message[text_at..], format),
+            false => None,
+        };
+        Event {
+            id,
+            received_at,
+            device_time,
+            time_note,
+            source: Source::Syslog,
+            listener: Cow::Borrowed(listener),
+            peer: Cow::Borrowed(peer),
+            host: Cow::Borrowed(host),
+            relay: text(relay),
+            facility: Some(self.priority >> 3),
+            severity: Severity::new(self.priority & 7),
+            app: text(self.app),
+            procid: text(self.procid),
+            msgid: text(self.msgid),
+            mnemonic: text(mnemonic),
+            resource,
+            message: Cow::Borrowed(self.message),
+            structured_data: None,
+            fields: self.node.map(node_fields),
+            trap_oid: None,
+            trap_name: None,
+            varbinds: None,
+            parse: Parse { format: Cow::Borrowed(format), ..Parse::default() },
+            raw: Cow::Borrowed(raw),
+            correlation_id: None,
+            dedup: None,
+        }
+    }
+}
