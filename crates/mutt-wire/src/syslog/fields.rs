@@ -11,6 +11,7 @@ use mutt_model::event::peer_host;
 use mutt_model::{Event, Severity};
 
 use super::{Options, format, set_host, structured};
+use crate::octets;
 
 mod barracuda;
 mod cef;
@@ -71,7 +72,8 @@ pub(crate) fn of_structured_data<'a>(
     let mut map = map::Map::with_capacity(16);
     map.push("level", level);
     structured::each_param(data, |name, value| {
-        let number = dialect == format::CHECKPOINT && checkpoint::is_number(name);
+        let number = dialect == format::CHECKPOINT
+            && checkpoint::is_number(name, octets::hash(name.as_bytes()));
         map.push(name, map::Value::typed(pairs::unescape(value, b"\"\\]"), number));
     });
     match dialect {
