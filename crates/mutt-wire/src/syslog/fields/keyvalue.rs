@@ -148,13 +148,8 @@ const SOPHOS: Vendor = Vendor {
 };
 
 /// Numbers of BIG-IP.
-static F5_NUMBERS: Keys<5> = Keys::new([
-    "src_port",
-    "dest_port",
-    "response_code",
-    "violation_rating",
-    "route_domain",
-]);
+static F5_NUMBERS: Keys<5> =
+    Keys::new(["src_port", "dest_port", "response_code", "violation_rating", "route_domain"]);
 
 const F5: Vendor = Vendor {
     format: format::F5_ASM,

@@ -208,16 +208,20 @@ impl<'a> Map<'a> {
         json.reserve(key.len() + value.len() + 7);
         let start = json.len();
         json.push_str(key);
-        json.push_str("\":");
-        let begun = Begun { key: start, value: json.len() };
-        if truth || (of == Type::Number && is_number(value)) {
+        let begun = Begun { key: start, value: start + key.len() + 2 };
+        let bare = truth || (of == Type::Number && is_number(value));
+        let raw = if truth { None } else { Some(value) };
+        if bare {
+            json.push_str("\":");
             json.push_str(value);
+            self.note(begun, hash, raw, size, self.json.len());
+            self.json.push_str(",\"");
         } else {
-            json.push('"');
+            json.push_str("\":\"");
             json.push_str(value);
-            json.push('"');
+            self.note(begun, hash, raw, size, self.json.len() + 1);
+            self.json.push_str("\",\"");
         }
-        self.end(begun, hash, Some(value).filter(|_| !truth), size);
     }
 
     /// Adds a pair; in a value that is not plain these bytes may be escaped.
@@ -278,15 +282,21 @@ impl<'a> Map<'a> {
         Begun { key: start, value: self.json.len() }
     }
 
-    /// Notes the field that was written.
-    #[inline(always)]
+    /// Ends the field that was written.
     fn end(&mut self, begun: Begun, hash: u8, raw: Option<&'a str>, len: usize) {
+        self.note(begun, hash, raw, len, self.json.len());
+        self.json.push_str(",\"");
+    }
+
+    /// Notes a field whose value ends at `end`.
+    #[inline(always)]
+    fn note(&mut self, begun: Begun, hash: u8, raw: Option<&'a str>, len: usize, end: usize) {
         let bucket = usize::from(hash) % BUCKETS;
         let before = self.last[bucket];
         let mut entry = Entry {
             key: begun.key as u32,
             value: begun.value as u32,
-            end: self.json.len() as u32,
+            end: end as u32,
             len: len as u32,
             raw,
             before,
@@ -299,7 +309,6 @@ impl<'a> Map<'a> {
             self.entries[first].repeated = true;
             (entry.again, self.repeats) = (true, true);
         }
-        self.json.push_str(",\"");
         self.entries.push(entry);
         if !entry.again {
             self.last[bucket] = self.entries.len() as u16;

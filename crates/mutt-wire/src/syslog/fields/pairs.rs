@@ -221,24 +221,31 @@ impl<'a> Iterator for Separated<'a> {
 /// One that never closes takes all.
 #[inline(always)]
 fn quoted(text: &str, from: usize) -> Option<(&str, usize, bool)> {
+    match text.as_bytes()[from] {
+        b'"' => quoted_by::<b'"'>(text, from + 1),
+        _ => quoted_by::<b'\''>(text, from + 1),
+    }
+}
+
+#[inline(always)]
+fn quoted_by<const MARK: u8>(text: &str, start: usize) -> Option<(&str, usize, bool)> {
     let bytes = text.as_bytes();
-    let mark = bytes[from];
-    let start = from + 1;
     let (mut at, mut plain) = (start, true);
-    while let Some(found) = find(bytes, at, |word| escaped(word) | is(word, mark)) {
+    let marks = |word| if MARK == b'"' { escaped(word) } else { escaped(word) | is(word, MARK) };
+    while let Some(found) = find(bytes, at, marks) {
         at = found + 1;
-        if bytes[found] == mark {
+        if bytes[found] == MARK {
             if let None | Some(b' ' | b',' | b';' | b'|' | b']' | b'\t' | b'.') = bytes.get(at) {
                 return Some((&text[start..found], at, plain));
             }
-            plain &= mark == b'\'';
+            plain &= MARK != b'"';
         } else {
             at += usize::from(bytes[found] == b'\\');
             plain = false;
         }
     }
     // An apostrophe that does not close is a letter.
-    (mark == b'"').then(|| (&text[start..], bytes.len(), plain))
+    (MARK == b'"').then(|| (&text[start..], bytes.len(), plain))
 }
 
 /// A value without quotes.
