@@ -24,7 +24,39 @@ pub(crate) const fn escaped(word: u64) -> u64 {
     below(word ^ (LOW * 2), 0x21) | is(word, b'\\')
 }
 
-/// Where, from `from` on, the first byte stands that `marks` marks; it looks at ASCII alone.
+/// The high bit of a byte is set where the byte, of ASCII, is at least so much; none carries into the
+/// next.
+#[inline(always)]
+const fn from(low: u64, least: u8) -> u64 {
+    low + LOW * (0x80 - least) as u64
+}
+
+/// Marks what is no digit.
+#[inline(always)]
+const fn no_digit(word: u64) -> u64 {
+    let low = word & !HIGH;
+    !(from(low, b'0') & !from(low, b'9' + 1) & !word)
+}
+
+/// Marks what is no letter, no digit, and none of the marks of names: `_`, `-`, `.` and `/`.
+#[inline(always)]
+pub(crate) const fn no_name(word: u64) -> u64 {
+    let low = word & !HIGH;
+    let folded = low | LOW * 0x20;
+    let letter = from(folded, b'a') & !from(folded, b'z' + 1);
+    let digit = from(low, b'-') & !from(low, b'9' + 1);
+    let underscore = !from(low ^ (LOW * b'_' as u64), 1);
+    !((letter | digit | underscore) & !word)
+}
+
+/// Whether all bytes are digits.
+#[inline(always)]
+pub(crate) fn all_digits(bytes: &[u8]) -> bool {
+    find(bytes, 0, no_digit).is_none_or(|at| at >= bytes.len())
+}
+
+/// Where, from `from` on, the first byte stands that `marks` marks; where it marks what is not ASCII,
+/// that may be the end of the text.
 #[inline(always)]
 pub(crate) fn find(bytes: &[u8], from: usize, marks: impl Fn(u64) -> u64) -> Option<usize> {
     let mut at = from;
@@ -36,7 +68,7 @@ pub(crate) fn find(bytes: &[u8], from: usize, marks: impl Fn(u64) -> u64) -> Opt
         at += 8;
     }
     let left = bytes.len().checked_sub(at).filter(|left| *left > 0)?;
-    // What is left, low bytes first; above it bytes that are never marked.
+    // What is left, low bytes first; above it bytes of ones.
     let word = match bytes.last_chunk::<8>() {
         Some(last) => u64::from_le_bytes(*last) >> (64 - 8 * left),
         None => bytes[at..].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
@@ -168,8 +200,21 @@ mod tests {
                 find(&bytes, from, escaped),
                 plain(|b| *b < 0x20 || matches!(b, b'"' | b'\\'))
             );
+            let name =
+                |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/');
+            prop_assert_eq!(
+                find(&bytes, from, no_name).filter(|at| *at < bytes.len()),
+                bytes.iter().skip(from).position(|b| !name(b)).map(|at| from + at)
+            );
+            prop_assert_eq!(all_digits(&bytes), bytes.iter().all(u8::is_ascii_digit));
             prop_assert_eq!(find(&bytes, from, |word| is(word, b'=')), plain(|b| *b == b'='));
             prop_assert_eq!(find(&bytes, from, |word| below(word, 0x23)), plain(|b| *b < 0x23));
+        }
+
+        #[test]
+        fn digits_are_told(text in "[0-9]{0,20}", other in "[/0-9:]{0,12}") {
+            prop_assert!(all_digits(text.as_bytes()));
+            prop_assert_eq!(all_digits(other.as_bytes()), !other.contains(['/', ':']));
         }
 
         #[test]

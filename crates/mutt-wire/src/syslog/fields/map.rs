@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use mutt_model::{Event, ParseStatus};
 
 use super::pairs::{Raw, unescape};
-use crate::octets::{hash, same};
+use crate::octets::{all_digits, hash, same};
 use crate::syslog::notes;
 use crate::text::{push_json_part, push_json_str};
 
@@ -95,10 +95,10 @@ fn truth(text: &str) -> Option<bool> {
 /// A number that every reader of JSON takes and no reader rounds: at most eighteen digits, or an
 /// integer that fits into 64 bits.
 pub(crate) fn is_number(text: &str) -> bool {
-    // Most numbers are a few digits.
-    if let [b'1'..=b'9', rest @ ..] = text.as_bytes()
-        && rest.len() < 18
-        && rest.iter().all(u8::is_ascii_digit)
+    // Most numbers are a few digits; every one of nineteen fits, too.
+    if let [b'1'..=b'9', ..] = text.as_bytes()
+        && text.len() <= 19
+        && all_digits(text.as_bytes())
     {
         return true;
     }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::octets::{below, escaped, find, is, run};
+use crate::octets::{below, escaped, find, is, no_name, run};
 
 const MAX_KEY: usize = 64;
 
@@ -45,10 +45,20 @@ fn may_be_key(word: &[u8]) -> bool {
         })
 }
 
+/// Where the letters of a key end that begins at `from`.
+#[inline(always)]
+fn letters(bytes: &[u8], from: usize) -> usize {
+    let end = find(bytes, from, no_name).unwrap_or(bytes.len());
+    match bytes.get(end) {
+        Some(b'@' | b'[' | b']') => end + run(bytes, end, &KEY),
+        _ => end,
+    }
+}
+
 /// Where the key ends that begins at `from`, an `=` behind it.
 #[inline(always)]
 fn key_end(bytes: &[u8], from: usize) -> Option<usize> {
-    let end = from + run(bytes, from, &KEY);
+    let end = letters(bytes, from);
     (bytes.get(end) == Some(&b'=') && may_be_key(&bytes[from..end])).then_some(end)
 }
 
@@ -187,7 +197,7 @@ impl<'a> Iterator for Separated<'a> {
         loop {
             self.skip_spaces();
             let start = self.at;
-            let end = start + run(bytes, start, &KEY);
+            let end = letters(bytes, start);
             let usual = matches!(bytes.get(end), Some(b'=' | b':'))
                 && bytes[end] != self.by
                 && may_be_key(&bytes[start..end]);
@@ -284,7 +294,7 @@ pub(crate) fn words(text: &str, from: usize) -> Found<'_> {
         at = found + 1;
         match bytes[found] {
             b' ' => {
-                let end = at + run(bytes, at, &KEY);
+                let end = letters(bytes, at);
                 if bytes.get(end) == Some(&b'=') && may_be_key(&bytes[at..end]) {
                     let text = text[from..found].trim_end_matches(' ');
                     return Found { text, behind: at, key_end: end, plain };
