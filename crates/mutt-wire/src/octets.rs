@@ -42,7 +42,7 @@ const fn no_digit(word: u64) -> u64 {
 #[inline(always)]
 pub(crate) const fn no_name(word: u64) -> u64 {
     let low = word & !HIGH;
-    let folded = low | LOW * 0x20;
+    let folded = low | (LOW * 0x20);
     let letter = from(folded, b'a') & !from(folded, b'z' + 1);
     let digit = from(low, b'-') & !from(low, b'9' + 1);
     let underscore = !from(low ^ (LOW * b'_' as u64), 1);

@@ -71,9 +71,12 @@ pub(crate) fn of_structured_data<'a>(
     }
     let mut map = map::Map::with_capacity(16);
     map.push("level", level);
-    structured::each_param(data, |name, value| {
-        let number = dialect == format::CHECKPOINT
-            && checkpoint::is_number(name, octets::hash(name.as_bytes()));
+    structured::each_param(data, |name, value, plain| {
+        let hash = octets::hash(name.as_bytes());
+        let number = dialect == format::CHECKPOINT && checkpoint::is_number(name, hash);
+        if plain {
+            return map.push_plain((name, hash), value, map::Type::number(number));
+        }
         map.push(name, map::Value::typed(pairs::unescape(value, b"\"\\]"), number));
     });
     match dialect {

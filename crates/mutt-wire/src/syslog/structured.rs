@@ -142,8 +142,9 @@ fn repeated<'a>(out: &mut Structured<'a>, text: &'a str, junos: bool) -> Option<
     }
 }
 
-/// Hands out names and values, as written, of every element of structured data that was read.
-pub(crate) fn each_param<'a>(data: &'a str, mut take: impl FnMut(&'a str, &'a str)) {
+/// Hands out names and values, as written, of every element of structured data that was read, and
+/// whether JSON escapes nothing in them.
+pub(crate) fn each_param<'a>(data: &'a str, mut take: impl FnMut(&'a str, &'a str, bool)) {
     let mut rest = data;
     while let Some(inside) = rest.strip_prefix('[') {
         let id = inside.bytes().position(|b| matches!(b, b' ' | b']')).unwrap_or(inside.len());
@@ -155,7 +156,7 @@ pub(crate) fn each_param<'a>(data: &'a str, mut take: impl FnMut(&'a str, &'a st
                 break;
             }
             let Some((found, behind)) = param(rest) else { return };
-            take(found.name, found.value);
+            take(found.name, found.value, found.plain);
             rest = behind;
         }
     }

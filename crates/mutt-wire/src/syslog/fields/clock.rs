@@ -100,8 +100,11 @@ pub(crate) fn epoch(text: &str) -> Option<Timestamp> {
 /// With dashes for slashes in a date, and the zone behind it.
 fn normalised(text: &str, zone: Option<&str>) -> String {
     let mut out = String::with_capacity(text.len() + 8);
-    let slashes = text.as_bytes().get(4) == Some(&b'/');
-    out.extend(text.chars().map(|c| if slashes && c == '/' { '-' } else { c }));
+    if text.as_bytes().get(4) == Some(&b'/') {
+        out.extend(text.chars().map(|c| if c == '/' { '-' } else { c }));
+    } else {
+        out.push_str(text);
+    }
     match zone.map(str::trim).filter(|zone| !zone.is_empty() && zone.len() <= 8) {
         Some(zone) if zone.starts_with(['+', '-']) => out.push_str(zone),
         Some(zone) => {

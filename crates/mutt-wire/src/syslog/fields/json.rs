@@ -87,6 +87,11 @@ fn push<'a>(key: &'a str, kind: Kind, value: &'a str, map: &mut Map<'a>, repairs
         Kind::Text => map.push(key, Value::Text(unescape(value.as_bytes(), repairs))),
         // Nothing is what no key says, too.
         Kind::Null => {}
+        Kind::Bool => map.push_json(&key, |json| json.push_str(value)),
+        // Only an exponent, or hundreds of digits, leave the range of doubles.
+        Kind::Number if value.len() < 300 && !value.contains(['e', 'E']) => {
+            map.push_json(&key, |json| json.push_str(value));
+        }
         _ => map.push_json(&key, |json| write_clean(value.as_bytes(), json, repairs)),
     }
 }
