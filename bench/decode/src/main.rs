@@ -12,6 +12,7 @@ use mutt_wire::{Frame, http, snmp, syslog};
 use syslog_loose::Variant;
 
 mod lines;
+mod peers;
 
 use lines::LINES;
 
@@ -38,7 +39,11 @@ fn main() {
         let theirs = || {
             black_box(&syslog_loose::parse_message(black_box(line), Variant::Either));
         };
-        show(name, line.len(), beside(ours, theirs), "syslog_loose 0.23");
+        show(name, line.len(), beside(ours, theirs), "syslog_loose 0.23: header");
+        if let Some((peer, read)) = peers::of_fields(name) {
+            let theirs = || read(black_box(line));
+            show(name, line.len(), beside(ours, theirs), peer);
+        }
     }
     if wanted("framing") {
         framing();

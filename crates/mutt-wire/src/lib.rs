@@ -3,6 +3,7 @@
 
 pub mod frame;
 pub mod http;
+mod octets;
 pub mod proxy;
 pub mod relp;
 pub mod snmp;

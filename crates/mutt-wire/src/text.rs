@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::octets;
+
 /// What had to be done to make a text of the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repair {
@@ -255,7 +257,7 @@ pub fn push_json_str(out: &mut String, text: &str) {
 pub fn push_json_part(out: &mut String, text: &str) {
     let bytes = text.as_bytes();
     let (mut from, mut at) = (0, 0);
-    while let Some(next) = escape_from(bytes, at) {
+    while let Some(next) = octets::find(bytes, at, octets::escaped) {
         at = next + 1;
         let byte = bytes[next];
         let escape = match byte {
@@ -281,31 +283,6 @@ pub fn push_json_part(out: &mut String, text: &str) {
     out.push_str(&text[from..]);
 }
 
-/// Where the next byte stands that JSON escapes.
-fn escape_from(bytes: &[u8], from: usize) -> Option<usize> {
-    let rest = bytes.get(from..)?;
-    let escaped = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-    let found = || rest.iter().position(|b| escaped(*b)).map(|at| from + at);
-    let (chunks, _) = rest.as_chunks::<8>();
-    match rest.last_chunk::<8>() {
-        // The last eight overlap those before them.
-        Some(last) if !chunks.iter().chain([last]).any(holds_escape) => None,
-        _ => found(),
-    }
-}
-
-/// True when JSON escapes one of the bytes.
-#[inline]
-fn holds_escape(bytes: &[u8; 8]) -> bool {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let word = u64::from_le_bytes(*bytes);
-    let below = |word: u64, least: u64| word.wrapping_sub(LOW * least) & !word;
-    let quote = below(word ^ (LOW * u64::from(b'"')), 1);
-    let backslash = below(word ^ (LOW * u64::from(b'\\')), 1);
-    (below(word, 0x20) | quote | backslash) & HIGH != 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,9 +296,6 @@ mod tests {
                 text.push(b' ');
                 assert_eq!(near(b' ', &text), Some(at), "{len}");
                 assert_eq!(near(b'x', &text), None);
-                text[at] = b'"';
-                assert_eq!(escape_from(&text, 0), Some(at), "{len}");
-                assert_eq!(escape_from(&text, at + 1), None);
             }
         }
         assert_eq!(behind_spaces("  a "), "a ");

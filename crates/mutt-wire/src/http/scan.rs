@@ -8,6 +8,8 @@
 
 use std::borrow::Cow;
 
+use crate::octets;
+
 /// Where and why a text is no JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
@@ -77,6 +79,9 @@ impl<'a> Scanner<'a> {
         self.skip_space();
         let start = self.at;
         let kind = self.kind()?;
+        if kind == Kind::Text {
+            return Ok(Scanned { kind, depth: 0, raw: self.text()? });
+        }
         let (mut open, mut depth) = (Vec::new(), 0);
         loop {
             let opened = self.begin(&mut open)?;
@@ -175,12 +180,13 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         self.at += 1;
         loop {
+            let found = octets::find(self.bytes, self.at, octets::escaped);
+            self.at = found.unwrap_or(self.bytes.len());
             match self.peek() {
                 None => return self.fault("the text ends within a string"),
                 Some(b'"') => break,
-                Some(0..=0x1f) => return self.fault("a control character within a string"),
                 Some(b'\\') => self.escape()?,
-                Some(_) => self.at += 1,
+                Some(_) => return self.fault("a control character within a string"),
             }
         }
         self.at += 1;
@@ -416,7 +422,9 @@ pub(crate) fn write_text(text: &str, out: &mut String) {
 
 fn write_number(raw: &[u8], out: &mut String) {
     let text = String::from_utf8_lossy(raw);
-    if text.parse::<f64>().is_ok_and(f64::is_finite) {
+    // Without an exponent it takes three hundred digits to leave the range.
+    let short = raw.len() < 300 && !raw.iter().any(|byte| matches!(byte, b'e' | b'E'));
+    if short || text.parse::<f64>().is_ok_and(f64::is_finite) {
         out.push_str(&text);
     } else {
         write_text(&text, out);

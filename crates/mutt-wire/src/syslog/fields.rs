@@ -11,6 +11,7 @@ use mutt_model::event::peer_host;
 use mutt_model::{Event, Severity};
 
 use super::{Options, format, set_host, structured};
+use crate::octets;
 
 mod barracuda;
 mod cef;
@@ -70,8 +71,12 @@ pub(crate) fn of_structured_data<'a>(
     }
     let mut map = map::Map::with_capacity(16);
     map.push("level", level);
-    structured::each_param(data, |name, value| {
-        let number = dialect == format::CHECKPOINT && checkpoint::is_number(name);
+    structured::each_param(data, |name, value, plain| {
+        let hash = octets::hash(name.as_bytes());
+        let number = dialect == format::CHECKPOINT && checkpoint::is_number(name, hash);
+        if plain {
+            return map.push_plain((name, hash), value, map::Type::number(number));
+        }
         map.push(name, map::Value::typed(pairs::unescape(value, b"\"\\]"), number));
     });
     match dialect {

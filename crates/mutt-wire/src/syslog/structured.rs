@@ -1,7 +1,8 @@
 //! Structured data of RFC 5424 as JSON text: `{"id":{"name":"value"}}`.
 
 use super::{format, notes};
-use crate::text::{near, push_json_part, push_json_str};
+use crate::octets::{escaped, find, hash, run, same};
+use crate::text::{behind_spaces, near, push_json_part, push_json_str};
 
 /// What was read.
 pub(crate) struct Structured<'a> {
@@ -25,6 +26,9 @@ struct Param<'a> {
     name: &'a str,
     /// As written, escapes and all.
     value: &'a str,
+    /// There are none, and JSON escapes nothing in name and value.
+    plain: bool,
+    quoted: bool,
 }
 
 /// Reads all elements at the front of `text`; `None` when it is no structured data. A parameter that
@@ -47,6 +51,17 @@ pub(crate) fn read(text: &str) -> Option<Structured<'_>> {
     matches!(out.rest.as_bytes().first(), None | Some(b' ')).then_some(out)
 }
 
+impl<'a> Structured<'a> {
+    fn take_note(&mut self, param: Param<'a>, junos: bool) {
+        if !param.quoted {
+            self.note = Some(notes::UNQUOTED);
+        }
+        if junos && self.resource.is_none() {
+            self.resource = junos_resource(param);
+        }
+    }
+}
+
 fn element(out: &mut Structured<'_>) -> Option<()> {
     let inside = &out.rest[1..];
     let id_len = inside.bytes().position(|b| matches!(b, b' ' | b']' | b'=' | b'"' | b'['))?;
@@ -59,24 +74,65 @@ fn element(out: &mut Structured<'_>) -> Option<()> {
         out.dialect = dialect;
     }
     push_id(out, id);
+    let (start, params) = (out.json.len(), &inside[id_len..]);
+    out.rest = match distinct(out, params, junos)? {
+        Some(rest) => rest,
+        None => {
+            out.json.truncate(start);
+            repeated(out, params, junos)?
+        }
+    };
+    out.json.push('}');
+    Some(())
+}
+
+/// Writes parameters as they come, up to the bracket behind them; the rest is `None` when a name comes
+/// again.
+fn distinct<'a>(out: &mut Structured<'a>, text: &'a str, junos: bool) -> Option<Option<&'a str>> {
+    let (mut names, mut count) = ([""; MAX_COMPARED], 0);
+    // One bit for each kind of name seen, so that most names need no comparison.
+    let mut seen = [0u64; 4];
+    let (mut rest, mut wrote) = (text, false);
+    loop {
+        rest = behind_spaces(rest);
+        if let Some(behind) = rest.strip_prefix(']') {
+            return Some(Some(behind));
+        }
+        let (param, behind) = param(rest)?;
+        rest = behind;
+        out.take_note(param, junos);
+        if count == MAX_COMPARED {
+            (count, seen) = (0, [0; 4]);
+        }
+        let hash = hash(param.name.as_bytes());
+        let (word, bit) = (usize::from(hash >> 6), 1 << (hash & 63));
+        if seen[word] & bit != 0
+            && names[..count].iter().any(|name| same(name.as_bytes(), param.name.as_bytes()))
+        {
+            return Some(None);
+        }
+        seen[word] |= bit;
+        names[count] = param.name;
+        count += 1;
+        push_name(&mut out.json, param, &mut wrote);
+        push_value(&mut out.json, param);
+    }
+}
+
+/// The same where names come again: their values become lists.
+fn repeated<'a>(out: &mut Structured<'a>, text: &'a str, junos: bool) -> Option<&'a str> {
     let mut params = [Param::default(); MAX_COMPARED];
     let mut count = 0;
-    let mut rest = &inside[id_len..];
-    let mut wrote = false;
+    let (mut rest, mut wrote) = (text, false);
     loop {
-        rest = rest.trim_start_matches(' ');
+        rest = behind_spaces(rest);
         if let Some(behind) = rest.strip_prefix(']') {
-            rest = behind;
-            break;
+            push_params(&mut out.json, &params[..count], &mut wrote);
+            return Some(behind);
         }
-        let (param, behind, quoted) = param(rest)?;
+        let (param, behind) = param(rest)?;
         rest = behind;
-        if !quoted {
-            out.note = Some(notes::UNQUOTED);
-        }
-        if junos && out.resource.is_none() {
-            out.resource = junos_resource(param);
-        }
+        out.take_note(param, junos);
         if count == MAX_COMPARED {
             push_params(&mut out.json, &params, &mut wrote);
             count = 0;
@@ -84,14 +140,11 @@ fn element(out: &mut Structured<'_>) -> Option<()> {
         params[count] = param;
         count += 1;
     }
-    push_params(&mut out.json, &params[..count], &mut wrote);
-    out.json.push('}');
-    out.rest = rest;
-    Some(())
 }
 
-/// Hands out names and values, as written, of every element of structured data that was read.
-pub(crate) fn each_param<'a>(data: &'a str, mut take: impl FnMut(&'a str, &'a str)) {
+/// Hands out names and values, as written, of every element of structured data that was read, and
+/// whether JSON escapes nothing in them.
+pub(crate) fn each_param<'a>(data: &'a str, mut take: impl FnMut(&'a str, &'a str, bool)) {
     let mut rest = data;
     while let Some(inside) = rest.strip_prefix('[') {
         let id = inside.bytes().position(|b| matches!(b, b' ' | b']')).unwrap_or(inside.len());
@@ -102,8 +155,8 @@ pub(crate) fn each_param<'a>(data: &'a str, mut take: impl FnMut(&'a str, &'a st
                 rest = behind;
                 break;
             }
-            let Some((found, behind, _)) = param(rest) else { return };
-            take(found.name, found.value);
+            let Some((found, behind)) = param(rest) else { return };
+            take(found.name, found.value, found.plain);
             rest = behind;
         }
     }
@@ -146,36 +199,54 @@ fn push_id(out: &mut Structured<'_>, id: &str) {
     }
 }
 
-/// `name="value"`, or `name=value` as VMware writes it.
-fn param(text: &str) -> Option<(Param<'_>, &str, bool)> {
-    let name_len = text.bytes().position(|b| matches!(b, b'=' | b' ' | b']' | b'"' | b'['))?;
-    if name_len == 0 || text.as_bytes()[name_len] != b'=' {
-        return None;
+/// Bytes of names that JSON does not escape.
+static NAME: [bool; 256] = {
+    let mut kind = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let stops = matches!(byte as u8, b'=' | b' ' | b']' | b'"' | b'[');
+        kind[byte] = !stops && byte >= 0x20 && byte as u8 != b'\\';
+        byte += 1;
     }
-    let (name, value) = (&text[..name_len], &text[name_len + 1..]);
-    let Some(inside) = value.strip_prefix('"') else {
-        let len = value.bytes().position(|b| matches!(b, b' ' | b']'))?;
-        return Some((Param { name, value: &value[..len] }, &value[len..], false));
-    };
-    let end = closing_quote(inside)?;
-    let behind = &inside[end + 1..];
-    // An unescaped quote inside a value would stand before anything but these.
-    if !behind.starts_with([' ', ']']) {
-        return None;
-    }
-    Some((Param { name, value: &inside[..end] }, behind, true))
-}
+    kind
+};
 
-fn closing_quote(text: &str) -> Option<usize> {
+/// `name="value"`, or `name=value` as VMware writes it.
+#[inline(always)]
+fn param(text: &str) -> Option<(Param<'_>, &str)> {
     let bytes = text.as_bytes();
-    let mut at = 0;
-    loop {
-        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
-        if bytes[at] == b'"' {
-            return Some(at);
-        }
-        at += 2;
+    let mut end = run(bytes, 0, &NAME);
+    let mut plain = true;
+    while let Some(0..=0x1f | b'\\') = bytes.get(end) {
+        plain = false;
+        end += 1 + run(bytes, end + 1, &NAME);
     }
+    if end == 0 || bytes.get(end) != Some(&b'=') {
+        return None;
+    }
+    let (name, start) = (&text[..end], end + 1);
+    if bytes.get(start) != Some(&b'"') {
+        let value = &text[start..];
+        let len = value.bytes().position(|b| matches!(b, b' ' | b']'))?;
+        let value = &value[..len];
+        plain &= find(value.as_bytes(), 0, escaped).is_none();
+        return Some((Param { name, value, plain, quoted: false }, &text[start + len..]));
+    }
+    let mut at = start + 1;
+    let end = loop {
+        let found = find(bytes, at, escaped)?;
+        if bytes[found] == b'"' {
+            break found;
+        }
+        plain = false;
+        at = found + if bytes[found] == b'\\' { 2 } else { 1 };
+    };
+    // An unescaped quote inside a value would stand before anything but these.
+    if !matches!(bytes.get(end + 1), Some(b' ' | b']')) {
+        return None;
+    }
+    let value = &text[start + 1..end];
+    Some((Param { name, value, plain, quoted: true }, &text[end + 1..]))
 }
 
 fn push_params(json: &mut String, params: &[Param<'_>], wrote: &mut bool) {
@@ -183,31 +254,46 @@ fn push_params(json: &mut String, params: &[Param<'_>], wrote: &mut bool) {
         if params[..at].iter().any(|p| p.name == param.name) {
             continue;
         }
-        push_name(json, param.name, wrote);
+        push_name(json, *param, wrote);
         let mut same = params[at + 1..].iter().filter(|p| p.name == param.name).peekable();
         if same.peek().is_none() {
-            push_value(json, param.value);
+            push_value(json, *param);
             continue;
         }
         json.push('[');
-        push_value(json, param.value);
+        push_value(json, *param);
         for other in same {
             json.push(',');
-            push_value(json, other.value);
+            push_value(json, *other);
         }
         json.push(']');
     }
 }
 
-fn push_name(json: &mut String, name: &str, wrote: &mut bool) {
+#[inline(always)]
+fn push_name(json: &mut String, param: Param<'_>, wrote: &mut bool) {
     json.push_str(if std::mem::replace(wrote, true) { ",\"" } else { "\"" });
-    push_json_part(json, name);
+    if param.plain {
+        json.push_str(param.name);
+    } else {
+        push_json_part(json, param.name);
+    }
     json.push_str("\":");
 }
 
-/// Writes a value; `\"`, `\\` and `\]` lose their backslash, any other backslash stays.
-fn push_value(json: &mut String, value: &str) {
+#[inline(always)]
+fn push_value(json: &mut String, param: Param<'_>) {
     json.push('"');
+    if param.plain {
+        json.push_str(param.value);
+    } else {
+        push_unescaped(json, param.value);
+    }
+    json.push('"');
+}
+
+/// Writes a value; `\"`, `\\` and `\]` lose their backslash, any other backslash stays.
+fn push_unescaped(json: &mut String, value: &str) {
     let mut rest = value;
     while let Some(at) = near(b'\\', rest.as_bytes()) {
         let escaped = matches!(rest.as_bytes().get(at + 1), Some(b'"' | b'\\' | b']'));
@@ -221,7 +307,6 @@ fn push_value(json: &mut String, value: &str) {
         }
     }
     push_json_part(json, rest);
-    json.push('"');
 }
 
 /// The interface or peer of a Junos element, without a remark behind it.

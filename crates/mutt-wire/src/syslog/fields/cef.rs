@@ -5,20 +5,21 @@ use std::borrow::Cow;
 use mutt_model::{Event, ParseStatus, Severity};
 
 use super::clock::{self, Written};
-use super::map::{MAX_FIELDS, Map, Value};
-use super::pairs::{self, unescape, words};
+use super::map::{MAX_FIELDS, Map, Type};
+use super::pairs::{self, Raw, unescape, words};
 use super::{graded, lacks_host, set_origin};
+use crate::octets::{Keys, escaped, find, hash, named};
 use crate::syslog::{Options, format, notes};
-use crate::text::Words;
 
-const HEADER: [&str; 7] = [
-    "cef_version",
-    "deviceVendor",
-    "deviceProduct",
-    "deviceVersion",
-    "deviceEventClassId",
-    "name",
-    "severity",
+/// The parts of the header with their hashes; which of them are numbers.
+const HEADER: [((&str, u8), bool); 7] = [
+    (named("cef_version"), true),
+    (named("deviceVendor"), false),
+    (named("deviceProduct"), false),
+    (named("deviceVersion"), false),
+    (named("deviceEventClassId"), false),
+    (named("name"), false),
+    (named("severity"), true),
 ];
 
 /// `CEF:0|`; FortiOS puts a space before the version.
@@ -30,46 +31,43 @@ pub(crate) fn begins(text: &str) -> bool {
 }
 
 /// The keys that the standard types as numbers.
-fn is_number(key: &str) -> bool {
-    static NUMBERS: Words<30> = Words::new([
-        "cn1",
-        "cn2",
-        "cn3",
-        "cfp1",
-        "cfp2",
-        "cfp3",
-        "cfp4",
-        "flexNumber1",
-        "flexNumber2",
-        "cnt",
-        "spt",
-        "dpt",
-        "in",
-        "out",
-        "spid",
-        "dpid",
-        "dvcpid",
-        "deviceProcessId",
-        "sourceTranslatedPort",
-        "destinationTranslatedPort",
-        "fsize",
-        "fileSize",
-        "oldFileSize",
-        "deviceDirection",
-        "type",
-        "eventId",
-        "slat",
-        "slong",
-        "dlat",
-        "dlong",
-    ]);
-    NUMBERS.contains(key)
-}
+static NUMBERS: Keys<30> = Keys::new([
+    "cn1",
+    "cn2",
+    "cn3",
+    "cfp1",
+    "cfp2",
+    "cfp3",
+    "cfp4",
+    "flexNumber1",
+    "flexNumber2",
+    "cnt",
+    "spt",
+    "dpt",
+    "in",
+    "out",
+    "spid",
+    "dpid",
+    "dvcpid",
+    "deviceProcessId",
+    "sourceTranslatedPort",
+    "destinationTranslatedPort",
+    "fsize",
+    "fileSize",
+    "oldFileSize",
+    "deviceDirection",
+    "type",
+    "eventId",
+    "slat",
+    "slong",
+    "dlat",
+    "dlong",
+]);
 
 pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str, options: &Options) -> &'static str {
-    let mut map = Map::with_capacity(48);
+    let mut map = Map::of_pairs(message, 32);
     let mut rest = message["CEF:".len()..].trim_start_matches(' ');
-    for (at, name) in HEADER.iter().enumerate() {
+    for (at, (name, number)) in HEADER.iter().enumerate() {
         let (value, behind) = match bar(rest) {
             Some(end) => (&rest[..end], &rest[end + 1..]),
             // The severity may be the last thing that stands there.
@@ -81,11 +79,12 @@ pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str, options: &Option
             }
         };
         rest = behind;
-        let number = matches!(*name, "severity" | "cef_version");
-        map.push(*name, Value::typed(unescape(value.trim_matches(' '), b"|\\nr"), number));
+        let value = value.trim_matches(' ');
+        let plain = find(value.as_bytes(), 0, escaped).is_none();
+        let raw = Raw { text: value, quoted: false, plain };
+        map.push_pair(*name, raw, b"|\\nr", Type::number(*number));
     }
     extension(rest, &mut map);
-    labelled(&mut map);
     envelope(event, &map, options);
     map.finish(event);
     format::CEF
@@ -105,38 +104,45 @@ fn bar(text: &str) -> Option<usize> {
 }
 
 fn extension<'a>(text: &'a str, map: &mut Map<'a>) {
-    let mut rest = text.trim_start_matches(' ');
+    let bytes = text.as_bytes();
+    let mut at = bytes.iter().position(|byte| *byte != b' ').unwrap_or(bytes.len());
+    let mut labels = Vec::new();
     for _ in 0..=MAX_FIELDS {
         // What stands before the first key belongs to nobody.
-        let Some((key, at)) = pairs::leading_key(rest) else {
-            let (_, behind) = words(rest);
-            if behind.is_empty() {
-                return;
+        let Some((key, len)) = pairs::leading_key(&text[at..]) else {
+            at = words(text, at).behind;
+            if at == bytes.len() {
+                break;
             }
-            rest = behind;
             continue;
         };
-        let (value, behind) = words(&rest[at..]);
-        map.push(key, Value::typed(unescape(value, b"\\=|nr"), is_number(key)));
-        rest = behind;
-        if rest.is_empty() {
-            return;
+        let value = words(text, at + len);
+        let raw = Raw { text: value.text, quoted: false, plain: value.plain };
+        let hash = hash(key.as_bytes());
+        let before = map.len();
+        map.push_pair((key, hash), raw, b"\\=|nr", Type::number(NUMBERS.contains(key, hash)));
+        if key.ends_with("Label") && map.len() > before {
+            labels.push((&key[..key.len() - "Label".len()], raw.text));
         }
+        at = value.behind;
+        if at == bytes.len() {
+            break;
+        }
+    }
+    if !labels.is_empty() {
+        labelled(&labels, map);
     }
 }
 
 /// `cs1=x cs1Label=Policy` is also `Policy=x`; what is already called so stays as it is.
-fn labelled<'a>(map: &mut Map<'a>) {
-    let named: Vec<(Cow<'a, str>, Value<'a>)> = map
+fn labelled(labels: &[(&str, &str)], map: &mut Map<'_>) {
+    let named: Vec<(usize, Cow<'_, str>)> = labels
         .iter()
-        .filter_map(|(key, value)| {
-            let Value::Text(label) = value else { return None };
-            let of = map.value(key.strip_suffix("Label")?)?;
-            (!map.contains(label)).then(|| (label.clone(), of.clone()))
-        })
+        .filter_map(|(of, label)| Some((map.find(of)?, unescape(label, b"\\=|nr"))))
+        .filter(|(_, label)| !matches!(&**label, "true" | "false") && !map.contains(label))
         .collect();
-    for (label, value) in named {
-        map.push(label, value);
+    for (of, label) in named {
+        map.push_again(&label, of);
     }
 }
 

@@ -6,11 +6,11 @@ use std::borrow::Cow;
 use mutt_model::{Event, Severity};
 
 use super::clock::{self, Written};
-use super::map::{MAX_FIELDS, Map, Value};
-use super::pairs::{self, Separated, unescape};
+use super::map::{MAX_FIELDS, Map, Type};
+use super::pairs::{self, Separated};
 use super::{graded, set_origin};
+use crate::octets::{Keys, hash};
 use crate::syslog::{Options, format};
-use crate::text::Words;
 
 /// How the fields are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +81,8 @@ fn plain(text: &str) -> Option<[&str; 5]> {
 }
 
 /// The fields that the document types as integers.
-pub(crate) fn is_number(key: &str) -> bool {
-    static NUMBERS: Words<42> = Words::new([
+pub(crate) fn is_number(key: &str, hash: u8) -> bool {
+    static NUMBERS: Keys<42> = Keys::new([
         "time",
         "lastupdatetime",
         "sequencenum",
@@ -126,7 +126,7 @@ pub(crate) fn is_number(key: &str) -> bool {
         "segment_time",
         "log_delay",
     ]);
-    NUMBERS.contains(key)
+    NUMBERS.contains(key, hash)
 }
 
 pub(crate) fn read<'a>(
@@ -135,7 +135,7 @@ pub(crate) fn read<'a>(
     form: Form,
     options: &Options,
 ) -> &'static str {
-    let mut map = Map::with_capacity(48);
+    let mut map = Map::of_pairs(message, 24);
     match form {
         Form::Quoted => {
             let inside = message.strip_prefix('[').unwrap_or(message);
@@ -161,7 +161,8 @@ pub(crate) fn read<'a>(
 
 fn push_all<'a>(pairs: Separated<'a>, map: &mut Map<'a>) {
     for (key, raw) in pairs.take(MAX_FIELDS + 1) {
-        map.push(key, Value::typed(unescape(raw.text, b"\"\\]|="), is_number(key)));
+        let hash = hash(key.as_bytes());
+        map.push_pair((key, hash), raw, b"\"\\]|=", Type::number(is_number(key, hash)));
     }
 }
 

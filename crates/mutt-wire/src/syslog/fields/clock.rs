@@ -8,6 +8,7 @@ use mutt_model::{Event, Timestamp};
 use super::super::Options;
 use super::super::stamp::{self, Stamp};
 use super::super::zone::{self, Assumed, Sync};
+use crate::octets::all_digits;
 
 /// A longer text is no time.
 const MAX_TIME: usize = 64;
@@ -73,7 +74,10 @@ fn read(written: Written<'_>, received_at: Timestamp, zone: Assumed<'_>) -> Opti
 /// Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their digits; or
 /// seconds with a fraction.
 pub(crate) fn epoch(text: &str) -> Option<Timestamp> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let (whole, fraction) = match all_digits(text.as_bytes()) {
+        true => (text, ""),
+        false => text.split_once('.')?,
+    };
     let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
     if !digits(whole) || !digits(fraction) || (!fraction.is_empty() && whole.len() > 10) {
         return None;
@@ -96,8 +100,11 @@ pub(crate) fn epoch(text: &str) -> Option<Timestamp> {
 /// With dashes for slashes in a date, and the zone behind it.
 fn normalised(text: &str, zone: Option<&str>) -> String {
     let mut out = String::with_capacity(text.len() + 8);
-    let slashes = text.as_bytes().get(4) == Some(&b'/');
-    out.extend(text.chars().map(|c| if slashes && c == '/' { '-' } else { c }));
+    if text.as_bytes().get(4) == Some(&b'/') {
+        out.extend(text.chars().map(|c| if c == '/' { '-' } else { c }));
+    } else {
+        out.push_str(text);
+    }
     match zone.map(str::trim).filter(|zone| !zone.is_empty() && zone.len() <= 8) {
         Some(zone) if zone.starts_with(['+', '-']) => out.push_str(zone),
         Some(zone) => {

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use mutt_model::{Event, Severity};
 
 use super::clock::{self, Written};
-use super::map::{MAX_FIELDS, Map, Value};
-use super::pairs::{Spaced, unescape};
+use super::map::{MAX_FIELDS, Map, Type};
+use super::pairs::Spaced;
 use super::set_origin;
+use crate::octets::{Keys, find, hash, is};
 use crate::syslog::{Options, format};
-use crate::text::Words;
 
 /// True for a log of FortiOS or one of its sisters: it begins with one of three keys and names its
 /// device or its log id early.
@@ -19,102 +19,107 @@ pub(crate) fn begins(text: &str) -> bool {
         return false;
     }
     let front = &text.as_bytes()[..text.len().min(256)];
-    memchr::memchr_iter(b'=', front).any(|at| {
-        [&b"devname"[..], b"devid", b"logid", b"log_id", b"device_id"]
-            .iter()
-            .any(|key| front[..at].ends_with(key))
-    })
+    let mut at = 0;
+    while let Some(found) = find(front, at, |word| is(word, b'=')) {
+        let key = &front[..found];
+        if matches!(key, [.., b'd'] | [.., b'e'])
+            && [&b"devname"[..], b"devid", b"logid", b"log_id", b"device_id"]
+                .iter()
+                .any(|known| key.ends_with(known))
+        {
+            return true;
+        }
+        at = found + 1;
+    }
+    false
 }
 
 /// The fields that the log reference types as integers.
-fn is_number(key: &str) -> bool {
-    static NUMBERS: Words<73> = Words::new([
-        "eventtime",
-        "srcport",
-        "dstport",
-        "src_port",
-        "dst_port",
-        "transport",
-        "tranport",
-        "sessionid",
-        "session_id",
-        "proto",
-        "policyid",
-        "policy_id",
-        "shapingpolicyid",
-        "duration",
-        "sentbyte",
-        "rcvdbyte",
-        "sentpkt",
-        "rcvdpkt",
-        "sentdelta",
-        "rcvddelta",
-        "sentpktdelta",
-        "rcvdpktdelta",
-        "durationdelta",
-        "lanin",
-        "lanout",
-        "wanin",
-        "wanout",
-        "appid",
-        "attackid",
-        "virusid",
-        "cat",
-        "countapp",
-        "countav",
-        "countcifs",
-        "countdlp",
-        "countdns",
-        "countemail",
-        "countff",
-        "countips",
-        "countssh",
-        "countssl",
-        "countwaf",
-        "countweb",
-        "crscore",
-        "craction",
-        "incidentserialno",
-        "identifier",
-        "icmpid",
-        "count",
-        "cpu",
-        "mem",
-        "disk",
-        "totalsession",
-        "setuprate",
-        "sysuptime",
-        "freediskstorage",
-        "fazlograte",
-        "disklograte",
-        "filesize",
-        "tunnelid",
-        "nextstat",
-        "channel",
-        "signal",
-        "noise",
-        "snr",
-        "vwlid",
-        "srcserver",
-        "dstserver",
-        "masterdstserver",
-        "mastersrcserver",
-        "xid",
-        "qtypeval",
-        "logver",
-    ]);
-    NUMBERS.contains(key)
-}
+static NUMBERS: Keys<73> = Keys::new([
+    "eventtime",
+    "srcport",
+    "dstport",
+    "src_port",
+    "dst_port",
+    "transport",
+    "tranport",
+    "sessionid",
+    "session_id",
+    "proto",
+    "policyid",
+    "policy_id",
+    "shapingpolicyid",
+    "duration",
+    "sentbyte",
+    "rcvdbyte",
+    "sentpkt",
+    "rcvdpkt",
+    "sentdelta",
+    "rcvddelta",
+    "sentpktdelta",
+    "rcvdpktdelta",
+    "durationdelta",
+    "lanin",
+    "lanout",
+    "wanin",
+    "wanout",
+    "appid",
+    "attackid",
+    "virusid",
+    "cat",
+    "countapp",
+    "countav",
+    "countcifs",
+    "countdlp",
+    "countdns",
+    "countemail",
+    "countff",
+    "countips",
+    "countssh",
+    "countssl",
+    "countwaf",
+    "countweb",
+    "crscore",
+    "craction",
+    "incidentserialno",
+    "identifier",
+    "icmpid",
+    "count",
+    "cpu",
+    "mem",
+    "disk",
+    "totalsession",
+    "setuprate",
+    "sysuptime",
+    "freediskstorage",
+    "fazlograte",
+    "disklograte",
+    "filesize",
+    "tunnelid",
+    "nextstat",
+    "channel",
+    "signal",
+    "noise",
+    "snr",
+    "vwlid",
+    "srcserver",
+    "dstserver",
+    "masterdstserver",
+    "mastersrcserver",
+    "xid",
+    "qtypeval",
+    "logver",
+]);
 
 pub(crate) fn read<'a>(event: &mut Event<'a>, text: &'a str, options: &Options) -> &'static str {
-    let mut map = Map::with_capacity(64);
+    let mut map = Map::of_pairs(text, 24);
     for (key, raw) in Spaced::of_many_words(text).take(MAX_FIELDS + 1) {
-        let value = if raw.quoted {
-            Value::Text(unescape(raw.text, b"\""))
-        } else {
-            Value::typed(Cow::Borrowed(raw.text), is_number(key))
+        let hash = hash(key.as_bytes());
+        let (escapes, of) = match raw.quoted {
+            true => (&b"\""[..], Type::Text),
+            false => (&b""[..], Type::number(NUMBERS.contains(key, hash))),
         };
-        map.push(key, value);
+        map.push_pair((key, hash), raw, escapes, of);
     }
     if let Some(host) = map.first(&["devname", "device_name", "devid", "device_id"]) {
         set_origin(event, host);

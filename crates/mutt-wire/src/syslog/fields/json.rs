@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use mutt_model::{Event, ParseStatus, Severity};
 
 use super::clock::{self, Written};
-use super::map::{MAX_FIELDS, Map, Value};
+use super::map::{MAX_FIELDS, Map, Type, Value};
 use super::{graded, lacks_host, set_origin};
-use crate::http::scan::{Kind, Repairs, Scanned, Scanner, unescape, write_clean};
+use crate::http::scan::{Kind, Repairs, Scanner, unescape, write_clean};
+use crate::octets::{find, hash, is};
 use crate::syslog::{Options, format, notes};
 
 /// Objects that nest deeper are text.
@@ -31,7 +32,8 @@ pub(crate) fn read<'a>(
 ) -> Option<&'static str> {
     let (object, cookie) = object(message)?;
     let mut repairs = Repairs::default();
-    let map = members(object, &mut repairs)?;
+    let mut map = Map::of_pairs(object, 16);
+    members(object, &mut map, &mut repairs)?;
     envelope(event, &map, options);
     map.finish(event);
     if repairs.nul || repairs.not_unicode {
@@ -41,39 +43,56 @@ pub(crate) fn read<'a>(
 }
 
 /// The members of an object; `None` when it is no JSON.
-fn members<'a>(object: &'a str, repairs: &mut Repairs) -> Option<Map<'a>> {
-    let mut whole = Scanner::new(object.as_bytes());
-    let scanned = whole.value().ok()?;
-    if scanned.kind != Kind::Object || scanned.depth > MAX_DEPTH || whole.at != object.len() {
-        return None;
-    }
-    let mut map = Map::with_capacity(24);
+fn members<'a>(object: &'a str, map: &mut Map<'a>, repairs: &mut Repairs) -> Option<()> {
     let mut scanner = Scanner::new(object.as_bytes());
     scanner.take(b'{');
-    for _ in 0..=MAX_FIELDS {
+    scanner.skip_space();
+    let mut another = !scanner.take(b'}');
+    let mut count = 0;
+    while another {
         scanner.skip_space();
-        let Ok(key) = scanner.key() else { break };
-        let key = unescape(key, repairs);
+        let start = scanner.at;
+        let key = scanner.key().ok()?;
+        let key = &object[start..start + key.len()];
         let value = scanner.value().ok()?;
-        map.push(key, member(value, repairs));
+        if value.depth >= MAX_DEPTH {
+            return None;
+        }
+        if count <= MAX_FIELDS {
+            let text = &object[scanner.at - value.raw.len()..scanner.at];
+            push(key, value.kind, text, map, repairs);
+        }
+        count += 1;
         scanner.skip_space();
-        if !scanner.take(b',') {
-            break;
+        another = scanner.take(b',');
+        if !another && !scanner.take(b'}') {
+            return None;
         }
     }
-    Some(map)
+    (scanner.at == object.len()).then_some(())
 }
 
-fn member<'a>(scanned: Scanned<'a>, repairs: &mut Repairs) -> Value<'a> {
-    match scanned.kind {
-        Kind::Text => Value::Text(unescape(scanned.raw, repairs)),
+/// Adds a member: its key in quotes, its value as it was scanned.
+fn push<'a>(key: &'a str, kind: Kind, value: &'a str, map: &mut Map<'a>, repairs: &mut Repairs) {
+    let plain = |text: &str| find(text.as_bytes(), 0, |word| is(word, b'\\')).is_none();
+    let inside = |text: &'a str| &text[1..text.len() - 1];
+    let plain_key = plain(key);
+    if kind == Kind::Text && plain_key && plain(value) {
+        let (key, value) = (inside(key), inside(value));
+        return map.push_plain((key, hash(key.as_bytes())), value, Type::Text);
+    }
+    let key =
+        if plain_key { Cow::Borrowed(inside(key)) } else { unescape(key.as_bytes(), repairs) };
+    match kind {
+        Kind::Text => map.push(key, Value::Text(unescape(value.as_bytes(), repairs))),
         // Nothing is what no key says, too.
-        Kind::Null => Value::from(""),
-        _ => {
-            let mut clean = String::with_capacity(scanned.raw.len());
-            write_clean(scanned.raw, &mut clean, repairs);
-            Value::Json(Cow::Owned(clean))
+        Kind::Null => {}
+        Kind::Bool => map.push_json(&key, |json| json.push_str(value)),
+        // Only an exponent, or hundreds of digits, leave the range of doubles.
+        Kind::Number if value.len() < 300 && !value.contains(['e', 'E']) => {
+            map.push_json(&key, |json| json.push_str(value));
         }
+        _ => map.push_json(&key, |json| write_clean(value.as_bytes(), json, repairs)),
     }
 }
 

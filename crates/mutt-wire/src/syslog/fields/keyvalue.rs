@@ -6,9 +6,10 @@ use std::borrow::Cow;
 use mutt_model::{Event, Severity};
 
 use super::clock::{self, Written};
-use super::map::{MAX_FIELDS, Map, Value};
-use super::pairs::{self, Raw, Separated, Spaced, unescape};
+use super::map::{MAX_FIELDS, Map, Type};
+use super::pairs::{self, Raw, Separated, Spaced};
 use super::{graded, lacks_host, set_origin};
+use crate::octets::{Keys, hash};
 use crate::syslog::{Options, format};
 
 /// A message of nobody in particular has at least so many pairs.
@@ -22,7 +23,7 @@ struct Vendor {
     /// One of these stands early in it.
     early: &'static [&'static str],
     /// The fields that its document types as numbers.
-    numbers: &'static [&'static str],
+    numbers: fn(&str, u8) -> bool,
     host: &'static [&'static str],
     severity: &'static [&'static str],
     time: &'static [&'static str],
@@ -34,33 +35,36 @@ struct Vendor {
 /// How far a vendor's second mark is looked for.
 const EARLY: usize = 160;
 
+/// Numbers of SonicWall.
+static SONICWALL_NUMBERS: Keys<21> = Keys::new([
+    "pri",
+    "c",
+    "m",
+    "n",
+    "gcat",
+    "sid",
+    "ipspri",
+    "spypri",
+    "sent",
+    "rcvd",
+    "spkt",
+    "rpkt",
+    "cdur",
+    "op",
+    "result",
+    "code",
+    "type",
+    "icmpCode",
+    "appid",
+    "catid",
+    "vpnpolicyid",
+]);
+
 const SONICWALL: Vendor = Vendor {
     format: format::SONICWALL,
     begins: &["id="],
     early: &[" sn="],
-    numbers: &[
-        "pri",
-        "c",
-        "m",
-        "n",
-        "gcat",
-        "sid",
-        "ipspri",
-        "spypri",
-        "sent",
-        "rcvd",
-        "spkt",
-        "rpkt",
-        "cdur",
-        "op",
-        "result",
-        "code",
-        "type",
-        "icmpCode",
-        "appid",
-        "catid",
-        "vpnpolicyid",
-    ],
+    numbers: |key, hash| SONICWALL_NUMBERS.contains(key, hash),
     host: &["fw"],
     severity: &["pri"],
     time: &["time"],
@@ -69,25 +73,28 @@ const SONICWALL: Vendor = Vendor {
     resource: &[],
 };
 
+/// Numbers of Stormshield.
+static STORMSHIELD_NUMBERS: Keys<12> = Keys::new([
+    "pri",
+    "srcport",
+    "dstport",
+    "sent",
+    "rcvd",
+    "duration",
+    "ruleid",
+    "slotlevel",
+    "icmptype",
+    "icmpcode",
+    "origdstport",
+    "modsrcport",
+]);
+
 /// Stormshield writes the same front with a name for its device and the zone in a field.
 const STORMSHIELD: Vendor = Vendor {
     format: format::STORMSHIELD,
     begins: &["id="],
     early: &[" fw="],
-    numbers: &[
-        "pri",
-        "srcport",
-        "dstport",
-        "sent",
-        "rcvd",
-        "duration",
-        "ruleid",
-        "slotlevel",
-        "icmptype",
-        "icmpcode",
-        "origdstport",
-        "modsrcport",
-    ],
+    numbers: |key, hash| STORMSHIELD_NUMBERS.contains(key, hash),
     host: &["fw"],
     severity: &["pri"],
     time: &["time"],
@@ -96,39 +103,42 @@ const STORMSHIELD: Vendor = Vendor {
     resource: &["srcif"],
 };
 
+/// Numbers of Sophos.
+static SOPHOS_NUMBERS: Keys<27> = Keys::new([
+    "log_version",
+    "duration",
+    "fw_rule_id",
+    "nat_rule_id",
+    "policy_type",
+    "web_policy_id",
+    "ips_policy_id",
+    "appfilter_policy_id",
+    "app_filter_policy_id",
+    "src_port",
+    "dst_port",
+    "tran_src_port",
+    "tran_dst_port",
+    "src_trans_port",
+    "dst_trans_port",
+    "packets_sent",
+    "packets_received",
+    "bytes_sent",
+    "bytes_received",
+    "sent_pkts",
+    "recv_pkts",
+    "sent_bytes",
+    "recv_bytes",
+    "app_risk",
+    "status_code",
+    "http_status",
+    "log_occurrence",
+]);
+
 const SOPHOS: Vendor = Vendor {
     format: format::SOPHOS,
     begins: &["device_name=", "device="],
     early: &[" log_id=", " device_id=", " device_serial_id=", " log_type="],
-    numbers: &[
-        "log_version",
-        "duration",
-        "fw_rule_id",
-        "nat_rule_id",
-        "policy_type",
-        "web_policy_id",
-        "ips_policy_id",
-        "appfilter_policy_id",
-        "app_filter_policy_id",
-        "src_port",
-        "dst_port",
-        "tran_src_port",
-        "tran_dst_port",
-        "src_trans_port",
-        "dst_trans_port",
-        "packets_sent",
-        "packets_received",
-        "bytes_sent",
-        "bytes_received",
-        "sent_pkts",
-        "recv_pkts",
-        "sent_bytes",
-        "recv_bytes",
-        "app_risk",
-        "status_code",
-        "http_status",
-        "log_occurrence",
-    ],
+    numbers: |key, hash| SOPHOS_NUMBERS.contains(key, hash),
     host: &[],
     severity: &["severity", "priority"],
     time: &["timestamp"],
@@ -137,11 +147,15 @@ const SOPHOS: Vendor = Vendor {
     resource: &[],
 };
 
+/// Numbers of BIG-IP.
+static F5_NUMBERS: Keys<5> =
+    Keys::new(["src_port", "dest_port", "response_code", "violation_rating", "route_domain"]);
+
 const F5: Vendor = Vendor {
     format: format::F5_ASM,
     begins: &["ASM:", "f5_asm=", "unit_hostname="],
     early: &["=\""],
-    numbers: &["src_port", "dest_port", "response_code", "violation_rating", "route_domain"],
+    numbers: |key, hash| F5_NUMBERS.contains(key, hash),
     host: &["unit_hostname", "unit_host", "dvchost"],
     severity: &["severity"],
     time: &["date_time"],
@@ -155,7 +169,7 @@ const ANY: Vendor = Vendor {
     format: format::KEY_VALUE,
     begins: &[],
     early: &[],
-    numbers: &[],
+    numbers: |_, _| false,
     host: &[],
     severity: &["level", "lvl", "severity"],
     time: &["time", "ts", "timestamp"],
@@ -194,10 +208,11 @@ pub(crate) fn read<'a>(
     pairs::leading_key(text)?;
     let known = vendor(message);
     let of = known.unwrap_or(&ANY);
-    let mut map = Map::with_capacity(32);
+    let mut map = Map::of_pairs(text, 24);
     let mut push = |(key, raw): (&'a str, Raw<'a>)| {
-        let text = if raw.quoted { unescape(raw.text, b"\"\\") } else { Cow::Borrowed(raw.text) };
-        map.push(key, Value::typed(text, of.numbers.contains(&key)));
+        let hash = hash(key.as_bytes());
+        let escapes = if raw.quoted { &b"\"\\"[..] } else { b"" };
+        map.push_pair((key, hash), raw, escapes, Type::number((of.numbers)(key, hash)));
     };
     match separator(text) {
         b' ' if known.is_some() => {

@@ -6,9 +6,10 @@ use std::borrow::Cow;
 use mutt_model::{Event, ParseStatus};
 
 use super::clock::{self, Written};
-use super::map::{MAX_FIELDS, Map, Value};
-use super::pairs::{self, words};
+use super::map::{MAX_FIELDS, Map, Type, Value};
+use super::pairs::{self, Raw, words};
 use super::{graded, lacks_host, set_origin};
+use crate::octets::{Keys, escaped, find, hash, is};
 use crate::syslog::{Options, format, notes};
 
 const HEADER: [&str; 4] = ["vendor", "product", "product_version", "event_id"];
@@ -27,28 +28,25 @@ fn version(text: &str) -> Option<(&str, &str)> {
 }
 
 /// The keys that the document types as numbers.
-fn is_number(key: &str) -> bool {
-    matches!(
-        key,
-        "sev"
-            | "srcPort"
-            | "dstPort"
-            | "srcPreNATPort"
-            | "dstPreNATPort"
-            | "srcPostNATPort"
-            | "dstPostNATPort"
-            | "srcBytes"
-            | "dstBytes"
-            | "totalBytes"
-            | "srcPackets"
-            | "dstPackets"
-            | "totalPackets"
-    )
-}
+static NUMBERS: Keys<13> = Keys::new([
+    "sev",
+    "srcPort",
+    "dstPort",
+    "srcPreNATPort",
+    "dstPreNATPort",
+    "srcPostNATPort",
+    "dstPostNATPort",
+    "srcBytes",
+    "dstBytes",
+    "totalBytes",
+    "srcPackets",
+    "dstPackets",
+    "totalPackets",
+]);
 
 pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str, options: &Options) -> &'static str {
     let Some((version, mut rest)) = version(message) else { return format::LEEF };
-    let mut map = Map::with_capacity(32);
+    let mut map = Map::of_pairs(message, 24);
     map.push("leef_version", version);
     for (at, name) in HEADER.iter().enumerate() {
         let (value, behind) = match memchr::memchr(b'|', rest.as_bytes()) {
@@ -107,23 +105,59 @@ fn named_delimiter(text: &str) -> Option<char> {
 }
 
 fn read_attributes<'a>(text: &'a str, delimiter: char, map: &mut Map<'a>) {
-    let mut push = |key: &'a str, value: &'a str| {
-        map.push(key, Value::typed(Cow::Borrowed(value), is_number(key)));
-    };
-    if delimiter == ' ' {
-        let mut rest = text.trim_start_matches(' ');
-        for _ in 0..=MAX_FIELDS {
-            let Some((key, at)) = pairs::leading_key(rest) else { return };
-            let (value, behind) = words(&rest[at..]);
-            push(key, value);
-            rest = behind;
+    match u8::try_from(delimiter) {
+        Ok(b' ') => spaced(text, map),
+        Ok(by) if by.is_ascii() => separated(text, by, map),
+        _ => {
+            for part in text.split(delimiter).take(MAX_FIELDS + 1) {
+                push(part, find(part.as_bytes(), 0, escaped).is_none(), map);
+            }
         }
-        return;
     }
-    for part in text.split(delimiter).take(MAX_FIELDS + 1) {
-        if let Some((key, value)) = part.split_once('=') {
-            push(key.trim_matches(' '), value.trim_matches([' ', '\t']));
+}
+
+fn spaced<'a>(text: &'a str, map: &mut Map<'a>) {
+    let mut at = text.len() - text.trim_start_matches(' ').len();
+    for _ in 0..=MAX_FIELDS {
+        let Some((key, len)) = pairs::leading_key(&text[at..]) else { return };
+        let value = words(text, at + len);
+        let hash = hash(key.as_bytes());
+        let raw = Raw { text: value.text, quoted: false, plain: value.plain };
+        map.push_pair((key, hash), raw, b"", Type::number(NUMBERS.contains(key, hash)));
+        at = value.behind;
+    }
+}
+
+fn separated<'a>(text: &'a str, by: u8, map: &mut Map<'a>) {
+    let bytes = text.as_bytes();
+    let mut start = 0;
+    for _ in 0..=MAX_FIELDS {
+        let (mut at, mut plain) = (start, true);
+        let end = loop {
+            match find(bytes, at, |word| escaped(word) | is(word, by)) {
+                None => break bytes.len(),
+                Some(end) if bytes[end] == by => break end,
+                Some(odd) => (at, plain) = (odd + 1, false),
+            }
+        };
+        push(&text[start..end], plain, map);
+        if end == bytes.len() {
+            return;
         }
+        start = end + 1;
+    }
+}
+
+/// Adds `key=value`; `plain` when JSON escapes nothing in it.
+fn push<'a>(part: &'a str, plain: bool, map: &mut Map<'a>) {
+    let Some(at) = find(part.as_bytes(), 0, |word| is(word, b'=')) else { return };
+    let (key, value) = (part[..at].trim_matches(' '), part[at + 1..].trim_matches([' ', '\t']));
+    let hash = hash(key.as_bytes());
+    let of = Type::number(NUMBERS.contains(key, hash));
+    if plain {
+        map.push_plain((key, hash), value, of);
+    } else {
+        map.push(key, Value::typed(Cow::Borrowed(value), of == Type::Number));
     }
 }
 

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use mutt_model::{Event, ParseStatus};
 
+use super::pairs::{Raw, unescape};
+use crate::octets::{all_digits, hash, same};
 use crate::syslog::notes;
 use crate::text::{push_json_part, push_json_str};
 
@@ -21,8 +23,6 @@ pub(crate) enum Value<'a> {
     /// Written as JSON writes numbers.
     Number(&'a str),
     Bool(bool),
-    /// Any JSON that is known to be clean.
-    Json(Cow<'a, str>),
 }
 
 impl<'a> Value<'a> {
@@ -31,17 +31,18 @@ impl<'a> Value<'a> {
     pub(crate) fn typed(text: Cow<'a, str>, number: bool) -> Self {
         match text {
             Cow::Borrowed(text) if number && is_number(text) => Self::Number(text),
-            _ if text == "true" => Self::Bool(true),
-            _ if text == "false" => Self::Bool(false),
-            text => Self::Text(text),
+            text => match truth(&text) {
+                Some(truth) => Self::Bool(truth),
+                None => Self::Text(text),
+            },
         }
     }
 
     fn len(&self) -> usize {
         match self {
-            Self::Text(text) | Self::Json(text) => text.len(),
+            Self::Text(text) => text.len(),
             Self::Number(text) => text.len(),
-            Self::Bool(_) => 5,
+            Self::Bool(_) => TRUTH,
         }
     }
 
@@ -49,10 +50,27 @@ impl<'a> Value<'a> {
         match self {
             Self::Text(text) => push_json_str(json, text),
             Self::Number(text) => json.push_str(text),
-            Self::Json(text) => json.push_str(text),
             Self::Bool(true) => json.push_str("true"),
             Self::Bool(false) => json.push_str("false"),
         }
+    }
+}
+
+/// What a text may stand for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Type {
+    /// Itself.
+    Text,
+    /// Itself, or a boolean.
+    Word,
+    /// A number, where it is one.
+    Number,
+}
+
+impl Type {
+    #[inline(always)]
+    pub(crate) fn number(number: bool) -> Self {
+        if number { Self::Number } else { Self::Word }
     }
 }
 
@@ -62,13 +80,25 @@ impl<'a> From<&'a str> for Value<'a> {
     }
 }
 
+/// How many bytes a boolean counts for.
+const TRUTH: usize = 5;
+
+#[inline(always)]
+fn truth(text: &str) -> Option<bool> {
+    match text.as_bytes() {
+        b"true" => Some(true),
+        b"false" => Some(false),
+        _ => None,
+    }
+}
+
 /// A number that every reader of JSON takes and no reader rounds: at most eighteen digits, or an
 /// integer that fits into 64 bits.
 pub(crate) fn is_number(text: &str) -> bool {
-    // Most numbers are a few digits.
-    if let [b'1'..=b'9', rest @ ..] = text.as_bytes()
-        && rest.len() < 18
-        && rest.iter().all(u8::is_ascii_digit)
+    // Most numbers are a few digits; every one of nineteen fits, too.
+    if let [b'1'..=b'9', ..] = text.as_bytes()
+        && text.len() <= 19
+        && all_digits(text.as_bytes())
     {
         return true;
     }
@@ -85,107 +115,260 @@ pub(crate) fn is_number(text: &str) -> bool {
     }
 }
 
-#[derive(Debug)]
+/// What of a field is looked up again; key and value themselves stand in the JSON text.
+#[derive(Clone, Copy)]
 struct Entry<'a> {
-    key: Cow<'a, str>,
-    value: Value<'a>,
+    /// Where in the text the key begins; its end is two before its value.
+    key: u32,
+    value: u32,
+    end: u32,
+    /// How long the value is without escapes.
+    len: u32,
+    /// The value as it stands in the message, where it does.
+    raw: Option<&'a str>,
+    /// The entry before this one in its bucket, counted from 1; 0 for none.
+    before: u16,
     /// The key came before: its first entry writes all values as a list.
     again: bool,
     repeated: bool,
 }
 
-/// Fields in the order in which they came; bounded, empty ones left out.
-#[derive(Debug)]
+/// A field that is being written: where its key and its value begin.
+#[derive(Clone, Copy)]
+struct Begun {
+    key: usize,
+    value: usize,
+}
+
+/// So many lists of keys that need a comparison; a power of two.
+const BUCKETS: usize = 128;
+
+/// Fields in the order in which they came, written as JSON as they come; bounded, empty ones left out.
 pub(crate) struct Map<'a> {
     entries: Vec<Entry<'a>>,
-    /// One bit for each kind of key seen, so that most keys need no comparison.
-    seen: [u64; 4],
+    /// `{"`, then each field and `,"` behind it.
+    json: String,
+    /// For each bucket its last entry with a key of its own, counted from 1; 0 for none.
+    last: [u16; BUCKETS],
     bytes: usize,
     cut: bool,
+    /// A key came again: the text is put together anew.
+    repeats: bool,
 }
 
 impl<'a> Map<'a> {
     pub(crate) fn with_capacity(fields: usize) -> Self {
+        Self::sized(fields, fields * 24)
+    }
+
+    /// For a text that is pairs throughout.
+    pub(crate) fn of_pairs(text: &str, fields: usize) -> Self {
+        Self::sized(fields, text.len() + fields * 4)
+    }
+
+    /// Room for so many fields and bytes of JSON.
+    pub(crate) fn sized(fields: usize, bytes: usize) -> Self {
+        let mut json = String::with_capacity(bytes.min(MAX_JSON));
+        json.push_str("{\"");
         Self {
             entries: Vec::with_capacity(fields.min(MAX_FIELDS)),
-            seen: [0; 4],
+            json,
+            last: [0; BUCKETS],
             bytes: 0,
             cut: false,
+            repeats: false,
         }
     }
 
     /// Adds a field; one without key or value is none.
-    pub(crate) fn push(&mut self, key: impl Into<Cow<'a, str>>, value: impl Into<Value<'a>>) {
+    pub(crate) fn push<'k>(&mut self, key: impl Into<Cow<'k, str>>, value: impl Into<Value<'a>>) {
         let (key, value) = (key.into(), value.into());
-        let size = key.len() + value.len();
-        if key.is_empty() || value.len() == 0 {
+        let size = value.len();
+        if !self.admits(&key, size) {
             return;
         }
-        if self.entries.len() >= MAX_FIELDS || self.bytes + size > MAX_BYTES {
+        let begun = self.begin(&key);
+        value.push(&mut self.json);
+        let raw = match value {
+            Value::Text(Cow::Borrowed(text)) | Value::Number(text) => Some(text),
+            _ => None,
+        };
+        self.end(begun, hash(key.as_bytes()), raw, size);
+    }
+
+    /// Adds a field as it stands in the message: JSON escapes nothing in it.
+    #[inline(always)]
+    pub(crate) fn push_plain(&mut self, (key, hash): (&str, u8), value: &'a str, of: Type) {
+        let truth = of != Type::Text && truth(value).is_some();
+        let size = if truth { TRUTH } else { value.len() };
+        if !self.admits(key, size) {
+            return;
+        }
+        let json = &mut self.json;
+        json.reserve(key.len() + value.len() + 7);
+        let start = json.len();
+        json.push_str(key);
+        let begun = Begun { key: start, value: start + key.len() + 2 };
+        let bare = truth || (of == Type::Number && is_number(value));
+        let raw = if truth { None } else { Some(value) };
+        if bare {
+            json.push_str("\":");
+            json.push_str(value);
+            self.note(begun, hash, raw, size, self.json.len());
+            self.json.push_str(",\"");
+        } else {
+            json.push_str("\":\"");
+            json.push_str(value);
+            self.note(begun, hash, raw, size, self.json.len() + 1);
+            self.json.push_str("\",\"");
+        }
+    }
+
+    /// Adds a pair; in a value that is not plain these bytes may be escaped.
+    #[inline(always)]
+    pub(crate) fn push_pair(&mut self, key: (&str, u8), raw: Raw<'a>, escapes: &[u8], of: Type) {
+        if raw.plain {
+            return self.push_plain(key, raw.text, of);
+        }
+        let text = unescape(raw.text, escapes);
+        let value = match of {
+            Type::Text => Value::Text(text),
+            Type::Word => Value::typed(text, false),
+            Type::Number => Value::typed(text, true),
+        };
+        self.push(key.0, value);
+    }
+
+    /// Adds a field whose value `write` writes as JSON; where it writes nothing, none.
+    pub(crate) fn push_json(&mut self, key: &str, write: impl FnOnce(&mut String)) {
+        let begun = self.begin(key);
+        write(&mut self.json);
+        let size = self.json.len() - begun.value;
+        if self.admits(key, size) {
+            self.end(begun, hash(key.as_bytes()), None, size);
+        } else {
+            self.json.truncate(begun.key);
+        }
+    }
+
+    /// Adds the value of the entry `of` under another name.
+    pub(crate) fn push_again(&mut self, key: &str, of: usize) {
+        let entry = self.entries[of];
+        if self.admits(key, entry.len as usize) {
+            let begun = self.begin(key);
+            self.json.extend_from_within(entry.value as usize..entry.end as usize);
+            self.end(begun, hash(key.as_bytes()), entry.raw, entry.len as usize);
+        }
+    }
+
+    /// Whether there is room for a field; one without key or value is none.
+    #[inline(always)]
+    fn admits(&mut self, key: &str, size: usize) -> bool {
+        if key.is_empty() || size == 0 {
+            return false;
+        }
+        if self.entries.len() >= MAX_FIELDS || self.bytes + key.len() + size > MAX_BYTES {
             self.cut = true;
-            return;
+            return false;
         }
-        self.bytes += size;
-        let again = self.mark(&key);
-        self.entries.push(Entry { key, value, again, repeated: false });
+        self.bytes += key.len() + size;
+        true
     }
 
-    /// Word and bit of `seen` for a key.
-    fn place(key: &str) -> (usize, u64) {
-        let bytes = key.as_bytes();
-        let [.., last] = bytes else { return (0, 0) };
-        let hash = (bytes.len() as u8)
-            .wrapping_mul(31)
-            .wrapping_add(bytes[0].wrapping_mul(7))
-            .wrapping_add(bytes[bytes.len() / 2].wrapping_mul(13))
-            .wrapping_add(last.wrapping_mul(131));
-        (usize::from(hash >> 6), 1u64 << (hash & 63))
+    fn begin(&mut self, key: &str) -> Begun {
+        let start = self.json.len();
+        push_json_part(&mut self.json, key);
+        self.json.push_str("\":");
+        Begun { key: start, value: self.json.len() }
     }
 
-    fn mark(&mut self, key: &str) -> bool {
-        let (word, bit) = Self::place(key);
-        let maybe = self.seen[word] & bit != 0;
-        self.seen[word] |= bit;
-        if maybe && let Some(first) = self.entries.iter_mut().find(|e| !e.again && e.key == key) {
-            first.repeated = true;
-            return true;
+    /// Ends the field that was written.
+    fn end(&mut self, begun: Begun, hash: u8, raw: Option<&'a str>, len: usize) {
+        self.note(begun, hash, raw, len, self.json.len());
+        self.json.push_str(",\"");
+    }
+
+    /// Notes a field whose value ends at `end`.
+    #[inline(always)]
+    fn note(&mut self, begun: Begun, hash: u8, raw: Option<&'a str>, len: usize, end: usize) {
+        let bucket = usize::from(hash) % BUCKETS;
+        let before = self.last[bucket];
+        let mut entry = Entry {
+            key: begun.key as u32,
+            value: begun.value as u32,
+            end: end as u32,
+            len: len as u32,
+            raw,
+            before,
+            again: false,
+            repeated: false,
+        };
+        if before > 0
+            && let Some(first) = self.in_bucket(before, self.key(&entry).as_bytes())
+        {
+            self.entries[first].repeated = true;
+            (entry.again, self.repeats) = (true, true);
         }
-        false
+        self.entries.push(entry);
+        if !entry.again {
+            self.last[bucket] = self.entries.len() as u16;
+        }
+    }
+
+    /// The key of an entry, as JSON writes it.
+    #[inline(always)]
+    fn key(&self, entry: &Entry<'_>) -> &str {
+        &self.json[entry.key as usize..entry.value as usize - 2]
+    }
+
+    /// The entry of a bucket that has this key, as JSON writes it.
+    #[inline]
+    fn in_bucket(&self, last: u16, key: &[u8]) -> Option<usize> {
+        let mut at = usize::from(last);
+        while at > 0 {
+            let entry = &self.entries[at - 1];
+            if same(&self.json.as_bytes()[entry.key as usize..entry.value as usize - 2], key) {
+                return Some(at - 1);
+            }
+            at = usize::from(entry.before);
+        }
+        None
     }
 
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
+    /// Whether there is a field of this name, whatever is in the name.
     pub(crate) fn contains(&self, key: &str) -> bool {
-        self.value(key).is_some()
+        let last = self.last[usize::from(hash(key.as_bytes())) % BUCKETS];
+        let mut written = String::new();
+        push_json_part(&mut written, key);
+        last > 0 && self.in_bucket(last, written.as_bytes()).is_some()
     }
 
-    /// The first value of a key.
-    pub(crate) fn value(&self, key: &str) -> Option<&Value<'a>> {
-        let (word, bit) = Self::place(key);
-        if self.seen[word] & bit == 0 {
-            return None;
-        }
-        self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    /// The first entry of a key in which JSON escapes nothing.
+    #[inline(always)]
+    pub(crate) fn find(&self, key: &str) -> Option<usize> {
+        let last = self.last[usize::from(hash(key.as_bytes())) % BUCKETS];
+        if last > 0 { self.in_bucket(last, key.as_bytes()) } else { None }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| self.key(entry))
     }
 
     /// The first value of a key as it stands in the message.
+    #[inline(always)]
     pub(crate) fn get(&self, key: &str) -> Option<&'a str> {
-        match self.value(key)? {
-            Value::Text(Cow::Borrowed(text)) | Value::Number(text) => Some(text),
-            _ => None,
-        }
+        self.find(key).and_then(|at| self.entries[at].raw)
     }
 
     /// The first of several keys that has a value.
+    #[inline(always)]
     pub(crate) fn first(&self, keys: &[&str]) -> Option<&'a str> {
         keys.iter().find_map(|key| self.get(key))
-    }
-
-    /// Keys with their values, in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Cow<'a, str>, &Value<'a>)> {
-        self.entries.iter().map(|entry| (&entry.key, &entry.value))
     }
 
     /// Writes the map into the event.
@@ -193,7 +376,21 @@ impl<'a> Map<'a> {
         if self.entries.is_empty() {
             return;
         }
-        let mut json = String::with_capacity(self.bytes + self.entries.len() * 6 + 2);
+        self.json.truncate(self.json.len() - ",\"".len());
+        if self.repeats || self.json.len() > MAX_JSON {
+            self.put_together();
+        }
+        self.json.push('}');
+        event.fields = Some(Cow::Owned(self.json));
+        if self.cut {
+            notes::add(event, ParseStatus::Partial, notes::FIELDS_CUT);
+        }
+    }
+
+    /// Writes the text anew: lists where keys came again, and no more than is kept.
+    #[cold]
+    fn put_together(&mut self) {
+        let mut json = String::with_capacity(self.json.len().min(MAX_JSON) + 64);
         json.push('{');
         for at in 0..self.entries.len() {
             let before = json.len();
@@ -204,11 +401,7 @@ impl<'a> Map<'a> {
                 break;
             }
         }
-        json.push('}');
-        event.fields = Some(Cow::Owned(json));
-        if self.cut {
-            notes::add(event, ParseStatus::Partial, notes::FIELDS_CUT);
-        }
+        self.json = json;
     }
 
     fn write(&self, at: usize, json: &mut String) {
@@ -216,17 +409,20 @@ impl<'a> Map<'a> {
         if entry.again {
             return;
         }
+        let value = |entry: &Entry<'_>| &self.json[entry.value as usize..entry.end as usize];
         json.push_str(if json.len() > 1 { ",\"" } else { "\"" });
-        push_json_part(json, &entry.key);
+        json.push_str(self.key(entry));
         json.push_str("\":");
         if !entry.repeated {
-            return entry.value.push(json);
+            json.push_str(value(entry));
+            return;
         }
         json.push('[');
-        entry.value.push(json);
-        for other in self.entries[at + 1..].iter().filter(|e| e.again && e.key == entry.key) {
+        json.push_str(value(entry));
+        let others = self.entries[at + 1..].iter();
+        for other in others.filter(|other| other.again && self.key(other) == self.key(entry)) {
             json.push(',');
-            other.value.push(json);
+            json.push_str(value(other));
         }
         json.push(']');
     }

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use mutt_model::Event;
 
 use super::clock;
-use super::map::{MAX_FIELDS, Map, Value};
+use super::map::{MAX_FIELDS, Map, Type};
 use super::pairs::{self, Spaced};
 use super::set_origin;
+use crate::octets::hash;
 use crate::syslog::format;
 
 /// A version, seconds with a fraction, and a name behind them: the parts of the header.
@@ -64,8 +65,7 @@ pub(crate) fn read<'a>(event: &mut Event<'a>, text: &'a str) -> Option<&'static 
         event.mnemonic = Some(Cow::Borrowed(word));
     }
     for (key, raw) in Spaced::new(pairs).take(MAX_FIELDS + 1) {
-        let number = is_number(key);
-        map.push(key, Value::typed(Cow::Borrowed(raw.text), number));
+        map.push_pair((key, hash(key.as_bytes())), raw, b"", Type::number(is_number(key)));
     }
     if let Some((key, value)) = tail {
         map.push(key, value);

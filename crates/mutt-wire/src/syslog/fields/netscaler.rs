@@ -86,8 +86,8 @@ mod tests {
             let mut map = Map::with_capacity(8);
             push(text, &mut map);
             let seen: Vec<(String, String)> = map
-                .iter()
-                .map(|(key, _)| (key.to_string(), map.get(key).unwrap_or_default().to_owned()))
+                .keys()
+                .map(|key| (key.to_owned(), map.get(key).unwrap_or_default().to_owned()))
                 .collect();
             let seen: Vec<_> = seen.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
             assert_eq!(seen, expected, "{text}");

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::text::{kind, made_of, near};
+use crate::octets::{below, escaped, find, is, no_name, run};
 
 const MAX_KEY: usize = 64;
 
@@ -12,190 +12,300 @@ const MAX_KEY: usize = 64;
 pub(crate) struct Raw<'a> {
     pub(crate) text: &'a str,
     pub(crate) quoted: bool,
+    /// Nothing in it is escaped, and JSON escapes nothing in it.
+    pub(crate) plain: bool,
 }
+
+/// Letters, digits and the few marks that keys have.
+static KEY: [bool; 256] = {
+    let mut kind = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kind[byte] = matches!(
+            byte as u8,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'[' | b']' | b'@' | b'/'
+        );
+        byte += 1;
+    }
+    kind
+};
 
 /// True for what may be a key: a word of letters, digits and a few marks.
 pub(crate) fn is_key(word: &str) -> bool {
-    const KEY: u16 = kind::LETTER
-        | kind::DIGIT
-        | kind::UNDERSCORE
-        | kind::DOT
-        | kind::HYPHEN
-        | kind::BRACKET
-        | kind::AT
-        | kind::SLASH;
-    word.len() <= MAX_KEY && made_of(word, KEY).is_some_and(|seen| seen & kind::LETTER != 0)
+    let bytes = word.as_bytes();
+    run(bytes, 0, &KEY) == bytes.len() && may_be_key(bytes)
+}
+
+/// True for a word of a key's letters that is neither too long nor without any letter.
+#[inline(always)]
+fn may_be_key(word: &[u8]) -> bool {
+    word.len() <= MAX_KEY
+        && word.first().is_some_and(|first| {
+            first.is_ascii_alphabetic() || word.iter().any(u8::is_ascii_alphabetic)
+        })
+}
+
+/// Where the letters of a key end that begins at `from`.
+#[inline(always)]
+fn letters(bytes: &[u8], from: usize) -> usize {
+    let end = find(bytes, from, no_name).unwrap_or(bytes.len());
+    match bytes.get(end) {
+        Some(b'@' | b'[' | b']') => end + run(bytes, end, &KEY),
+        _ => end,
+    }
+}
+
+/// Where the key ends that begins at `from`, an `=` behind it.
+#[inline(always)]
+fn key_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let end = letters(bytes, from);
+    (bytes.get(end) == Some(&b'=') && may_be_key(&bytes[from..end])).then_some(end)
 }
 
 /// The key at the front of a text with `=` behind it; the number is where the value begins.
+#[inline]
 pub(crate) fn leading_key(text: &str) -> Option<(&str, usize)> {
-    let front = &text.as_bytes()[..text.len().min(MAX_KEY + 1)];
-    let at = memchr::memchr2(b'=', b' ', front)?;
-    let letter = front[0].is_ascii_alphabetic() || front[0] == b'_';
-    (letter && front[at] == b'=' && is_key(&text[..at])).then(|| (&text[..at], at + 1))
+    let first = text.as_bytes().first()?;
+    if !first.is_ascii_alphabetic() && *first != b'_' {
+        return None;
+    }
+    let end = key_end(text.as_bytes(), 0)?;
+    Some((&text[..end], end + 1))
 }
 
 /// Pairs with spaces (or commas) between them.
 pub(crate) struct Spaced<'a> {
-    rest: &'a str,
+    text: &'a str,
+    at: usize,
+    /// Where the key ends that was seen to begin at `at`; 0 for none.
+    key_end: usize,
     /// A value without quotes goes on to the next ` key=`, not to the next space.
     many_words: bool,
 }
 
 impl<'a> Spaced<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        Self { rest: text, many_words: false }
+        Self { text, at: 0, key_end: 0, many_words: false }
     }
 
     pub(crate) fn of_many_words(text: &'a str) -> Self {
-        Self { rest: text, many_words: true }
+        Self { many_words: true, ..Self::new(text) }
+    }
+
+    /// The key that comes next: where it begins and ends.
+    #[inline(always)]
+    fn key(&mut self) -> Option<(usize, usize)> {
+        let seen = std::mem::take(&mut self.key_end);
+        if seen > 0 {
+            return Some((self.at, seen));
+        }
+        let bytes = self.text.as_bytes();
+        loop {
+            while let Some(b' ' | b',' | b'\t') = bytes.get(self.at) {
+                self.at += 1;
+            }
+            if let Some(end) = key_end(bytes, self.at) {
+                return Some((self.at, end));
+            }
+            // A stray word, or a value without its key: the pairs go on behind it.
+            self.at += memchr::memchr2(b'=', b' ', bytes.get(self.at..)?)? + 1;
+        }
+    }
+
+    /// The value that begins here.
+    #[inline(always)]
+    fn value(&mut self, from: usize) -> Raw<'a> {
+        let bytes = self.text.as_bytes();
+        if let Some(b'"' | b'\'') = bytes.get(from)
+            && let Some((text, behind, plain)) = quoted(self.text, from)
+        {
+            self.at = behind;
+            return Raw { text, quoted: true, plain };
+        }
+        let found = if self.many_words { words(self.text, from) } else { word(self.text, from) };
+        (self.at, self.key_end) = (found.behind, found.key_end);
+        Raw { text: found.text, quoted: false, plain: found.plain }
     }
 }
 
 impl<'a> Iterator for Spaced<'a> {
     type Item = (&'a str, Raw<'a>);
 
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            while let [b' ' | b',' | b'\t', ..] = self.rest.as_bytes() {
-                self.rest = &self.rest[1..];
-            }
-            let at = memchr::memchr2(b'=', b' ', self.rest.as_bytes())?;
-            let (key, behind) = self.rest.split_at(at);
-            if !behind.starts_with('=') || !is_key(key) {
-                // A stray word, or a value without its key: the pairs go on behind it.
-                self.rest = &behind[1..];
-                continue;
-            }
-            let value = &behind[1..];
-            let (text, rest, quoted) = match quoted(value) {
-                Some((text, rest)) => (text, rest, true),
-                None if self.many_words => {
-                    let (text, rest) = words(value);
-                    (text, rest, false)
-                }
-                None => {
-                    let len = near(b' ', value.as_bytes()).unwrap_or(value.len());
-                    let (text, rest) = value.split_at(len);
-                    (text, rest, false)
-                }
-            };
-            self.rest = rest;
-            return Some((key, Raw { text, quoted }));
-        }
+        let (start, end) = self.key()?;
+        let value = self.value(end + 1);
+        Some((&self.text[start..end], value))
     }
 }
 
 /// Pairs with one separator between them, `=` or `:` between key and value.
 pub(crate) struct Separated<'a> {
-    rest: &'a str,
+    text: &'a str,
+    at: usize,
     by: u8,
 }
 
 impl<'a> Separated<'a> {
     /// `by` is an ASCII character.
     pub(crate) fn new(text: &'a str, by: u8) -> Self {
-        Self { rest: text, by }
+        Self { text, at: 0, by }
     }
 
-    /// Behind the next separator.
-    fn behind(&self, text: &'a str) -> &'a str {
-        match memchr::memchr(self.by, text.as_bytes()) {
-            Some(at) => &text[at + 1..],
-            None => "",
+    fn skip_spaces(&mut self) {
+        while self.text.as_bytes().get(self.at) == Some(&b' ') {
+            self.at += 1;
         }
+    }
+
+    /// The value that begins here; the pairs go on behind its separator.
+    #[inline(always)]
+    fn value(&mut self) -> Raw<'a> {
+        let bytes = self.text.as_bytes();
+        let from = self.at;
+        if let Some(b'"' | b'\'') = bytes.get(from)
+            && let Some((text, behind, plain)) = quoted(self.text, from)
+        {
+            self.at = match find(bytes, behind, |word| is(word, self.by)) {
+                Some(separator) => separator + 1,
+                None => bytes.len(),
+            };
+            return Raw { text, quoted: true, plain };
+        }
+        let (mut at, mut plain) = (from, true);
+        let end = loop {
+            let Some(found) = find(bytes, at, |word| escaped(word) | is(word, self.by)) else {
+                break bytes.len();
+            };
+            if bytes[found] == self.by {
+                break found;
+            }
+            plain = false;
+            at = found + if bytes[found] == b'\\' { 2 } else { 1 };
+        };
+        self.at = bytes.len().min(end + 1);
+        Raw { text: self.text[from..end].trim_end_matches(' '), quoted: false, plain }
     }
 }
 
 impl<'a> Iterator for Separated<'a> {
     type Item = (&'a str, Raw<'a>);
 
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
+        let bytes = self.text.as_bytes();
         loop {
-            self.rest = self.rest.trim_start_matches(' ');
-            let at = memchr::memchr3(b'=', b':', self.by, self.rest.as_bytes())?;
-            let (key, behind) = self.rest.split_at(at);
-            let sign = behind.as_bytes()[0];
-            if sign == self.by {
-                self.rest = &behind[1..];
+            self.skip_spaces();
+            let start = self.at;
+            let end = letters(bytes, start);
+            let usual = matches!(bytes.get(end), Some(b'=' | b':'))
+                && bytes[end] != self.by
+                && may_be_key(&bytes[start..end]);
+            let end = if usual {
+                end
+            } else {
+                start + memchr::memchr3(b'=', b':', self.by, bytes.get(start..)?)?
+            };
+            self.at = end + 1;
+            if bytes[end] == self.by {
                 continue;
             }
-            let spaced = &behind[1..];
-            let value = if self.by == b' ' { spaced } else { spaced.trim_start_matches(' ') };
-            let (text, quoted) = if let Some((text, rest)) = quoted(value) {
-                self.rest = self.behind(rest);
-                (text, true)
-            } else {
-                let len = unescaped(value, self.by).unwrap_or(value.len());
-                self.rest = value.get(len + 1..).unwrap_or("");
-                (value[..len].trim_end_matches(' '), false)
-            };
-            let key = key.trim_end_matches(' ');
+            if self.by != b' ' {
+                self.skip_spaces();
+            }
+            let value = self.value();
+            if usual {
+                return Some((&self.text[start..end], value));
+            }
+            let key = self.text[start..end].trim_end_matches(' ');
             // The old log of Check Point has keys of two words: `ICMP Type: 8`.
             if (1..=MAX_KEY).contains(&key.len()) && key.split(' ').all(is_key) {
-                return Some((key, Raw { text, quoted }));
+                return Some((key, value));
             }
         }
     }
 }
 
-/// Where `byte` first stands without a backslash before it.
-fn unescaped(text: &str, byte: u8) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    loop {
-        at += memchr::memchr2(byte, b'\\', bytes.get(at..)?)?;
-        if bytes[at] == byte {
-            return Some(at);
-        }
-        at += 2;
+/// A value in quotes that begins at `from`, where what is behind it begins, and whether it is plain. A
+/// quote closes where something ends behind it: so texts with quotes that nobody escaped stay whole.
+/// One that never closes takes all.
+#[inline(always)]
+fn quoted(text: &str, from: usize) -> Option<(&str, usize, bool)> {
+    match text.as_bytes()[from] {
+        b'"' => quoted_by::<b'"'>(text, from + 1),
+        _ => quoted_by::<b'\''>(text, from + 1),
     }
 }
 
-/// A value in quotes and what stands behind it. A quote closes where something ends behind it: so
-/// texts with quotes that nobody escaped stay whole. One that never closes takes all.
-fn quoted(text: &str) -> Option<(&str, &str)> {
-    let mark = text.bytes().next().filter(|b| matches!(b, b'"' | b'\''))?;
-    let inside = &text[1..];
-    let bytes = inside.as_bytes();
-    let mut at = 0;
-    while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(mark, b'\\', rest)) {
-        at += found;
-        if bytes[at] != mark {
-            at += 2;
-            continue;
+#[inline(always)]
+fn quoted_by<const MARK: u8>(text: &str, start: usize) -> Option<(&str, usize, bool)> {
+    let bytes = text.as_bytes();
+    let (mut at, mut plain) = (start, true);
+    let marks = |word| if MARK == b'"' { escaped(word) } else { escaped(word) | is(word, MARK) };
+    while let Some(found) = find(bytes, at, marks) {
+        at = found + 1;
+        if bytes[found] == MARK {
+            if let None | Some(b' ' | b',' | b';' | b'|' | b']' | b'\t' | b'.') = bytes.get(at) {
+                return Some((&text[start..found], at, plain));
+            }
+            plain &= MARK != b'"';
+        } else {
+            at += usize::from(bytes[found] == b'\\');
+            plain = false;
         }
-        if matches!(bytes.get(at + 1), None | Some(b' ' | b',' | b';' | b'|' | b']' | b'\t' | b'.'))
-        {
-            return Some((&inside[..at], &inside[at + 1..]));
-        }
-        at += 1;
     }
     // An apostrophe that does not close is a letter.
-    (mark == b'"').then_some((inside, ""))
+    (MARK == b'"').then(|| (&text[start..], bytes.len(), plain))
 }
 
-/// A value of several words: up to the space before the next `key=`; an escaped `=` is part of it.
-pub(crate) fn words(text: &str) -> (&str, &str) {
+/// A value without quotes.
+pub(crate) struct Found<'a> {
+    pub(crate) text: &'a str,
+    /// Where what stands behind it begins.
+    pub(crate) behind: usize,
+    /// Where the key ends that begins there; 0 for none.
+    key_end: usize,
+    pub(crate) plain: bool,
+}
+
+/// The word that begins at `from`.
+#[inline(always)]
+fn word(text: &str, from: usize) -> Found<'_> {
     let bytes = text.as_bytes();
-    let (mut at, mut word) = (0, 0);
-    while let Some(found) =
-        bytes.get(at..).and_then(|rest| memchr::memchr3(b' ', b'=', b'\\', rest))
-    {
-        at += found;
-        match bytes[at] {
-            b'\\' => at += 2,
+    let (mut at, mut plain) = (from, true);
+    // Below the byte behind the quote are the space, `!` and what JSON escapes.
+    while let Some(found) = find(bytes, at, |word| below(word, b'"' + 1) | is(word, b'\\')) {
+        if bytes[found] == b' ' {
+            return Found { text: &text[from..found], behind: found, key_end: 0, plain };
+        }
+        plain &= bytes[found] == b'!';
+        at = found + 1;
+    }
+    Found { text: &text[from..], behind: bytes.len(), key_end: 0, plain }
+}
+
+/// A value of several words that begins at `from`: up to the space before the next `key=`; an escaped
+/// `=` is part of it.
+#[inline(always)]
+pub(crate) fn words(text: &str, from: usize) -> Found<'_> {
+    let bytes = text.as_bytes();
+    let (mut at, mut plain) = (from, true);
+    while let Some(found) = find(bytes, at, |word| below(word, b'"' + 1) | is(word, b'\\')) {
+        at = found + 1;
+        match bytes[found] {
             b' ' => {
-                at += 1;
-                word = at;
+                let end = letters(bytes, at);
+                if bytes.get(end) == Some(&b'=') && may_be_key(&bytes[at..end]) {
+                    let text = text[from..found].trim_end_matches(' ');
+                    return Found { text, behind: at, key_end: end, plain };
+                }
+                at = end;
             }
-            _ if word > 0 && is_key(&text[word..at]) => {
-                return (text[..word].trim_end_matches(' '), &text[word..]);
-            }
-            _ => at += 1,
+            b'\\' => (at, plain) = (at + 1, false),
+            byte => plain &= byte == b'!',
         }
     }
-    (text.trim_end_matches(' '), "")
+    Found { text: text[from..].trim_end_matches(' '), behind: bytes.len(), key_end: 0, plain }
 }
 
 /// The text with its escapes resolved: a backslash goes where one of `escaped` stands behind it;

@@ -6,13 +6,14 @@ use mutt_model::Event;
 use mutt_model::event::peer_host;
 
 use super::clock::{self, Written};
-use super::map::{Map, Value};
+use super::map::{Map, Type, Value};
 use super::{graded, set_origin};
+use crate::octets::{escaped, find, is};
 use crate::syslog::{Options, format};
 
 mod columns;
 
-use columns::{COMMON, MAX_COLUMNS};
+use columns::{COMMON, Column, MAX_COLUMNS};
 
 /// `1,2026/08/06 10:00:00,0011...,TRAFFIC,end,...`
 pub(crate) fn begins(text: &str) -> bool {
@@ -41,16 +42,28 @@ pub(crate) fn read<'a>(
     // behind the sequence number tell.
     let detailed = columns[17].starts_with("0x") && !columns[15].starts_with("0x");
     let names = columns::of(kind, detailed).unwrap_or_default();
-    let mut map = Map::with_capacity(count);
-    for (name, column) in COMMON.iter().chain(names).zip(&columns[..count]) {
-        let (name, number) = name.strip_prefix('#').map_or((*name, false), |name| (name, true));
-        if name != "-" {
-            map.push(name, Value::typed(unquoted(column), number));
-        }
-    }
+    let mut map = Map::sized(32, message.len() + count * 16);
+    let (common, own) = columns.split_at(COMMON.len());
+    push(&COMMON, common, &mut map);
+    push(names, &own[..count - COMMON.len()], &mut map);
     envelope(event, &map, kind, options);
     map.finish(event);
     Some(format::PALOALTO)
+}
+
+/// Adds the columns that have a name and hold something.
+fn push<'a>(names: &[Column], columns: &[&'a str], map: &mut Map<'a>) {
+    for (column, text) in names.iter().zip(columns) {
+        if text.is_empty() || column.name.0 == "-" {
+            continue;
+        }
+        let of = Type::number(column.number);
+        if find(text.as_bytes(), 0, escaped).is_none() {
+            map.push_plain(column.name, text, of);
+        } else {
+            map.push(column.name.0, Value::typed(unquoted(text), column.number));
+        }
+    }
 }
 
 fn envelope<'a>(event: &mut Event<'a>, map: &Map<'a>, kind: &'a str, options: &Options) {
@@ -84,7 +97,7 @@ fn split<'a>(text: &'a str, columns: &mut [&'a str; MAX_COLUMNS]) -> usize {
         if bytes.get(at) == Some(&b'"') {
             at = closing_quote(bytes, at + 1);
         }
-        at += memchr::memchr(b',', &bytes[at..]).unwrap_or(bytes.len() - at);
+        at = find(bytes, at, |word| is(word, b',')).unwrap_or(bytes.len());
         columns[count] = &text[from..at];
         count += 1;
         if at >= bytes.len() {
@@ -124,7 +137,7 @@ mod tests {
     fn tables_are_as_long_as_their_documents_say() {
         let at = |kind, name: &str| {
             let names = columns::of(kind, false).expect("a table");
-            names.iter().position(|n| n.trim_start_matches('#') == name).map(|at| at + COMMON.len())
+            names.iter().position(|column| column.name.0 == name).map(|at| at + COMMON.len())
         };
         assert_eq!(at("TRAFFIC", "device_name"), Some(52));
         assert_eq!(at("TRAFFIC", "high_res_timestamp"), Some(102));

@@ -6,8 +6,9 @@ use std::net::IpAddr;
 
 use mutt_model::Event;
 
-use super::map::{MAX_FIELDS, Map, Value};
+use super::map::{MAX_FIELDS, Map, Type, Value};
 use super::pairs::Spaced;
+use crate::octets::hash;
 use crate::syslog::format;
 
 const MARK: &str = "msg_id=\"";
@@ -60,7 +61,7 @@ pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'stat
     event.mnemonic = Some(Cow::Borrowed(id)).filter(|id| !id.is_empty());
     packet(rest, &mut map);
     for (key, raw) in Spaced::new(rest).take(MAX_FIELDS + 1) {
-        map.push(key, Value::typed(Cow::Borrowed(raw.text), is_number(key)));
+        map.push_pair((key, hash(key.as_bytes())), raw, b"", Type::number(is_number(key)));
     }
     if let Some(policy) = rest.trim_end().strip_suffix(')').and_then(|r| r.rsplit_once('(')) {
         map.push("policy", policy.1);

@@ -1,14 +1,38 @@
 //! The columns of the logs of PAN-OS 10.1 to 11, in the order of their documents, from the eighth
 //! on; the seven before are the same in all. `-` is a column of no meaning yet, `#` marks a number.
 
+use crate::octets::named;
+
+/// A column: its name with its hash.
+#[derive(Clone, Copy)]
+pub(super) struct Column {
+    pub(super) name: (&'static str, u8),
+    pub(super) number: bool,
+}
+
+/// Columns of their names as they are written here.
+const fn columns<const N: usize>(names: [&'static str; N]) -> [Column; N] {
+    let mut columns = [Column { name: ("-", 0), number: false }; N];
+    let mut at = 0;
+    while at < N {
+        let name = names[at];
+        columns[at] = match name.as_bytes() {
+            [b'#', ..] => Column { name: named(name.split_at(1).1), number: true },
+            _ => Column { name: named(name), number: false },
+        };
+        at += 1;
+    }
+    columns
+}
+
 /// What every log begins with.
-pub(super) const COMMON: [&str; 7] =
-    ["-", "receive_time", "serial", "type", "subtype", "-", "time_generated"];
+pub(super) static COMMON: [Column; 7] =
+    columns(["-", "receive_time", "serial", "type", "subtype", "-", "time_generated"]);
 /// More columns than any log has.
 pub(super) const MAX_COLUMNS: usize = 160;
 
 /// The names of a type's columns; `None` for a type without a table here.
-pub(super) fn of(kind: &str, detailed: bool) -> Option<&'static [&'static str]> {
+pub(super) fn of(kind: &str, detailed: bool) -> Option<&'static [Column]> {
     Some(match kind {
         "TRAFFIC" => &TRAFFIC,
         "THREAT" | "URL" | "DATA" | "WILDFIRE" | "FILE" => &THREAT,
@@ -27,7 +51,7 @@ pub(super) fn of(kind: &str, detailed: bool) -> Option<&'static [&'static str]> 
 }
 
 #[rustfmt::skip]
-const TRAFFIC: [&str; 110] = [
+static TRAFFIC: [Column; 110] = columns([
     "src", "dst", "natsrc", "natdst", "rule", "srcuser", "dstuser", "app", "vsys", "from", "to",
     "inbound_if", "outbound_if", "logset", "-", "#sessionid", "#repeatcnt", "#sport", "#dport",
     "#natsport", "#natdport", "flags", "proto", "action", "#bytes", "#bytes_sent",
@@ -46,10 +70,10 @@ const TRAFFIC: [&str; 110] = [
     "subcategory_of_app", "category_of_app", "technology_of_app", "#risk_of_app",
     "characteristic_of_app", "container_of_app", "tunneled_app", "is_saas_of_app",
     "sanctioned_state_of_app", "offloaded", "flow_type", "cluster_name",
-];
+]);
 
 #[rustfmt::skip]
-const THREAT: [&str; 116] = [
+static THREAT: [Column; 116] = columns([
     "src", "dst", "natsrc", "natdst", "rule", "srcuser", "dstuser", "app", "vsys", "from", "to",
     "inbound_if", "outbound_if", "logset", "-", "#sessionid", "#repeatcnt", "#sport", "#dport",
     "#natsport", "#natdport", "flags", "proto", "action", "misc", "threatid", "category",
@@ -68,40 +92,40 @@ const THREAT: [&str; 116] = [
     "category_of_app", "technology_of_app", "#risk_of_app", "characteristic_of_app",
     "container_of_app", "tunneled_app", "is_saas_of_app", "sanctioned_state_of_app",
     "cloud_reportid", "cluster_name", "flow_type",
-];
+]);
 
 #[rustfmt::skip]
-const SYSTEM: [&str; 19] = [
+static SYSTEM: [Column; 19] = columns([
     "vsys", "eventid", "object", "-", "-", "module", "severity", "opaque", "#seqno", "actionflags",
     "#dg_hier_level_1", "#dg_hier_level_2", "#dg_hier_level_3", "#dg_hier_level_4", "vsys_name",
     "device_name", "-", "-", "high_res_timestamp",
-];
+]);
 
 #[rustfmt::skip]
-const CONFIG: [&str; 19] = [
+static CONFIG: [Column; 19] = columns([
     "host", "vsys", "cmd", "admin", "client", "result", "path", "#seqno", "actionflags",
     "#dg_hier_level_1", "#dg_hier_level_2", "#dg_hier_level_3", "#dg_hier_level_4", "vsys_name",
     "device_name", "dg_id", "comment", "-", "high_res_timestamp",
-];
+]);
 
 #[rustfmt::skip]
-const CONFIG_DETAILED: [&str; 21] = [
+static CONFIG_DETAILED: [Column; 21] = columns([
     "host", "vsys", "cmd", "admin", "client", "result", "path", "before_change_detail",
     "after_change_detail", "#seqno", "actionflags", "#dg_hier_level_1", "#dg_hier_level_2",
     "#dg_hier_level_3", "#dg_hier_level_4", "vsys_name", "device_name", "dg_id", "comment", "-",
     "high_res_timestamp",
-];
+]);
 
 #[rustfmt::skip]
-const HIP_MATCH: [&str; 25] = [
+static HIP_MATCH: [Column; 25] = columns([
     "srcuser", "vsys", "machinename", "os", "src", "matchname", "#repeatcnt", "matchtype", "-", "-",
     "#seqno", "actionflags", "#dg_hier_level_1", "#dg_hier_level_2", "#dg_hier_level_3",
     "#dg_hier_level_4", "vsys_name", "device_name", "#vsys_id", "srcipv6", "hostid", "serialnumber",
     "mac", "high_res_timestamp", "cluster_name",
-];
+]);
 
 #[rustfmt::skip]
-const GLOBALPROTECT: [&str; 43] = [
+static GLOBALPROTECT: [Column; 43] = columns([
     "vsys", "eventid", "stage", "auth_method", "tunnel_type", "srcuser", "srcregion", "machinename",
     "public_ip", "public_ipv6", "private_ip", "private_ipv6", "hostid", "serialnumber",
     "client_ver", "client_os", "client_os_ver", "#repeatcnt", "reason", "error", "opaque", "status",
@@ -109,26 +133,26 @@ const GLOBALPROTECT: [&str; 43] = [
     "actionflags", "high_res_timestamp", "selection_type", "#response_time", "priority",
     "attempted_gateways", "gateway", "#dg_hier_level_1", "#dg_hier_level_2", "#dg_hier_level_3",
     "#dg_hier_level_4", "vsys_name", "device_name", "#vsys_id", "cluster_name",
-];
+]);
 
 #[rustfmt::skip]
-const USERID: [&str; 30] = [
+static USERID: [Column; 30] = columns([
     "vsys", "ip", "user", "datasourcename", "eventid", "#repeatcnt", "#timeout", "#beginport",
     "#endport", "datasource", "datasourcetype", "#seqno", "actionflags", "#dg_hier_level_1",
     "#dg_hier_level_2", "#dg_hier_level_3", "#dg_hier_level_4", "vsys_name", "device_name",
     "#vsys_id", "factortype", "factorcompletiontime", "#factorno", "ugflags", "userbysource",
     "tag_name", "high_res_timestamp", "origindatasource", "-", "cluster_name",
-];
+]);
 
 #[rustfmt::skip]
-const CORRELATION: [&str; 15] = [
+static CORRELATION: [Column; 15] = columns([
     "src", "srcuser", "vsys", "category", "severity", "#dg_hier_level_1", "#dg_hier_level_2",
     "#dg_hier_level_3", "#dg_hier_level_4", "vsys_name", "device_name", "#vsys_id", "objectname",
     "object_id", "evidence",
-];
+]);
 
 #[rustfmt::skip]
-const DECRYPTION: [&str; 101] = [
+static DECRYPTION: [Column; 101] = columns([
     "src", "dst", "natsrc", "natdst", "rule", "srcuser", "dstuser", "app", "vsys", "from", "to",
     "inbound_if", "outbound_if", "logset", "-", "#sessionid", "#repeatcnt", "#sport", "#dport",
     "#natsport", "#natdport", "flags", "proto", "action", "tunnel", "-", "-", "src_uuid",
@@ -144,22 +168,22 @@ const DECRYPTION: [&str; 101] = [
     "vsys_name", "device_name", "#vsys_id", "subcategory_of_app", "category_of_app",
     "technology_of_app", "#risk_of_app", "characteristic_of_app", "container_of_app",
     "tunneled_app", "is_saas_of_app", "sanctioned_state_of_app", "cluster_name",
-];
+]);
 
 #[rustfmt::skip]
-const AUTHENTICATION: [&str; 39] = [
+static AUTHENTICATION: [Column; 39] = columns([
     "vsys", "ip", "user", "normalize_user", "object", "authpolicy", "#repeatcnt", "authid",
     "vendor", "logset", "serverprofile", "desc", "clienttype", "event", "#factorno", "#seqno",
     "actionflags", "#dg_hier_level_1", "#dg_hier_level_2", "#dg_hier_level_3", "#dg_hier_level_4",
     "vsys_name", "device_name", "#vsys_id", "authproto", "rule_uuid", "high_res_timestamp",
     "src_category", "src_profile", "src_model", "src_vendor", "src_osfamily", "src_osversion",
     "src_host", "src_mac", "region", "-", "user_agent", "#sessionid",
-];
+]);
 
 #[rustfmt::skip]
-const IPTAG: [&str; 19] = [
+static IPTAG: [Column; 19] = columns([
     "vsys", "ip", "tag_name", "eventid", "#repeatcnt", "#timeout", "datasourcename",
     "datasource_type", "datasource_subtype", "#seqno", "actionflags", "#dg_hier_level_1",
     "#dg_hier_level_2", "#dg_hier_level_3", "#dg_hier_level_4", "vsys_name", "device_name",
     "#vsys_id", "high_res_timestamp",
-];
+]);
