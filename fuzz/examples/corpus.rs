@@ -34,6 +34,9 @@ fn pack(name: &str, folder: &Path) {
         files.map(|file| std::fs::read(file.path()).expect("a file")).collect();
     // Of a corpus that is too large the longest inputs stay out.
     inputs.sort_by_key(Vec::len);
+    // And of too many, some of every length stay.
+    let many = inputs.len().div_ceil(corpus::inputs_max(name)).max(1);
+    let mut inputs: Vec<Vec<u8>> = inputs.into_iter().step_by(many).collect();
     let mut sum = 0;
     inputs.retain(|input| {
         sum += input.len().div_ceil(3) * 4 + 1;

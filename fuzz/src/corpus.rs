@@ -8,6 +8,15 @@ use base64::engine::general_purpose::STANDARD;
 /// Bytes of one kept corpus, in base64: what replaying one may cost.
 pub const KEPT_MAX: u64 = 180_000;
 
+/// Inputs of one kept corpus: of a target that takes long for each, so many as a test has time for.
+pub fn inputs_max(name: &str) -> usize {
+    match name {
+        // All built-in modules are read for each.
+        "mib_compile" => 40,
+        _ => 4_000,
+    }
+}
+
 /// The root of the project, from any of its packages.
 pub fn root() -> PathBuf {
     let mut folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));

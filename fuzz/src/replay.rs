@@ -18,6 +18,8 @@ pub fn replay(targets: &[Target], name: &str) {
         bytes <= corpus::KEPT_MAX,
         "{name}: {bytes} bytes are kept: run scripts/fuzz keep {name}"
     );
+    let (inputs, most) = (kept.len(), corpus::inputs_max(name));
+    assert!(inputs <= most, "{name}: {inputs} inputs are kept, at most {most} may be");
     let seeds = (target.seeds)();
     for input in kept.iter().chain(&seeds) {
         let outcome = std::panic::catch_unwind(|| (target.run)(input));

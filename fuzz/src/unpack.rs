@@ -41,8 +41,9 @@ fn within(encoding: &str, packed: &[u8], bound: Bound) -> Result<Vec<u8>, Unpack
     unpacked
 }
 
-/// The encodings of inflate; the first octet of an input says which.
+/// The encodings of inflate; the first octet of an input says which, or that the rest is to be packed.
 const INFLATES: [&str; 2] = ["gzip", "deflate"];
+const PACKS: u8 = 0x80;
 
 fn seeds_inflate() -> Vec<Vec<u8>> {
     let text = b"{\"message\":\"packed packed packed\"}".as_slice();
@@ -58,6 +59,7 @@ fn seeds_inflate() -> Vec<Vec<u8>> {
         (0, &stored.0),
         (0, &zeros.0),
         (0, named),
+        (PACKS, text),
         (1, &zlib),
         (1, &raw),
         (1, &stored.1),
@@ -83,10 +85,11 @@ fn packed(bytes: &[u8], how: Compression) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
 
 fn run_inflate(data: &[u8]) {
     let Some((which, data)) = data.split_first() else { return };
-    let encoding = INFLATES[usize::from(*which) % INFLATES.len()];
-    let _ = within(encoding, data, INFLATE);
-    // What is packed unpacks to what it was.
-    let (gzip, zlib, _) = packed(data, Compression::fast());
+    if which & PACKS == 0 {
+        let _ = within(INFLATES[usize::from(*which) % INFLATES.len()], data, INFLATE);
+        return;
+    }
+    let (gzip, zlib, _) = packed(data, Compression::new(u32::from(which % 10)));
     for (encoding, packed) in [("gzip", gzip), ("deflate", zlib)] {
         assert_eq!(within(encoding, &packed, INFLATE).as_deref(), Ok(data));
     }
