@@ -31,7 +31,13 @@ pub(super) fn s_client(openssl: &Path, address: SocketAddr, flags: &[&str], text
 fn all_arrive(program: &Program, count: usize) {
     let mut api = program.api();
     let enough = within(LONG, || (api.ledger().events.audited >= count as u64).then_some(()));
-    assert!(enough.is_some(), "{:?}\n{}", api.ledger(), program.log());
+    if enough.is_none() {
+        // Which are missing says whose they are: the last ones, or those of a moment.
+        let numbers = program.audit().numbers();
+        let missing: Vec<usize> =
+            (0..count).filter(|n| !numbers.contains_key(&format!("F-{n}"))).take(40).collect();
+        panic!("{:?}; missing {missing:?}\n{}", api.ledger(), program.log());
+    }
 }
 
 #[test]
