@@ -117,8 +117,8 @@ mod tests {
         }
     }
 
-    /// What becomes of a device that says this and then nothing, and after how long.
-    async fn silent_after(said: &[u8]) -> (Ended, Duration) {
+    /// What becomes of a device that says this and then nothing, and not before `after`.
+    async fn silent(said: &[u8], after: Duration) -> Ended {
         let (bench, folder) = (Bench::new(3), tempfile::tempdir().unwrap());
         let limits = Limits {
             max_message: MESSAGE_MAX,
@@ -136,18 +136,19 @@ mod tests {
         let intake = Intake::new(&bench.ingest, &bench.metrics, sender, &limits);
         let (mut device, stream) = tokio::io::duplex(1_024);
         device.write_all(said).await.unwrap();
-        let begun = tokio::time::Instant::now();
-        let ended = run(intake, stream, door(folder.path()), peer, CancellationToken::new()).await;
-        (ended, begun.elapsed())
+        let door = door(folder.path());
+        let mut talk = std::pin::pin!(run(intake, stream, door, peer, CancellationToken::new()));
+        let second = Duration::from_secs(1);
+        let early = tokio::time::timeout(after - second, &mut talk).await;
+        assert!(early.is_err(), "{early:?} before {after:?}");
+        tokio::time::timeout(2 * second, talk).await.unwrap()
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_connects_early_may_be_silent_as_long_as_anybody() {
-        let (ended, after) = silent_after(b"").await;
-        assert!(matches!(ended, Ended::Idle), "{ended:?} after {after:?}");
-        assert_eq!(after, IDLE);
-        let (ended, after) = silent_after(b"\x30\x20\x02").await;
-        assert!(matches!(ended, Ended::Slow), "{ended:?} after {after:?}");
-        assert_eq!(after, MESSAGE);
+        let ended = silent(b"", IDLE).await;
+        assert!(matches!(ended, Ended::Idle), "{ended:?}");
+        let ended = silent(b"\x30\x20\x02", MESSAGE).await;
+        assert!(matches!(ended, Ended::Slow), "{ended:?}");
     }
 }
