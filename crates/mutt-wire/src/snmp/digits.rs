@@ -56,6 +56,19 @@ fn dotted(number: usize) -> &'static str {
     DOTTED.get(at..at + length).unwrap_or_default()
 }
 
+/// Octets that the digits of a number take at most.
+pub(super) const DIGITS_MAX: usize = 20;
+
+/// The digits of a number, in `room` where they are not at hand.
+#[inline]
+pub(super) fn number_text(number: u64, room: &mut [u8; DIGITS_MAX]) -> &str {
+    if number < 1_000 {
+        return dotted(number as usize).get(1..).unwrap_or_default();
+    }
+    let count = write(room, number);
+    std::str::from_utf8(&room[..count]).unwrap_or_default()
+}
+
 /// Appends a number.
 #[inline]
 pub(super) fn push_number(out: &mut String, number: u64) {
@@ -67,7 +80,7 @@ pub(super) fn push_number(out: &mut String, number: u64) {
 }
 
 fn push_large(out: &mut String, number: u64) {
-    let mut room = [0; 20];
+    let mut room = [0; DIGITS_MAX];
     let count = write(&mut room, number);
     out.push_str(std::str::from_utf8(&room[..count]).unwrap_or_default());
 }
@@ -160,6 +173,7 @@ mod tests {
             let mut out = String::new();
             push_number(&mut out, number);
             assert_eq!(out, number.to_string());
+            assert_eq!(number_text(number, &mut [0; DIGITS_MAX]), out);
         };
         (0..12_000).for_each(check);
         (0..64).for_each(|bit| (check(1 << bit), check((1 << bit) - 1)).0);

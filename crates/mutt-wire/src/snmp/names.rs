@@ -3,6 +3,7 @@
 
 mod build;
 pub(super) mod builtin;
+pub(super) mod direct;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,7 @@ use std::sync::LazyLock;
 use mutt_model::{Severity, oid};
 use serde::{Deserialize, Serialize};
 
+use self::direct::{LEAD, MIDDLE};
 use super::arcs::{self, Arcs};
 
 pub use self::build::{DEFINITIONS_MAX, NAME_MAX};
@@ -19,6 +21,8 @@ pub use self::build::{DEFINITIONS_MAX, NAME_MAX};
 pub(super) const SNMP_TRAP_OID: &[u32] = &[1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0];
 /// snmpTrapEnterprise.0
 pub(super) const SNMP_TRAP_ENTERPRISE: &[u32] = &[1, 3, 6, 1, 6, 3, 1, 1, 4, 3, 0];
+/// The same as its octets.
+pub(super) const SNMP_TRAP_OID_OCTETS: &[u8] = &[0x2b, 6, 1, 6, 3, 1, 1, 4, 1, 0];
 /// sysUpTime.0
 pub(super) const SYS_UP_TIME: &[u32] = &[1, 3, 6, 1, 2, 1, 1, 3, 0];
 /// snmpTrapAddress.0
@@ -209,11 +213,19 @@ struct Node {
     children: u32,
     /// Empty: a place without a name.
     name: Span,
-    /// The octets of its OID as text, which stands before the name; 0 where it would be long.
+    /// The octets of its OID as text, which stands before the name as JSON wants it; 0 where it would
+    /// be long.
     oid: u16,
     /// Whether JSON escapes nothing of the name.
     plain: bool,
+    /// Whether it is an object whose instance of one arc is shown as that number, below which nothing
+    /// stands and whose value's octets are all that says what it is.
+    ready: bool,
+    /// Arcs of its OID, where its octets are kept.
+    depth: u8,
     facts: u32,
+    /// Its OID in [`Names::octets`]; empty where it is not kept.
+    octets: Span,
 }
 
 /// What is the same for many definitions, kept once.
@@ -253,6 +265,9 @@ pub struct Names {
     /// The nodes by their parent and arc: a power of two of places, [`NONE`] where one is free. A node
     /// that finds none of its places free is found among the children of its parent.
     edges: Vec<u32>,
+    /// The nodes by the octets of their OID, in the same way; one without a place is found by the tree.
+    direct: Vec<u32>,
+    octets: Vec<u8>,
     facts: Vec<Facts>,
     labels: Vec<(i64, Span)>,
     index: Vec<Part>,
@@ -477,6 +492,11 @@ impl Names {
     fn label(&self, facts: &Facts, number: i64) -> Option<&str> {
         let (first, count) = (facts.labels.0 as usize, facts.labels.1 as usize);
         let labels = self.labels.get(first..first + count)?;
+        // Nearly every enumeration counts up from its first number.
+        let next = number.wrapping_sub(labels.first()?.0) as usize;
+        if let Some((_, label)) = labels.get(next).filter(|label| label.0 == number) {
+            return Some(self.text(*label));
+        }
         let at = labels.binary_search_by_key(&number, |label| label.0).ok()?;
         Some(self.text(labels.get(at)?.1))
     }
@@ -592,8 +612,26 @@ impl<'n> Found<'n> {
     /// Its OID as text, where that is at hand.
     #[inline]
     pub(super) fn oid_text(&self) -> Option<&'n str> {
-        let (end, length) = (self.node.name.at as usize, usize::from(self.node.oid));
+        let (name, length) = (self.node.name.at as usize, usize::from(self.node.oid));
+        let end = name.checked_sub(if length == 0 { 0 } else { MIDDLE.len() + 1 })?;
         self.names.text.get(end.checked_sub(length)?..end).filter(|text| !text.is_empty())
+    }
+
+    /// What stands before the instance in the JSON of a varbind: [`LEAD`], its OID and a dot. Empty for
+    /// one that is not ready.
+    #[inline]
+    pub(super) fn lead(&self) -> &'n str {
+        let end = (self.node.name.at as usize).saturating_sub(MIDDLE.len());
+        let length = LEAD.len() + usize::from(self.node.oid) + 1;
+        self.names.text.get(end.saturating_sub(length)..end).unwrap_or_default()
+    }
+
+    /// What stands between the OID and the instance in its name: [`MIDDLE`], the name and a dot.
+    #[inline]
+    pub(super) fn middle(&self) -> &'n str {
+        let name = self.node.name.at as usize;
+        let end = name + usize::from(self.node.name.length) + 1;
+        self.names.text.get(name.saturating_sub(MIDDLE.len())..end).unwrap_or_default()
     }
 
     /// Whether nothing follows it in the OID.
@@ -668,5 +706,9 @@ impl<'n> PartFacts<'n> {
 
     pub(super) fn label(&self, number: i64) -> Option<&'n str> {
         self.names.label(self.facts, number)
+    }
+
+    fn has_labels(&self) -> bool {
+        self.facts.labels.1 > 0
     }
 }

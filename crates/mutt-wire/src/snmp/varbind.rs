@@ -7,7 +7,10 @@ use serde_json::{Map, Value};
 
 use super::arcs::Arcs;
 use super::ber::{self, BerError, Element, Reader};
-use super::names::{Base, Beside, Convention, Form, Found, Names, SNMP_TRAP_OID};
+use super::names::{
+    Base, Beside, Convention, Form, Found, Kind as Defined, Names, SNMP_TRAP_OID,
+    SNMP_TRAP_OID_OCTETS,
+};
 use super::sheet::{InetType, Kind, Sheet, Varbind, inet_type};
 use super::value::{self, Shown, Type};
 use super::{hint, instance};
@@ -54,7 +57,12 @@ fn read_one(
     (oid, value_oid, beside): (&mut Arcs, &mut Arcs, &mut Beside),
 ) -> Result<(), BerError> {
     let mut pair = pair.inside();
-    oid.read(pair.expect(ber::OBJECT_IDENTIFIER)?.content)?;
+    let octets = pair.expect(ber::OBJECT_IDENTIFIER)?.content;
+    if let Some(ready) = sheet.names().find_ready(octets) {
+        read_ready(sheet, ready, octets, &pair.element()?, (oid, value_oid));
+        return Ok(());
+    }
+    oid.read(octets)?;
     let element = pair.element()?;
     let place = sheet.names().find_beside(oid.known(), beside);
     let object = place.filter(Found::is_object);
@@ -74,14 +82,9 @@ fn read_one(
         }
         (Some(object), Shown::Number(number)) => number_label(&object, *number),
         (_, Shown::Oid) => {
-            let found = sheet.names().find_arcs(value_oid.known());
-            let exact = found.filter(|found| found.is_exact(value_oid));
-            let text = exact.and_then(|found| found.oid_text());
-            value = Shown::Text(text.map_or_else(|| Cow::Owned(value_oid.text()), Cow::Borrowed));
-            if is_trap {
-                sheet.take_trap(Some(value_oid), sheet.names().trap_of(value_oid, found));
-            }
-            oid_label(sheet.names(), value_oid, found)
+            let (text, label) = oid_value(sheet, value_oid, is_trap);
+            value = Shown::Text(text);
+            label
         }
         _ => None,
     };
@@ -99,6 +102,66 @@ fn read_one(
     }
     sheet.put(oid, Varbind { object, place, given: None, kind: Kind::Wire(of), value, label });
     Ok(())
+}
+
+/// The same where all that is said of the object is at hand.
+#[inline]
+fn read_ready<'n>(
+    sheet: &mut Sheet<'n>,
+    (object, arc): (Found<'n>, u32),
+    octets: &[u8],
+    element: &Element<'_>,
+    (oid, value_oid): (&mut Arcs, &mut Arcs),
+) {
+    let is_trap = octets == SNMP_TRAP_OID_OCTETS;
+    if element.tag == ber::OBJECT_IDENTIFIER
+        && let Some(found) = sheet.names().find_exact(element.content)
+        && let Some(text) = found.oid_text()
+        && (!is_trap || found.kind() == Defined::Trap)
+    {
+        if is_trap {
+            sheet.take_trap_text(Some(text.to_owned()), Some(found));
+        }
+        let value = Shown::Text(Cow::Borrowed(text));
+        return sheet.put_ready((object, arc), &value::OID, &value, Some(found.name()));
+    }
+    let (of, mut value, odd) = value::read(element, Some(&object), value_oid);
+    let label = match &value {
+        Shown::Number(number) => number_label(&object, *number),
+        Shown::Oid => {
+            let (text, label) = oid_value(sheet, value_oid, is_trap);
+            value = Shown::Text(text);
+            label
+        }
+        _ => None,
+    };
+    if is_trap {
+        sheet.take_trap(None, None);
+    }
+    if let Some(odd) = odd
+        && oid.read(octets).is_ok()
+    {
+        sheet.notes.push(format!("{}: {odd}", oid.text()));
+    }
+    sheet.put_ready((object, arc), of, &value, label.as_deref());
+}
+
+/// An OID that is a value as text, and what it is called; where it is that of the notification, it is
+/// said so.
+fn oid_value<'n>(
+    sheet: &mut Sheet<'n>,
+    oid: &Arcs,
+    is_trap: bool,
+) -> (Cow<'n, str>, Option<Cow<'n, str>>) {
+    let names = sheet.names();
+    let found = names.find_arcs(oid.known());
+    let exact = found.filter(|found| found.is_exact(oid));
+    let text = exact.and_then(|found| found.oid_text());
+    let text = text.map_or_else(|| Cow::Owned(oid.text()), Cow::Borrowed);
+    if is_trap {
+        sheet.take_trap(Some(oid), names.trap_of(oid, found));
+    }
+    (text, oid_label(names, oid, found))
 }
 
 /// A community's value is never shown.
