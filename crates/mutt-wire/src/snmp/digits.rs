@@ -48,12 +48,18 @@ const fn text(bytes: &'static [u8]) -> &'static str {
 /// A number below 1,000 with a dot before it.
 #[inline]
 fn dotted(number: usize) -> &'static str {
-    let (at, length) = match number {
+    let (at, length) = place_of(number);
+    DOTTED.get(at..at + length).unwrap_or_default()
+}
+
+/// Where such a number stands in [`DOTTED`], and how long it is.
+#[inline]
+fn place_of(number: usize) -> (usize, usize) {
+    match number {
         0..10 => (number * 2, 2),
         10..100 => (number * 3 - 10, 3),
         _ => (number * 4 - 110, 4),
-    };
-    DOTTED.get(at..at + length).unwrap_or_default()
+    }
 }
 
 /// Octets that the digits of a number take at most.
@@ -67,6 +73,19 @@ pub(super) fn number_text(number: u64, room: &mut [u8; DIGITS_MAX]) -> &str {
     }
     let count = write(room, number);
     std::str::from_utf8(&room[..count]).unwrap_or_default()
+}
+
+/// Writes the digits of a number to the front; gives how many there are.
+#[inline]
+pub(super) fn number_at(room: &mut [u8; DIGITS_MAX], number: u64) -> usize {
+    if number >= 1_000 {
+        return write(room, number);
+    }
+    let (at, length) = place_of(number as usize);
+    if let Some([a, b, c]) = DOTTED.as_bytes().get(at + 1..).and_then(<[u8]>::first_chunk::<3>) {
+        (room[0], room[1], room[2]) = (*a, *b, *c);
+    }
+    length - 1
 }
 
 /// Appends a number.
@@ -174,6 +193,9 @@ mod tests {
             push_number(&mut out, number);
             assert_eq!(out, number.to_string());
             assert_eq!(number_text(number, &mut [0; DIGITS_MAX]), out);
+            let mut room = [0; DIGITS_MAX];
+            let count = number_at(&mut room, number);
+            assert_eq!(room.get(..count), Some(out.as_bytes()));
         };
         (0..12_000).for_each(check);
         (0..64).for_each(|bit| (check(1 << bit), check((1 << bit) - 1)).0);

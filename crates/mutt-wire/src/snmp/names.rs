@@ -242,6 +242,10 @@ struct Facts {
     hint: Span,
     /// Octets of text that the hint shows in one piece; 0 when it means no text.
     text: u16,
+    /// Octets of printable ASCII that are shown as they are, up to which number; 0: none.
+    printable: u16,
+    /// Whether numbers are shown by their digits, and their words need no escapes.
+    numbers: bool,
     module: Span,
     /// First and number in [`Names::labels`], in order of their numbers.
     labels: (u32, u32),
@@ -299,6 +303,8 @@ const NO_FACTS: &Facts = &Facts {
     fixed: 0,
     hint: Span { at: 0, length: 0 },
     text: 0,
+    printable: 0,
+    numbers: false,
     module: Span { at: 0, length: 0 },
     labels: (0, 0),
     index: (0, 0),
@@ -490,15 +496,20 @@ impl Names {
     }
 
     fn label(&self, facts: &Facts, number: i64) -> Option<&str> {
+        self.word(facts, number).map(|word| self.text(word))
+    }
+
+    #[inline]
+    fn word(&self, facts: &Facts, number: i64) -> Option<Span> {
         let (first, count) = (facts.labels.0 as usize, facts.labels.1 as usize);
         let labels = self.labels.get(first..first + count)?;
         // Nearly every enumeration counts up from its first number.
         let next = number.wrapping_sub(labels.first()?.0) as usize;
-        if let Some((_, label)) = labels.get(next).filter(|label| label.0 == number) {
-            return Some(self.text(*label));
+        if let Some(label) = labels.get(next).filter(|label| label.0 == number) {
+            return Some(label.1);
         }
         let at = labels.binary_search_by_key(&number, |label| label.0).ok()?;
-        Some(self.text(labels.get(at)?.1))
+        Some(labels.get(at)?.1)
     }
 }
 

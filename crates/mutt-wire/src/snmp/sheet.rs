@@ -1,6 +1,8 @@
 //! What a notification's varbinds become, written while they are read: the JSON of the list and the
 //! text of the message.
 
+mod ready;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -14,6 +16,8 @@ use super::names::{Convention, Found, Names, Role};
 use super::subject;
 use super::value::{Shown, Type};
 use crate::text::{push_json_part, push_json_str};
+
+pub(super) use self::ready::{Line, Quick};
 
 /// How the note of an event begins whose OIDs are in no MIB that is loaded.
 pub const MIB_MISSING: &str = "mib missing";

@@ -11,7 +11,7 @@ use super::names::{
     Base, Beside, Convention, Form, Found, Kind as Defined, Names, SNMP_TRAP_OID,
     SNMP_TRAP_OID_OCTETS,
 };
-use super::sheet::{InetType, Kind, Sheet, Varbind, inet_type};
+use super::sheet::{InetType, Kind, Line, Quick, Sheet, Varbind, inet_type};
 use super::value::{self, Shown, Type};
 use super::{hint, instance};
 
@@ -30,6 +30,7 @@ pub(super) fn settled<'n>(make: impl Fn(&[InetType]) -> Sheet<'n>) -> Sheet<'n> 
 /// Reads a list to its end or to the first varbind whose bounds cannot be known.
 pub(super) fn read_all(sheet: &mut Sheet<'_>, mut list: Reader<'_>, types: &[InetType]) {
     let (mut oid, mut value, mut beside) = (Arcs::new(), Arcs::new(), Beside::default());
+    let mut line = Line::new();
     let mut position = 0;
     while !list.is_empty() {
         position += 1;
@@ -44,7 +45,9 @@ pub(super) fn read_all(sheet: &mut Sheet<'_>, mut list: Reader<'_>, types: &[Ine
                 break;
             }
         };
-        if let Err(why) = read_one(sheet, &pair, types, (&mut oid, &mut value, &mut beside)) {
+        if let Err(why) =
+            read_one(sheet, &pair, types, (&mut oid, &mut value, &mut beside, &mut line))
+        {
             sheet.notes.push(format!("varbind {position}: {why}"));
         }
     }
@@ -54,12 +57,12 @@ fn read_one(
     sheet: &mut Sheet<'_>,
     pair: &Element<'_>,
     types: &[InetType],
-    (oid, value_oid, beside): (&mut Arcs, &mut Arcs, &mut Beside),
+    (oid, value_oid, beside, line): (&mut Arcs, &mut Arcs, &mut Beside, &mut Line),
 ) -> Result<(), BerError> {
     let mut pair = pair.inside();
     let octets = pair.expect(ber::OBJECT_IDENTIFIER)?.content;
     if let Some(ready) = sheet.names().find_ready(octets) {
-        read_ready(sheet, ready, octets, &pair.element()?, (oid, value_oid));
+        read_ready(sheet, ready, octets, &pair.element()?, (oid, value_oid, line));
         return Ok(());
     }
     oid.read(octets)?;
@@ -111,19 +114,21 @@ fn read_ready<'n>(
     (object, arc): (Found<'n>, u32),
     octets: &[u8],
     element: &Element<'_>,
-    (oid, value_oid): (&mut Arcs, &mut Arcs),
+    (oid, value_oid, line): (&mut Arcs, &mut Arcs, &mut Line),
 ) {
     let is_trap = octets == SNMP_TRAP_OID_OCTETS;
-    if element.tag == ber::OBJECT_IDENTIFIER
-        && let Some(found) = sheet.names().find_exact(element.content)
-        && let Some(text) = found.oid_text()
-        && (!is_trap || found.kind() == Defined::Trap)
-    {
-        if is_trap {
-            sheet.take_trap_text(Some(text.to_owned()), Some(found));
+    if let Some((of, quick)) = value::quick(element, sheet.names()) {
+        if !is_trap {
+            if sheet.put_quick(line, (object, arc), of, quick) {
+                return;
+            }
+        } else if let Quick::Oid(found) = quick
+            && found.kind() == Defined::Trap
+            && let Some(text) = found.oid_text()
+            && sheet.put_quick(line, (object, arc), of, quick)
+        {
+            return sheet.take_trap_text(Some(text.to_owned()), Some(found));
         }
-        let value = Shown::Text(Cow::Borrowed(text));
-        return sheet.put_ready((object, arc), &value::OID, &value, Some(found.name()));
     }
     let (of, mut value, odd) = value::read(element, Some(&object), value_oid);
     let label = match &value {

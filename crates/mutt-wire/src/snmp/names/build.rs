@@ -8,7 +8,7 @@ use mutt_model::oid::{self, OID_ARCS_MAX};
 
 use super::super::hint;
 use super::builtin::{self, OBJECTS, TRAPS};
-use super::direct::{LEAD, MIDDLE, octets_of};
+use super::direct::{CHUNK, LEAD, MIDDLE, octets_of};
 use super::{
     Base, Convention, Definition, EDGE_STEPS, Facts, Form, Found, Kind, NONE, Names, Node, Part,
     Role, Span, TRUNKS, edge,
@@ -282,6 +282,14 @@ impl Tree {
                 implied: part.implied,
             }));
         }
+        let hint = cut(&of.hint);
+        let text = hint::text_length(hint).unwrap_or_default();
+        let printable = match (hint, entry.form) {
+            ("", Form::Guess | Form::Text) => u16::MAX,
+            ("", Form::Hex | Form::Secret) => 0,
+            _ => text,
+        };
+        let plain_words = of.labels.iter().all(|(_, word)| is_plain(word));
         let facts = Facts {
             kind: of.kind,
             base: of.base,
@@ -291,8 +299,10 @@ impl Tree {
             role: if is_object(of.kind) { Role::of(&of.name) } else { Role::Plain },
             severity: entry.severity,
             fixed: of.fixed,
-            hint: self.shared(&of.hint),
-            text: hint::text_length(cut(&of.hint)).unwrap_or_default(),
+            hint: self.shared(hint),
+            text,
+            printable,
+            numbers: matches!(hint, "" | "d") && plain_words,
             module: self.shared(&of.module),
             labels: self.labels(&of.labels),
             index: if of.index.is_empty() { (0, 0) } else { index },
@@ -369,6 +379,7 @@ impl Tree {
         for (node, ready) in self.names.nodes.iter_mut().zip(ready) {
             node.ready = ready;
         }
+        self.names.text.push_str(&" ".repeat(CHUNK));
         self.names.join_octets();
     }
 

@@ -8,7 +8,16 @@ pub(in crate::snmp) const LEAD: &str = "},{\"oid\":\"";
 /// What stands between an OID with its last dot and its name.
 pub(in crate::snmp) const MIDDLE: &str = "\",\"name\":\"";
 
+/// Texts are copied in pieces of so many octets; behind the last one there are as many.
+pub(in crate::snmp) const CHUNK: usize = 32;
+
 impl Names {
+    /// All texts, one behind the other.
+    #[inline]
+    pub(in crate::snmp) fn texts(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
     /// The object of which this is an instance of one arc, and the arc, where it is one whose texts are
     /// ready; `None` says nothing.
     #[inline]
@@ -56,6 +65,48 @@ impl Names {
                 *place = number;
             }
         }
+    }
+}
+
+/// Where the texts of a definition stand in [`Names::texts`], and how long they are.
+impl Found<'_> {
+    /// Its OID, with [`LEAD`] before and a dot behind it.
+    #[inline]
+    pub(in crate::snmp) fn oid_at(&self) -> (usize, usize) {
+        let length = usize::from(self.node.oid);
+        ((self.node.name.at as usize).saturating_sub(MIDDLE.len() + 1 + length), length)
+    }
+
+    /// Its name, with [`MIDDLE`] before and a dot behind it.
+    #[inline]
+    pub(in crate::snmp) fn name_at(&self) -> (usize, usize) {
+        (self.node.name.at as usize, usize::from(self.node.name.length))
+    }
+
+    /// The word for a number.
+    #[inline]
+    pub(in crate::snmp) fn word(&self, number: i64) -> Option<(usize, usize)> {
+        let word = self.names.word(self.facts(), number)?;
+        Some((word.at as usize, usize::from(word.length)))
+    }
+
+    /// Whether its OID and its name stand in the texts as JSON has them.
+    #[inline]
+    pub(in crate::snmp) fn is_written(&self) -> bool {
+        self.node.plain && self.node.oid > 0
+    }
+
+    /// Whether a number is shown by its digits, and by its word where it has one, which JSON need not
+    /// escape.
+    #[inline]
+    pub(in crate::snmp) fn shows_numbers(&self) -> bool {
+        self.facts().numbers
+    }
+
+    /// Up to how many octets that are printable ASCII are shown as they are.
+    #[inline]
+    pub(in crate::snmp) fn shows_text(&self) -> usize {
+        usize::from(self.facts().printable)
     }
 }
 
