@@ -51,6 +51,7 @@ pub(super) fn read_all(sheet: &mut Sheet<'_>, mut list: Reader<'_>, types: &[Ine
             sheet.notes.push(format!("varbind {position}: {why}"));
         }
     }
+    sheet.settle(&mut line);
 }
 
 fn read_one(
@@ -65,6 +66,7 @@ fn read_one(
         read_ready(sheet, ready, octets, &pair.element()?, (oid, value_oid, line));
         return Ok(());
     }
+    sheet.settle(line);
     oid.read(octets)?;
     let element = pair.element()?;
     let place = sheet.names().find_beside(oid.known(), beside);
@@ -127,9 +129,11 @@ fn read_ready<'n>(
             && let Some(text) = found.oid_text()
             && sheet.put_quick(line, (object, arc), of, quick)
         {
+            sheet.settle(line);
             return sheet.take_trap_text(Some(text.to_owned()), Some(found));
         }
     }
+    sheet.settle(line);
     let (of, mut value, odd) = value::read(element, Some(&object), value_oid);
     let label = match &value {
         Shown::Number(number) => number_label(&object, *number),

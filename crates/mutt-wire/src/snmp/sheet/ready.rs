@@ -1,4 +1,4 @@
-//! Puts a varbind together in one piece where all its texts are ready, as they are of nearly every trap
+//! Puts varbinds together in one piece where all their texts are ready, as they are of nearly every trap
 //! that comes in numbers.
 
 use super::super::digits::{DIGITS_MAX, number_at};
@@ -7,12 +7,19 @@ use super::super::names::{Found, Role};
 use super::super::value::Type;
 use super::{Seen, Sheet, Told};
 
-/// Octets that one varbind may take as JSON and in the message.
-const ROOM: usize = 640;
-/// What is around the texts of a varbind: dots, quotes, keys and the digits of numbers.
+/// Octets of JSON that are put together before they are appended.
+const JSON: usize = 1_024;
+/// The same for the message.
+const MESSAGE: usize = 512;
+/// What is around the texts of a varbind in JSON: dots, quotes, keys and the digits of numbers; with
+/// what is copied too much.
 const AROUND: usize = 256;
+/// The same in the message.
+const AROUND_PAIR: usize = 112;
 /// What stands before a label.
 const LABEL: &[u8; 10] = b",\"label\":\"";
+/// Digits of an arc that [`Names::find_ready`](super::super::names::Names) gives, and more.
+const ARC: usize = 16;
 
 /// A value that is shown as it stands here.
 #[derive(Clone, Copy)]
@@ -24,19 +31,29 @@ pub(in crate::snmp) enum Quick<'n, 'v> {
     Oid(Found<'n>),
 }
 
-/// Where a varbind is put together.
+/// Varbinds that are put together but not in the sheet yet: [`Sheet::settle`] brings them there.
 pub(in crate::snmp) struct Line {
-    room: [u8; ROOM],
-    at: usize,
+    json: [u8; JSON],
+    json_at: usize,
+    message: [u8; MESSAGE],
+    message_at: usize,
 }
 
 impl Line {
     pub(in crate::snmp) const fn new() -> Self {
-        Self { room: [0; ROOM], at: 0 }
+        Self { json: [0; JSON], json_at: 0, message: [0; MESSAGE], message_at: 0 }
     }
+}
 
+/// Writes where there is room; the caller has looked that there is.
+struct Pen<'r, const N: usize> {
+    room: &'r mut [u8; N],
+    at: usize,
+}
+
+impl<const N: usize> Pen<'_, N> {
     /// Appends a piece of the texts of names: more is copied, in chunks, and written over again.
-    #[inline]
+    #[inline(always)]
     fn ready(&mut self, texts: &[u8], (from, length): (usize, usize)) {
         let mut done = 0;
         while done < length {
@@ -47,21 +64,22 @@ impl Line {
         self.at += length;
     }
 
-    #[inline]
-    fn chunk<const N: usize>(&mut self, skip: usize, chunk: &[u8; N]) {
-        let place = self.room.get_mut(self.at + skip..).and_then(<[u8]>::first_chunk_mut::<N>);
+    /// Writes `skip` behind the end without moving it.
+    #[inline(always)]
+    fn chunk<const M: usize>(&mut self, skip: usize, chunk: &[u8; M]) {
+        let place = self.room.get_mut(self.at + skip..).and_then(<[u8]>::first_chunk_mut::<M>);
         if let Some(place) = place {
             *place = *chunk;
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn byte(&mut self, byte: u8) {
         self.chunk(0, &[byte]);
         self.at += 1;
     }
 
-    #[inline]
+    #[inline(always)]
     fn bytes(&mut self, bytes: &[u8]) {
         if let Some(place) = self.room.get_mut(self.at..self.at + bytes.len()) {
             place.copy_from_slice(bytes);
@@ -69,27 +87,29 @@ impl Line {
         self.at += bytes.len();
     }
 
-    #[inline]
-    fn number(&mut self, number: u64) {
-        if let Some(room) =
-            self.room.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<DIGITS_MAX>)
-        {
-            self.at += number_at(room, number);
-        }
-    }
-
-    #[inline]
-    fn signed(&mut self, number: i64) {
-        if number < 0 {
-            self.byte(b'-');
-        }
-        self.number(number.unsigned_abs());
+    #[inline(always)]
+    fn digits<const M: usize>(&mut self, digits: &[u8; M], count: usize) {
+        self.chunk(0, digits);
+        self.at += count;
     }
 }
 
 impl<'n> Sheet<'n> {
-    /// Appends one varbind of an object whose texts are ready, with its instance of one arc; says
-    /// whether it could.
+    /// Appends what is put together.
+    #[inline]
+    pub(in crate::snmp) fn settle(&mut self, line: &mut Line) {
+        if line.json_at == 0 {
+            return;
+        }
+        let json = line.json.get(..line.json_at).unwrap_or_default();
+        self.json.push_str(std::str::from_utf8(json).unwrap_or_default());
+        let message = line.message.get(..line.message_at).unwrap_or_default();
+        self.message.push_str(std::str::from_utf8(message).unwrap_or_default());
+        (line.json_at, line.message_at) = (0, 0);
+    }
+
+    /// Puts one varbind together, of an object whose texts are ready, with its instance of one arc;
+    /// says whether it could.
     #[inline]
     pub(in crate::snmp) fn put_quick(
         &mut self,
@@ -105,94 +125,100 @@ impl<'n> Sheet<'n> {
             _ => return false,
         };
         let (oid, name) = (object.oid_at(), object.name_at());
-        let most = oid.1 + 2 * (name.1 + length + label.map_or(0, |label| label.1));
-        if most + AROUND > ROOM {
-            return false;
+        let pair = name.1 + length + label.map_or(0, |label| label.1);
+        if line.json_at + oid.1 + pair + AROUND > JSON
+            || line.message_at + pair + AROUND_PAIR > MESSAGE
+        {
+            self.settle(line);
+            if oid.1 + pair + AROUND > JSON || pair + AROUND_PAIR > MESSAGE {
+                return false;
+            }
         }
         let texts = self.names.texts();
-        line.at = 0;
-        let lead = if self.json.is_empty() {
-            self.json.push('[');
+        let base = self.json.len();
+        let mut json = Pen { room: &mut line.json, at: line.json_at };
+        let mut room = [0; DIGITS_MAX];
+        let arc_digits = number_at(&mut room, u64::from(arc));
+        let arc = room.first_chunk::<ARC>().unwrap_or(&[0; ARC]);
+
+        let lead = if base == 0 && json.at == 0 {
+            json.byte(b'[');
             2
         } else {
             0
         };
-        let base = self.json.len();
-        let oid_from = base + LEAD.len() - lead;
-        line.ready(texts, (oid.0 - LEAD.len() + lead, LEAD.len() - lead + oid.1 + 1));
-        line.number(u64::from(arc));
-        let seen_oid = oid_from..base + line.at;
-        line.ready(texts, (name.0 - MIDDLE.len(), MIDDLE.len() + name.1 + 1));
-        line.number(u64::from(arc));
-        line.chunk(0, of.chunk);
-        line.at += of.json.len();
-        let told = self.quick_value(line, base, value);
-        if let Some(label) = label {
-            line.chunk(0, LABEL);
-            line.at += LABEL.len();
-            line.ready(texts, label);
-            line.byte(b'"');
-        }
-        let end = line.at;
-        if object.role() != Role::Envelope {
-            line.byte(b' ');
-            line.ready(texts, (name.0, name.1 + 1));
-            line.number(u64::from(arc));
-            line.byte(b'=');
-            tell(line, texts, value, label);
-        }
-        self.seen.push(Seen { object, oid: seen_oid, told });
-        let written = line.room.get(..line.at).unwrap_or_default();
-        let written = std::str::from_utf8(written).unwrap_or_default();
-        let (json, message) = written.split_at_checked(end).unwrap_or_default();
-        self.json.push_str(json);
-        self.message.push_str(message);
-        true
-    }
-
-    #[inline]
-    fn quick_value(&self, line: &mut Line, base: usize, value: Quick<'_, '_>) -> Told {
-        match value {
-            Quick::Number(number) => {
-                line.signed(number);
-                return Told::Number(number);
+        let oid_from = base + json.at + LEAD.len() - lead;
+        json.ready(texts, (oid.0 - LEAD.len() + lead, LEAD.len() - lead + oid.1 + 1));
+        json.digits(arc, arc_digits);
+        let seen_oid = oid_from..base + json.at;
+        json.ready(texts, (name.0 - MIDDLE.len(), MIDDLE.len() + name.1 + 1));
+        json.digits(arc, arc_digits);
+        json.chunk(0, of.chunk);
+        json.at += of.json.len();
+        let mut number = ([0; DIGITS_MAX], 0);
+        let told = match value {
+            Quick::Number(of) => {
+                if of < 0 {
+                    json.byte(b'-');
+                }
+                number.1 = number_at(&mut number.0, of.unsigned_abs());
+                json.digits(&number.0, number.1);
+                Told::Number(of)
             }
             Quick::Text(text) => {
-                line.byte(b'"');
-                line.bytes(text);
+                json.byte(b'"');
+                let at = base + json.at;
+                json.bytes(text);
+                json.byte(b'"');
+                Told::Text(at..at + length)
             }
             Quick::Oid(found) => {
-                line.byte(b'"');
-                line.ready(self.names.texts(), found.oid_at());
+                json.byte(b'"');
+                let at = base + json.at;
+                json.ready(texts, found.oid_at());
+                json.byte(b'"');
+                Told::Text(at..at + length)
             }
-        }
-        let (end, length) = match value {
-            Quick::Text(text) => (base + line.at, text.len()),
-            Quick::Oid(found) => (base + line.at, found.oid_at().1),
-            Quick::Number(_) => (0, 0),
         };
-        line.byte(b'"');
-        Told::Text(end - length..end)
-    }
-}
+        if let Some(label) = label {
+            json.digits(LABEL, LABEL.len());
+            json.ready(texts, label);
+            json.byte(b'"');
+        }
+        line.json_at = json.at;
+        self.seen.push(Seen { object, oid: seen_oid, told });
+        if object.role() == Role::Envelope {
+            return true;
+        }
 
-/// Writes the value as it stands in a message.
-#[inline]
-fn tell(line: &mut Line, texts: &[u8], value: Quick<'_, '_>, label: Option<(usize, usize)>) {
-    match (value, label) {
-        (Quick::Number(number), Some(label)) => {
-            line.ready(texts, label);
-            line.byte(b'(');
-            line.signed(number);
-            line.byte(b')');
+        let mut message = Pen { room: &mut line.message, at: line.message_at };
+        message.byte(b' ');
+        message.ready(texts, (name.0, name.1 + 1));
+        message.digits(arc, arc_digits);
+        message.byte(b'=');
+        match value {
+            Quick::Number(of) => {
+                if let Some(label) = label {
+                    message.ready(texts, label);
+                    message.byte(b'(');
+                }
+                if of < 0 {
+                    message.byte(b'-');
+                }
+                message.digits(&number.0, number.1);
+                if label.is_some() {
+                    message.byte(b')');
+                }
+            }
+            Quick::Text(text) if text.contains(&b' ') => {
+                message.byte(b'"');
+                message.bytes(text);
+                message.byte(b'"');
+            }
+            Quick::Text(text) => message.bytes(text),
+            Quick::Oid(_) => message.ready(texts, label.unwrap_or_default()),
         }
-        (Quick::Number(number), None) => line.signed(number),
-        (Quick::Text(text), _) if text.is_empty() || text.contains(&b' ') => {
-            line.byte(b'"');
-            line.bytes(text);
-            line.byte(b'"');
-        }
-        (Quick::Text(text), _) => line.bytes(text),
-        (Quick::Oid(_), label) => line.ready(texts, label.unwrap_or_default()),
+        line.message_at = message.at;
+        true
     }
 }
