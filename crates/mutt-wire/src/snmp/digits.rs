@@ -88,6 +88,16 @@ pub(super) fn number_at(room: &mut [u8; DIGITS_MAX], number: u64) -> usize {
     length - 1
 }
 
+/// A dot and an arc below 1,000 with more behind it, and how long it is.
+#[inline]
+pub(super) fn arc_text(arc: u32) -> Option<(&'static [u8; 4], usize)> {
+    let (at, length) = place_of(arc as usize);
+    if arc >= 1_000 {
+        return None;
+    }
+    Some((DOTTED.as_bytes().get(at..)?.first_chunk()?, length))
+}
+
 /// Appends a number.
 #[inline]
 pub(super) fn push_number(out: &mut String, number: u64) {
@@ -139,7 +149,7 @@ pub(super) fn push_arc(out: &mut String, arc: u32) {
 /// Appends arcs, each with a dot before it.
 pub(super) fn push_arcs(out: &mut String, arcs: &[u32]) {
     for few in arcs.chunks(8) {
-        let mut room = [b'.'; 8 * 11];
+        let mut room = [b'.'; 8 * 11 + 1];
         let mut at = 0;
         for arc in few {
             // The dot stands there already.
@@ -147,6 +157,11 @@ pub(super) fn push_arcs(out: &mut String, arcs: &[u32]) {
             if *arc < 10 {
                 room[at] = b'0' + *arc as u8;
                 at += 1;
+            } else if let Some((text, length)) = arc_text(*arc) {
+                room[at - 1..at + 3].copy_from_slice(text);
+                at += length - 1;
+                // The next dot.
+                room[at] = b'.';
             } else {
                 at += write(&mut room[at..], u64::from(*arc));
             }

@@ -66,11 +66,18 @@ fn read_one(
         read_ready(sheet, ready, octets, &pair.element()?, (oid, value_oid, line));
         return Ok(());
     }
-    sheet.settle(line);
     oid.read(octets)?;
     let element = pair.element()?;
     let place = sheet.names().find_beside(oid.known(), beside);
     let object = place.filter(Found::is_object);
+    if object.is_none()
+        && oid.is_whole()
+        && let Some((of, quick)) = value::quick(&element, sheet.names())
+        && sheet.put_unnamed(line, (oid.known(), place), of, quick)
+    {
+        return Ok(());
+    }
+    sheet.settle(line);
     if !oid.is_whole() {
         sheet.notes.push(format!("{}: an arc over 32 bits", oid.text()));
     }

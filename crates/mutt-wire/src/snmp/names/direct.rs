@@ -34,7 +34,7 @@ impl Names {
         Some(Found { names: self, node, length: usize::from(node.depth) })
     }
 
-    #[inline]
+    #[inline(always)]
     fn at_octets(&self, oid: &[u8]) -> Option<&Node> {
         let at = place(oid);
         for step in 0..EDGE_STEPS {

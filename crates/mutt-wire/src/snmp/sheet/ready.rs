@@ -1,7 +1,7 @@
 //! Puts varbinds together in one piece where all their texts are ready, as they are of nearly every trap
 //! that comes in numbers.
 
-use super::super::digits::{DIGITS_MAX, number_at};
+use super::super::digits::{DIGITS_MAX, arc_text, number_at};
 use super::super::names::direct::{CHUNK, LEAD, MIDDLE};
 use super::super::names::{Found, Role};
 use super::super::value::Type;
@@ -16,6 +16,12 @@ const MESSAGE: usize = 512;
 const AROUND: usize = 256;
 /// The same in the message.
 const AROUND_PAIR: usize = 112;
+/// Octets of an arc with its dot, at most.
+const ARC_TEXT: usize = 11;
+/// Octets before the OID of the first varbind.
+const FIRST: usize = LEAD.len() - 1;
+/// What stands between an OID without a name and the comma before its type.
+const NO_NAME: &[u8; 13] = b"\",\"name\":null";
 /// What stands before a label.
 const LABEL: &[u8; 10] = b",\"label\":\"";
 /// Digits of an arc that [`Names::find_ready`](super::super::names::Names) gives, and more.
@@ -87,6 +93,21 @@ impl<const N: usize> Pen<'_, N> {
         self.at += bytes.len();
     }
 
+    /// Appends arcs, each with a dot before it.
+    #[inline(always)]
+    fn arcs(&mut self, arcs: &[u32]) {
+        for arc in arcs {
+            if let Some((text, length)) = arc_text(*arc) {
+                self.digits(text, length);
+            } else {
+                self.byte(b'.');
+                let mut room = [0; DIGITS_MAX];
+                let count = number_at(&mut room, u64::from(*arc));
+                self.digits(&room, count);
+            }
+        }
+    }
+
     #[inline(always)]
     fn digits<const M: usize>(&mut self, digits: &[u8; M], count: usize) {
         self.chunk(0, digits);
@@ -155,31 +176,8 @@ impl<'n> Sheet<'n> {
         json.digits(arc, arc_digits);
         json.chunk(0, of.chunk);
         json.at += of.json.len();
-        let mut number = ([0; DIGITS_MAX], 0);
-        let told = match value {
-            Quick::Number(of) => {
-                if of < 0 {
-                    json.byte(b'-');
-                }
-                number.1 = number_at(&mut number.0, of.unsigned_abs());
-                json.digits(&number.0, number.1);
-                Told::Number(of)
-            }
-            Quick::Text(text) => {
-                json.byte(b'"');
-                let at = base + json.at;
-                json.bytes(text);
-                json.byte(b'"');
-                Told::Text(at..at + length)
-            }
-            Quick::Oid(found) => {
-                json.byte(b'"');
-                let at = base + json.at;
-                json.ready(texts, found.oid_at());
-                json.byte(b'"');
-                Told::Text(at..at + length)
-            }
-        };
+        let digits = Digits::of(value);
+        let told = write_value(&mut json, texts, base, value, &digits);
         if let Some(label) = label {
             json.digits(LABEL, LABEL.len());
             json.ready(texts, label);
@@ -196,29 +194,158 @@ impl<'n> Sheet<'n> {
         message.ready(texts, (name.0, name.1 + 1));
         message.digits(arc, arc_digits);
         message.byte(b'=');
-        match value {
-            Quick::Number(of) => {
-                if let Some(label) = label {
-                    message.ready(texts, label);
-                    message.byte(b'(');
-                }
-                if of < 0 {
-                    message.byte(b'-');
-                }
-                message.digits(&number.0, number.1);
-                if label.is_some() {
-                    message.byte(b')');
-                }
-            }
-            Quick::Text(text) if text.contains(&b' ') => {
-                message.byte(b'"');
-                message.bytes(text);
-                message.byte(b'"');
-            }
-            Quick::Text(text) => message.bytes(text),
-            Quick::Oid(_) => message.ready(texts, label.unwrap_or_default()),
-        }
+        write_shown(&mut message, texts, value, label, &digits);
         line.message_at = message.at;
         true
+    }
+
+    /// The same of what has no name, below a place that may have one.
+    #[inline]
+    pub(in crate::snmp) fn put_unnamed(
+        &mut self,
+        line: &mut Line,
+        (oid, place): (&[u32], Option<Found<'n>>),
+        of: &'static Type,
+        value: Quick<'n, '_>,
+    ) -> bool {
+        let length = match value {
+            Quick::Number(_) => 0,
+            Quick::Text(text) => text.len(),
+            Quick::Oid(_) => return false,
+        };
+        let pair = oid.len() * ARC_TEXT + length;
+        if line.json_at + pair + AROUND > JSON || line.message_at + pair + AROUND_PAIR > MESSAGE {
+            self.settle(line);
+            if pair + AROUND > JSON || pair + AROUND_PAIR > MESSAGE {
+                return false;
+            }
+        }
+        let texts = self.names.texts();
+        let base = self.json.len();
+        let mut json = Pen { room: &mut line.json, at: line.json_at };
+        if base == 0 && json.at == 0 {
+            json.digits(b"[{\"oid\":\"", FIRST);
+        } else {
+            json.digits(b"},{\"oid\":\"", LEAD.len());
+        }
+        let from = json.at;
+        match place.filter(Found::is_written) {
+            Some(place) => {
+                json.ready(texts, place.oid_at());
+                json.arcs(oid.get(place.arcs()..).unwrap_or_default());
+            }
+            None => {
+                let (first, rest) = oid.split_first().unwrap_or((&0, &[]));
+                let mut room = [0; DIGITS_MAX];
+                let count = number_at(&mut room, u64::from(*first));
+                json.digits(&room, count);
+                json.arcs(rest);
+            }
+        }
+        let written = from..json.at;
+        // The type begins with the quote of a name, which is written over.
+        json.chunk(NO_NAME.len() - 1, of.chunk);
+        json.digits(NO_NAME, NO_NAME.len());
+        json.at += of.json.len() - 1;
+        let digits = Digits::of(value);
+        write_value(&mut json, texts, base, value, &digits);
+        line.json_at = json.at;
+
+        let oid = line.json.get(written).unwrap_or_default();
+        match &mut self.missing {
+            Some((_, more)) => *more += 1,
+            None => self.missing = Some((String::from_utf8_lossy(oid).into_owned(), 0)),
+        }
+        let mut message = Pen { room: &mut line.message, at: line.message_at };
+        message.byte(b' ');
+        message.bytes(oid);
+        message.byte(b'=');
+        write_shown(&mut message, texts, value, None, &digits);
+        line.message_at = message.at;
+        true
+    }
+}
+
+/// The digits of a number.
+struct Digits {
+    room: [u8; DIGITS_MAX],
+    count: usize,
+    minus: bool,
+}
+
+impl Digits {
+    #[inline(always)]
+    fn of(value: Quick<'_, '_>) -> Self {
+        let mut digits = Self { room: [0; DIGITS_MAX], count: 0, minus: false };
+        if let Quick::Number(number) = value {
+            digits.minus = number < 0;
+            digits.count = number_at(&mut digits.room, number.unsigned_abs());
+        }
+        digits
+    }
+
+    #[inline(always)]
+    fn write<const N: usize>(&self, out: &mut Pen<'_, N>) {
+        if self.minus {
+            out.byte(b'-');
+        }
+        out.digits(&self.room, self.count);
+    }
+}
+
+/// Writes the value as JSON, which begins at `base`.
+#[inline(always)]
+fn write_value(
+    json: &mut Pen<'_, JSON>,
+    texts: &[u8],
+    base: usize,
+    value: Quick<'_, '_>,
+    digits: &Digits,
+) -> Told {
+    let from = base + json.at + 1;
+    let length = match value {
+        Quick::Number(number) => {
+            digits.write(json);
+            return Told::Number(number);
+        }
+        Quick::Text(text) => {
+            json.byte(b'"');
+            json.bytes(text);
+            text.len()
+        }
+        Quick::Oid(found) => {
+            json.byte(b'"');
+            json.ready(texts, found.oid_at());
+            found.oid_at().1
+        }
+    };
+    json.byte(b'"');
+    Told::Text(from..from + length)
+}
+
+/// Writes the value as it stands in a message.
+#[inline(always)]
+fn write_shown(
+    message: &mut Pen<'_, MESSAGE>,
+    texts: &[u8],
+    value: Quick<'_, '_>,
+    label: Option<(usize, usize)>,
+    digits: &Digits,
+) {
+    match (value, label) {
+        (Quick::Number(_), Some(label)) => {
+            message.ready(texts, label);
+            message.byte(b'(');
+            digits.write(message);
+            message.byte(b')');
+        }
+        (Quick::Number(_), None) => digits.write(message),
+        (Quick::Text(text), _) if text.contains(&b' ') => {
+            message.byte(b'"');
+            message.bytes(text);
+            message.byte(b'"');
+        }
+        (Quick::Text(text), _) => message.bytes(text),
+        (Quick::Oid(_), label) => message.ready(texts, label.unwrap_or_default()),
     }
 }
