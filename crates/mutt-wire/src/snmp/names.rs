@@ -373,6 +373,12 @@ impl Names {
     /// The same for arcs.
     #[inline]
     pub(super) fn find_arcs<'n>(&'n self, arcs: &[u32]) -> Option<Found<'n>> {
+        self.walk(arcs).0
+    }
+
+    /// The same, and how many of the arcs stand in the tree, with a name or without.
+    #[inline]
+    pub(super) fn walk<'n>(&'n self, arcs: &[u32]) -> (Option<Found<'n>>, usize) {
         let (mut at, mut used) = (0, 0);
         let mut found = None;
         // The trunks are built in, so that each has a name.
@@ -384,9 +390,9 @@ impl Names {
             (at, used) = (self.trunks[trunk], 6);
             found = Some(Found { names: self, node, length: used });
         }
-        for arc in arcs.get(used..)? {
+        for arc in arcs.get(used..).unwrap_or_default() {
             let Some(child) = self.child_at(at, *arc) else { break };
-            let node = self.nodes.get(child as usize)?;
+            let Some(node) = self.nodes.get(child as usize) else { break };
             (at, used) = (child, used + 1);
             if node.name.length > 0 {
                 found = Some(Found { names: self, node, length: used });
@@ -395,7 +401,7 @@ impl Names {
                 break;
             }
         }
-        found
+        (found, used)
     }
 
     #[inline]
@@ -427,19 +433,25 @@ impl Names {
 
     /// The same for arcs.
     pub(super) fn find_trap_arcs<'n>(&'n self, trap_oid: &Arcs) -> Option<Found<'n>> {
-        self.trap_of(trap_oid, self.find_arcs(trap_oid.known()))
+        let (found, known) = self.walk(trap_oid.known());
+        self.trap_of(trap_oid, found, known)
     }
 
-    /// The same where it is known what was found for the OID.
+    /// The same where it is known what was found for the OID, and how many arcs stand in the tree.
     #[inline]
     pub(super) fn trap_of<'n>(
         &'n self,
         trap_oid: &Arcs,
         found: Option<Found<'n>>,
+        known: usize,
     ) -> Option<Found<'n>> {
         let exact =
             |oid: &Arcs, found: &Found<'_>| found.is_exact(oid) && found.kind() == Kind::Trap;
         found.filter(|found| exact(trap_oid, found)).or_else(|| {
+            // The spellings differ in the last two arcs only.
+            if known + 2 < trap_oid.known().len() {
+                return None;
+            }
             let other = trap_oid.other_spelling()?;
             self.find_arcs(other.known()).filter(|found| exact(&other, found))
         })

@@ -29,8 +29,7 @@ pub(super) fn settled<'n>(make: impl Fn(&[InetType]) -> Sheet<'n>) -> Sheet<'n> 
 
 /// Reads a list to its end or to the first varbind whose bounds cannot be known.
 pub(super) fn read_all(sheet: &mut Sheet<'_>, mut list: Reader<'_>, types: &[InetType]) {
-    let (mut oid, mut value, mut beside) = (Arcs::new(), Arcs::new(), Beside::default());
-    let mut line = Line::new();
+    let (mut line, mut slow) = (Line::new(), None);
     let mut position = 0;
     while !list.is_empty() {
         position += 1;
@@ -45,33 +44,46 @@ pub(super) fn read_all(sheet: &mut Sheet<'_>, mut list: Reader<'_>, types: &[Ine
                 break;
             }
         };
-        if let Err(why) =
-            read_one(sheet, &pair, types, (&mut oid, &mut value, &mut beside, &mut line))
-        {
+        if let Err(why) = read_one(sheet, &pair, types, (&mut line, &mut slow)) {
             sheet.notes.push(format!("varbind {position}: {why}"));
         }
     }
     sheet.settle(&mut line);
 }
 
+/// Room for what is not put together at once, made when it is needed.
+struct Slow {
+    oid: Arcs,
+    value: Arcs,
+    beside: Beside,
+}
+
+impl Slow {
+    fn new() -> Self {
+        Self { oid: Arcs::new(), value: Arcs::new(), beside: Beside::default() }
+    }
+}
+
 fn read_one(
     sheet: &mut Sheet<'_>,
     pair: &Element<'_>,
     types: &[InetType],
-    (oid, value_oid, beside, line): (&mut Arcs, &mut Arcs, &mut Beside, &mut Line),
+    (line, slow): (&mut Line, &mut Option<Slow>),
 ) -> Result<(), BerError> {
     let mut pair = pair.inside();
     let octets = pair.expect(ber::OBJECT_IDENTIFIER)?.content;
     if let Some(ready) = sheet.names().find_ready(octets) {
-        read_ready(sheet, ready, octets, &pair.element()?, (oid, value_oid, line));
+        read_ready(sheet, ready, octets, &pair.element()?, (line, slow));
         return Ok(());
     }
+    let Slow { oid, value: value_oid, beside } = slow.get_or_insert_with(Slow::new);
     oid.read(octets)?;
     let element = pair.element()?;
     let place = sheet.names().find_beside(oid.known(), beside);
     let object = place.filter(Found::is_object);
     if object.is_none()
         && oid.is_whole()
+        && !oid.is(SNMP_TRAP_OID)
         && let Some((of, quick)) = value::quick(&element, sheet.names())
         && sheet.put_unnamed(line, (oid.known(), place), of, quick)
     {
@@ -123,7 +135,7 @@ fn read_ready<'n>(
     (object, arc): (Found<'n>, u32),
     octets: &[u8],
     element: &Element<'_>,
-    (oid, value_oid, line): (&mut Arcs, &mut Arcs, &mut Line),
+    (line, slow): (&mut Line, &mut Option<Slow>),
 ) {
     let is_trap = octets == SNMP_TRAP_OID_OCTETS;
     if let Some((of, quick)) = value::quick(element, sheet.names()) {
@@ -136,11 +148,12 @@ fn read_ready<'n>(
             && let Some(text) = found.oid_text()
             && sheet.put_quick(line, (object, arc), of, quick)
         {
-            sheet.settle(line);
+            sheet.settle_message(line);
             return sheet.take_trap_text(Some(text.to_owned()), Some(found));
         }
     }
     sheet.settle(line);
+    let Slow { oid, value: value_oid, .. } = slow.get_or_insert_with(Slow::new);
     let (of, mut value, odd) = value::read(element, Some(&object), value_oid);
     let label = match &value {
         Shown::Number(number) => number_label(&object, *number),
@@ -170,14 +183,14 @@ fn oid_value<'n>(
     is_trap: bool,
 ) -> (Cow<'n, str>, Option<Cow<'n, str>>) {
     let names = sheet.names();
-    let found = names.find_arcs(oid.known());
+    let (found, known) = names.walk(oid.known());
     let exact = found.filter(|found| found.is_exact(oid));
     let text = exact.and_then(|found| found.oid_text());
     let text = text.map_or_else(|| Cow::Owned(oid.text()), Cow::Borrowed);
     if is_trap {
-        sheet.take_trap(Some(oid), names.trap_of(oid, found));
+        sheet.take_trap(Some(oid), names.trap_of(oid, found, known));
     }
-    (text, oid_label(names, oid, found))
+    (text, oid_label(names, oid, (found, known)))
 }
 
 /// A community's value is never shown.
@@ -214,7 +227,7 @@ fn put_known(
         (Some(object), Some(number), _) => number_label(&object, number),
         (_, _, Shown::Text(text)) if kind.is_oid() => {
             let value = Arcs::of(text);
-            oid_label(names, &value, names.find_arcs(value.known()))
+            oid_label(names, &value, names.walk(value.known()))
         }
         _ => None,
     };
@@ -234,13 +247,17 @@ fn number_label<'n>(object: &Found<'n>, number: i64) -> Option<Cow<'n, str>> {
 
 /// What an OID that is a value is called: a notification, an object with its instance, or another
 /// place that has a name of its own.
-fn oid_label<'n>(names: &'n Names, oid: &Arcs, found: Option<Found<'n>>) -> Option<Cow<'n, str>> {
+fn oid_label<'n>(
+    names: &'n Names,
+    oid: &Arcs,
+    (found, known): (Option<Found<'n>>, usize),
+) -> Option<Cow<'n, str>> {
     let found = found?;
     if found.is_exact(oid) {
         return Some(Cow::Borrowed(found.name()));
     }
     // The other spelling of a trap only where nothing has this one.
-    if let Some(trap) = names.trap_of(oid, Some(found)) {
+    if let Some(trap) = names.trap_of(oid, Some(found), known) {
         return Some(Cow::Borrowed(trap.name()));
     }
     found.is_object().then(|| {

@@ -129,6 +129,14 @@ impl<'n> Sheet<'n> {
         (line.json_at, line.message_at) = (0, 0);
     }
 
+    /// The same where only what is in the message counts.
+    #[inline]
+    pub(in crate::snmp) fn settle_message(&mut self, line: &mut Line) {
+        if line.message_at > 0 {
+            self.settle(line);
+        }
+    }
+
     /// Puts one varbind together, of an object whose texts are ready, with its instance of one arc;
     /// says whether it could.
     #[inline]
