@@ -61,6 +61,7 @@ pub(super) struct Varbind<'n, 'v> {
 #[derive(Debug)]
 struct Seen<'n> {
     object: Found<'n>,
+    role: Role,
     oid: Range<usize>,
     told: Told,
 }
@@ -274,13 +275,10 @@ impl<'n> Sheet<'n> {
             push_json_part(json, label);
             json.push('"');
         }
-        let role = match object {
-            Some(object) => {
-                self.seen.push(Seen { object, oid, told });
-                object.role()
-            }
-            None => Role::Plain,
-        };
+        let role = object.map_or(Role::Plain, |object| object.role());
+        if let Some(object) = object {
+            self.seen.push(Seen { object, role, oid, told });
+        }
         if role != Role::Envelope {
             let number = self.json.get(number).unwrap_or_default();
             let key = key.text(&self.json);
@@ -307,7 +305,7 @@ impl<'n> Sheet<'n> {
     }
 
     fn first(&self, role: Role) -> Option<&Seen<'n>> {
-        self.seen.iter().find(|seen| seen.object.role() == role)
+        self.seen.iter().find(|seen| seen.role == role)
     }
 
     /// The text of the first object with this role, without blanks around it.
@@ -317,7 +315,11 @@ impl<'n> Sheet<'n> {
             Told::Own(text) => text,
             Told::Nothing | Told::Number(_) => return None,
         };
-        Some(text.trim()).filter(|text| !text.is_empty())
+        let trimmed = match text.as_bytes() {
+            [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+            _ => text.trim(),
+        };
+        Some(trimmed).filter(|text| !text.is_empty())
     }
 
     /// The number of the first object with this role.

@@ -192,8 +192,9 @@ impl<'n> Sheet<'n> {
             json.byte(b'"');
         }
         line.json_at = json.at;
-        self.seen.push(Seen { object, oid: seen_oid, told });
-        if object.role() == Role::Envelope {
+        let role = object.role();
+        self.seen.push(Seen { object, role, oid: seen_oid, told });
+        if role == Role::Envelope {
             return true;
         }
 
