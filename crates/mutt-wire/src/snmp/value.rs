@@ -133,7 +133,7 @@ pub(super) fn read<'a>(
 
 /// The value where it is shown as it stands there, as nearly every one is: a number, a text of printable
 /// ASCII, an OID that has a name.
-#[inline]
+#[inline(always)]
 pub(super) fn quick<'n, 'v>(
     element: &Element<'v>,
     names: &'n Names,

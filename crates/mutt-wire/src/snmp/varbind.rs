@@ -139,17 +139,17 @@ fn read_ready<'n>(
 ) {
     let is_trap = octets == SNMP_TRAP_OID_OCTETS;
     if let Some((of, quick)) = value::quick(element, sheet.names()) {
-        if !is_trap {
-            if sheet.put_quick(line, (object, arc), of, quick) {
-                return;
+        let trap = match quick {
+            Quick::Oid(found) if is_trap && found.kind() == Defined::Trap => Some(found),
+            _ => None,
+        };
+        if is_trap == trap.is_some() && sheet.put_quick(line, (object, arc), of, quick) {
+            if let Some(trap) = trap {
+                sheet.settle_message(line);
+                let text = trap.oid_text().unwrap_or_default();
+                sheet.take_trap_text(Some(text.to_owned()), Some(trap));
             }
-        } else if let Quick::Oid(found) = quick
-            && found.kind() == Defined::Trap
-            && let Some(text) = found.oid_text()
-            && sheet.put_quick(line, (object, arc), of, quick)
-        {
-            sheet.settle_message(line);
-            return sheet.take_trap_text(Some(text.to_owned()), Some(found));
+            return;
         }
     }
     sheet.settle(line);
