@@ -242,7 +242,18 @@ impl Head {
 /// # Errors
 ///
 /// Without octets, or when it does not fit 64 bits.
+#[inline]
 pub fn signed(content: &[u8]) -> Result<i64, BerError> {
+    if let [first, rest @ ..] = content
+        && rest.len() < 8
+    {
+        let first = i64::from(first.cast_signed());
+        return Ok(rest.iter().fold(first, |sum, octet| sum << 8 | i64::from(*octet)));
+    }
+    signed_of_any_length(content)
+}
+
+fn signed_of_any_length(content: &[u8]) -> Result<i64, BerError> {
     let first = *content.first().ok_or(BerError::Integer)?;
     let sign = if first & 0x80 == 0 { 0u8 } else { 0xff };
     let keep = content.len().min(8);
@@ -263,16 +274,23 @@ pub fn signed(content: &[u8]) -> Result<i64, BerError> {
 /// # Errors
 ///
 /// Without octets, or when it does not fit 64 bits.
+#[inline]
 pub fn unsigned(content: &[u8]) -> Result<u64, BerError> {
     if content.is_empty() {
         return Err(BerError::Integer);
     }
+    let octets = if content.len() > 8 { without_zeros(content)? } else { content };
+    Ok(octets.iter().fold(0u64, |sum, octet| sum << 8 | u64::from(*octet)))
+}
+
+/// What stands behind the leading zeros, where that is a number of 64 bits.
+fn without_zeros(content: &[u8]) -> Result<&[u8], BerError> {
     let zeros = content.iter().take_while(|octet| **octet == 0).count();
     let octets = &content[zeros..];
     if octets.len() > 8 {
         return Err(BerError::Integer);
     }
-    Ok(octets.iter().fold(0u64, |sum, octet| sum << 8 | u64::from(*octet)))
+    Ok(octets)
 }
 
 /// An object identifier as dotted text.

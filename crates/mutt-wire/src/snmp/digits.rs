@@ -48,12 +48,54 @@ const fn text(bytes: &'static [u8]) -> &'static str {
 /// A number below 1,000 with a dot before it.
 #[inline]
 fn dotted(number: usize) -> &'static str {
-    let (at, length) = match number {
+    let (at, length) = place_of(number);
+    DOTTED.get(at..at + length).unwrap_or_default()
+}
+
+/// Where such a number stands in [`DOTTED`], and how long it is.
+#[inline]
+fn place_of(number: usize) -> (usize, usize) {
+    match number {
         0..10 => (number * 2, 2),
         10..100 => (number * 3 - 10, 3),
         _ => (number * 4 - 110, 4),
-    };
-    DOTTED.get(at..at + length).unwrap_or_default()
+    }
+}
+
+/// Octets that the digits of a number take at most.
+pub(super) const DIGITS_MAX: usize = 20;
+
+/// The digits of a number, in `room` where they are not at hand.
+#[inline]
+pub(super) fn number_text(number: u64, room: &mut [u8; DIGITS_MAX]) -> &str {
+    if number < 1_000 {
+        return dotted(number as usize).get(1..).unwrap_or_default();
+    }
+    let count = write(room, number);
+    std::str::from_utf8(&room[..count]).unwrap_or_default()
+}
+
+/// Writes the digits of a number to the front; gives how many there are.
+#[inline]
+pub(super) fn number_at(room: &mut [u8; DIGITS_MAX], number: u64) -> usize {
+    if number >= 1_000 {
+        return write(room, number);
+    }
+    let (at, length) = place_of(number as usize);
+    if let Some([a, b, c]) = DOTTED.as_bytes().get(at + 1..).and_then(<[u8]>::first_chunk::<3>) {
+        (room[0], room[1], room[2]) = (*a, *b, *c);
+    }
+    length - 1
+}
+
+/// A dot and an arc below 1,000 with more behind it, and how long it is.
+#[inline]
+pub(super) fn arc_text(arc: u32) -> Option<(&'static [u8; 4], usize)> {
+    let (at, length) = place_of(arc as usize);
+    if arc >= 1_000 {
+        return None;
+    }
+    Some((DOTTED.as_bytes().get(at..)?.first_chunk()?, length))
 }
 
 /// Appends a number.
@@ -67,7 +109,7 @@ pub(super) fn push_number(out: &mut String, number: u64) {
 }
 
 fn push_large(out: &mut String, number: u64) {
-    let mut room = [0; 20];
+    let mut room = [0; DIGITS_MAX];
     let count = write(&mut room, number);
     out.push_str(std::str::from_utf8(&room[..count]).unwrap_or_default());
 }
@@ -107,7 +149,7 @@ pub(super) fn push_arc(out: &mut String, arc: u32) {
 /// Appends arcs, each with a dot before it.
 pub(super) fn push_arcs(out: &mut String, arcs: &[u32]) {
     for few in arcs.chunks(8) {
-        let mut room = [b'.'; 8 * 11];
+        let mut room = [b'.'; 8 * 11 + 1];
         let mut at = 0;
         for arc in few {
             // The dot stands there already.
@@ -115,6 +157,11 @@ pub(super) fn push_arcs(out: &mut String, arcs: &[u32]) {
             if *arc < 10 {
                 room[at] = b'0' + *arc as u8;
                 at += 1;
+            } else if let Some((text, length)) = arc_text(*arc) {
+                room[at - 1..at + 3].copy_from_slice(text);
+                at += length - 1;
+                // The next dot.
+                room[at] = b'.';
             } else {
                 at += write(&mut room[at..], u64::from(*arc));
             }
@@ -160,6 +207,10 @@ mod tests {
             let mut out = String::new();
             push_number(&mut out, number);
             assert_eq!(out, number.to_string());
+            assert_eq!(number_text(number, &mut [0; DIGITS_MAX]), out);
+            let mut room = [0; DIGITS_MAX];
+            let count = number_at(&mut room, number);
+            assert_eq!(room.get(..count), Some(out.as_bytes()));
         };
         (0..12_000).for_each(check);
         (0..64).for_each(|bit| (check(1 << bit), check((1 << bit) - 1)).0);

@@ -3,6 +3,7 @@
 
 mod build;
 pub(super) mod builtin;
+pub(super) mod direct;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,7 @@ use std::sync::LazyLock;
 use mutt_model::{Severity, oid};
 use serde::{Deserialize, Serialize};
 
+use self::direct::{LEAD, MIDDLE};
 use super::arcs::{self, Arcs};
 
 pub use self::build::{DEFINITIONS_MAX, NAME_MAX};
@@ -19,6 +21,8 @@ pub use self::build::{DEFINITIONS_MAX, NAME_MAX};
 pub(super) const SNMP_TRAP_OID: &[u32] = &[1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0];
 /// snmpTrapEnterprise.0
 pub(super) const SNMP_TRAP_ENTERPRISE: &[u32] = &[1, 3, 6, 1, 6, 3, 1, 1, 4, 3, 0];
+/// The same as its octets.
+pub(super) const SNMP_TRAP_OID_OCTETS: &[u8] = &[0x2b, 6, 1, 6, 3, 1, 1, 4, 1, 0];
 /// sysUpTime.0
 pub(super) const SYS_UP_TIME: &[u32] = &[1, 3, 6, 1, 2, 1, 1, 3, 0];
 /// snmpTrapAddress.0
@@ -209,11 +213,19 @@ struct Node {
     children: u32,
     /// Empty: a place without a name.
     name: Span,
-    /// The octets of its OID as text, which stands before the name; 0 where it would be long.
+    /// The octets of its OID as text, which stands before the name as JSON wants it; 0 where it would
+    /// be long.
     oid: u16,
     /// Whether JSON escapes nothing of the name.
     plain: bool,
+    /// Whether it is an object whose instance of one arc is shown as that number, below which nothing
+    /// stands and whose value's octets are all that says what it is.
+    ready: bool,
+    /// Arcs of its OID, where its octets are kept.
+    depth: u8,
     facts: u32,
+    /// Its OID in [`Names::octets`]; empty where it is not kept.
+    octets: Span,
 }
 
 /// What is the same for many definitions, kept once.
@@ -230,6 +242,10 @@ struct Facts {
     hint: Span,
     /// Octets of text that the hint shows in one piece; 0 when it means no text.
     text: u16,
+    /// Octets of printable ASCII that are shown as they are, up to which number; 0: none.
+    printable: u16,
+    /// Whether numbers are shown by their digits, and their words need no escapes.
+    numbers: bool,
     module: Span,
     /// First and number in [`Names::labels`], in order of their numbers.
     labels: (u32, u32),
@@ -253,6 +269,9 @@ pub struct Names {
     /// The nodes by their parent and arc: a power of two of places, [`NONE`] where one is free. A node
     /// that finds none of its places free is found among the children of its parent.
     edges: Vec<u32>,
+    /// The nodes by the octets of their OID, in the same way; one without a place is found by the tree.
+    direct: Vec<u32>,
+    octets: Vec<u8>,
     facts: Vec<Facts>,
     labels: Vec<(i64, Span)>,
     index: Vec<Part>,
@@ -284,6 +303,8 @@ const NO_FACTS: &Facts = &Facts {
     fixed: 0,
     hint: Span { at: 0, length: 0 },
     text: 0,
+    printable: 0,
+    numbers: false,
     module: Span { at: 0, length: 0 },
     labels: (0, 0),
     index: (0, 0),
@@ -352,6 +373,12 @@ impl Names {
     /// The same for arcs.
     #[inline]
     pub(super) fn find_arcs<'n>(&'n self, arcs: &[u32]) -> Option<Found<'n>> {
+        self.walk(arcs).0
+    }
+
+    /// The same, and how many of the arcs stand in the tree, with a name or without.
+    #[inline]
+    pub(super) fn walk<'n>(&'n self, arcs: &[u32]) -> (Option<Found<'n>>, usize) {
         let (mut at, mut used) = (0, 0);
         let mut found = None;
         // The trunks are built in, so that each has a name.
@@ -363,9 +390,9 @@ impl Names {
             (at, used) = (self.trunks[trunk], 6);
             found = Some(Found { names: self, node, length: used });
         }
-        for arc in arcs.get(used..)? {
+        for arc in arcs.get(used..).unwrap_or_default() {
             let Some(child) = self.child_at(at, *arc) else { break };
-            let node = self.nodes.get(child as usize)?;
+            let Some(node) = self.nodes.get(child as usize) else { break };
             (at, used) = (child, used + 1);
             if node.name.length > 0 {
                 found = Some(Found { names: self, node, length: used });
@@ -374,7 +401,7 @@ impl Names {
                 break;
             }
         }
-        found
+        (found, used)
     }
 
     #[inline]
@@ -406,19 +433,25 @@ impl Names {
 
     /// The same for arcs.
     pub(super) fn find_trap_arcs<'n>(&'n self, trap_oid: &Arcs) -> Option<Found<'n>> {
-        self.trap_of(trap_oid, self.find_arcs(trap_oid.known()))
+        let (found, known) = self.walk(trap_oid.known());
+        self.trap_of(trap_oid, found, known)
     }
 
-    /// The same where it is known what was found for the OID.
+    /// The same where it is known what was found for the OID, and how many arcs stand in the tree.
     #[inline]
     pub(super) fn trap_of<'n>(
         &'n self,
         trap_oid: &Arcs,
         found: Option<Found<'n>>,
+        known: usize,
     ) -> Option<Found<'n>> {
         let exact =
             |oid: &Arcs, found: &Found<'_>| found.is_exact(oid) && found.kind() == Kind::Trap;
         found.filter(|found| exact(trap_oid, found)).or_else(|| {
+            // The spellings differ in the last two arcs only.
+            if known + 2 < trap_oid.known().len() {
+                return None;
+            }
             let other = trap_oid.other_spelling()?;
             self.find_arcs(other.known()).filter(|found| exact(&other, found))
         })
@@ -475,10 +508,20 @@ impl Names {
     }
 
     fn label(&self, facts: &Facts, number: i64) -> Option<&str> {
+        self.word(facts, number).map(|word| self.text(word))
+    }
+
+    #[inline]
+    fn word(&self, facts: &Facts, number: i64) -> Option<Span> {
         let (first, count) = (facts.labels.0 as usize, facts.labels.1 as usize);
         let labels = self.labels.get(first..first + count)?;
+        // Nearly every enumeration counts up from its first number.
+        let next = number.wrapping_sub(labels.first()?.0) as usize;
+        if let Some(label) = labels.get(next).filter(|label| label.0 == number) {
+            return Some(label.1);
+        }
         let at = labels.binary_search_by_key(&number, |label| label.0).ok()?;
-        Some(self.text(labels.get(at)?.1))
+        Some(labels.get(at)?.1)
     }
 }
 
@@ -592,8 +635,26 @@ impl<'n> Found<'n> {
     /// Its OID as text, where that is at hand.
     #[inline]
     pub(super) fn oid_text(&self) -> Option<&'n str> {
-        let (end, length) = (self.node.name.at as usize, usize::from(self.node.oid));
+        let (name, length) = (self.node.name.at as usize, usize::from(self.node.oid));
+        let end = name.checked_sub(if length == 0 { 0 } else { MIDDLE.len() + 1 })?;
         self.names.text.get(end.checked_sub(length)?..end).filter(|text| !text.is_empty())
+    }
+
+    /// What stands before the instance in the JSON of a varbind: [`LEAD`], its OID and a dot. Empty for
+    /// one that is not ready.
+    #[inline]
+    pub(super) fn lead(&self) -> &'n str {
+        let end = (self.node.name.at as usize).saturating_sub(MIDDLE.len());
+        let length = LEAD.len() + usize::from(self.node.oid) + 1;
+        self.names.text.get(end.saturating_sub(length)..end).unwrap_or_default()
+    }
+
+    /// What stands between the OID and the instance in its name: [`MIDDLE`], the name and a dot.
+    #[inline]
+    pub(super) fn middle(&self) -> &'n str {
+        let name = self.node.name.at as usize;
+        let end = name + usize::from(self.node.name.length) + 1;
+        self.names.text.get(name.saturating_sub(MIDDLE.len())..end).unwrap_or_default()
     }
 
     /// Whether nothing follows it in the OID.
@@ -668,5 +729,9 @@ impl<'n> PartFacts<'n> {
 
     pub(super) fn label(&self, number: i64) -> Option<&'n str> {
         self.names.label(self.facts, number)
+    }
+
+    fn has_labels(&self) -> bool {
+        self.facts.labels.1 > 0
     }
 }

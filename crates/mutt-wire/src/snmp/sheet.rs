@@ -1,6 +1,8 @@
 //! What a notification's varbinds become, written while they are read: the JSON of the list and the
 //! text of the message.
 
+mod ready;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -8,11 +10,14 @@ use std::ops::Range;
 use mutt_model::{Event, ParseStatus};
 
 use super::arcs::Arcs;
-use super::digits::{push_number, push_signed};
+use super::digits::{DIGITS_MAX, number_text, push_number, push_signed};
+use super::names::direct::{LEAD, MIDDLE};
 use super::names::{Convention, Found, Names, Role};
 use super::subject;
 use super::value::{Shown, Type};
 use crate::text::{push_json_part, push_json_str};
+
+pub(super) use self::ready::{Line, Quick};
 
 /// How the note of an event begins whose OIDs are in no MIB that is loaded.
 pub const MIB_MISSING: &str = "mib missing";
@@ -56,6 +61,7 @@ pub(super) struct Varbind<'n, 'v> {
 #[derive(Debug)]
 struct Seen<'n> {
     object: Found<'n>,
+    role: Role,
     oid: Range<usize>,
     told: Told,
 }
@@ -137,14 +143,19 @@ impl<'n> Sheet<'n> {
 
     /// The same where it is known what its names are.
     pub(super) fn take_trap(&mut self, oid: Option<&Arcs>, trap: Option<Found<'n>>) {
+        let text = oid.map(|oid| match trap.filter(|trap| trap.is_exact(oid)) {
+            Some(trap) => trap.oid_text().map_or_else(|| oid.text(), str::to_owned),
+            None => oid.text(),
+        });
+        self.take_trap_text(text, trap);
+    }
+
+    /// The same where the text of the OID is at hand.
+    pub(super) fn take_trap_text(&mut self, text: Option<String>, trap: Option<Found<'n>>) {
         if self.trap_oid.is_some() {
             return;
         }
         self.trap = trap;
-        let text = oid.map(|oid| match self.trap.filter(|trap| trap.is_exact(oid)) {
-            Some(trap) => trap.oid_text().map_or_else(|| oid.text(), str::to_owned),
-            None => oid.text(),
-        });
         if self.message.is_empty() {
             self.headed = true;
             self.message.push_str(head(self.trap.as_ref(), text.as_deref()));
@@ -164,11 +175,10 @@ impl<'n> Sheet<'n> {
     }
 
     /// Appends one varbind.
-    #[inline]
     pub(super) fn put(&mut self, oid: &Arcs, varbind: Varbind<'n, '_>) {
         let Varbind { object, place, given, kind, value, label } = varbind;
         let json = &mut self.json;
-        json.push_str(if json.is_empty() { "[{\"oid\":\"" } else { "},{\"oid\":\"" });
+        json.push_str(if json.is_empty() { "[{\"oid\":\"" } else { LEAD });
         let oid_at = json.len();
         let mut instance_at = oid_at;
         match place.and_then(|place| Some((place.oid_text()?, place.arcs()))) {
@@ -183,7 +193,7 @@ impl<'n> Sheet<'n> {
         let mut key = Piece::Json(oid_at.clone());
         match (object, given) {
             (Some(object), _) => {
-                json.push_str("\",\"name\":\"");
+                json.push_str(MIDDLE);
                 let at = json.len();
                 if instance_at > oid_at.start && object.is_plain() {
                     // Without an index, the instance in words is that in numbers.
@@ -197,7 +207,7 @@ impl<'n> Sheet<'n> {
                 push_kind(json, kind, true);
             }
             (None, Some(given)) => {
-                json.push_str("\",\"name\":\"");
+                json.push_str(MIDDLE);
                 key = push_part(json, given);
                 push_kind(json, kind, true);
             }
@@ -213,25 +223,66 @@ impl<'n> Sheet<'n> {
                 }
             }
         }
-        let at = json.len();
-        let told = push_value(json, &value);
-        let number = at..json.len();
-        if let Some(label) = &label {
-            json.push_str(",\"label\":");
-            push_json_str(json, label);
+        self.put_value((object, oid_at), key, kind, &value, label.as_deref());
+    }
+
+    /// Appends one varbind of an object whose texts are ready, with its instance of one arc.
+    #[inline]
+    pub(super) fn put_ready(
+        &mut self,
+        (object, arc): (Found<'n>, u32),
+        of: &'static Type,
+        value: &Shown<'_>,
+        label: Option<&str>,
+    ) {
+        let json = &mut self.json;
+        let (lead, middle) = (object.lead(), object.middle());
+        let mut room = [0; DIGITS_MAX];
+        let instance = number_text(u64::from(arc), &mut room);
+        if json.is_empty() {
+            json.push('[');
+            json.push_str(lead.get(2..).unwrap_or_default());
+        } else {
+            json.push_str(lead);
         }
-        let told = match object {
-            Some(object) => {
-                self.seen.push(Seen { object, oid: oid_at, told });
-                object.role()
-            }
-            None => Role::Plain,
-        };
-        if told != Role::Envelope {
+        let from = (json.len() + LEAD.len()).saturating_sub(lead.len());
+        json.push_str(instance);
+        let oid_at = from..json.len();
+        let name_at = json.len() + MIDDLE.len();
+        json.push_str(middle);
+        json.push_str(instance);
+        let key = Piece::Json(name_at..json.len());
+        json.push_str(of.json);
+        self.put_value((Some(object), oid_at), key, Kind::Wire(of), value, label);
+    }
+
+    /// Appends the value, and the pair to the message.
+    #[inline]
+    fn put_value(
+        &mut self,
+        (object, oid): (Option<Found<'n>>, Range<usize>),
+        key: Piece,
+        kind: Kind<'_>,
+        value: &Shown<'_>,
+        label: Option<&str>,
+    ) {
+        let json = &mut self.json;
+        let at = json.len();
+        let told = push_value(json, value);
+        let number = at..json.len();
+        if let Some(label) = label {
+            json.push_str(",\"label\":\"");
+            push_json_part(json, label);
+            json.push('"');
+        }
+        let role = object.map_or(Role::Plain, |object| object.role());
+        if let Some(object) = object {
+            self.seen.push(Seen { object, role, oid, told });
+        }
+        if role != Role::Envelope {
             let number = self.json.get(number).unwrap_or_default();
             let key = key.text(&self.json);
-            let label = label.as_deref();
-            write_pair(&mut self.message, key, kind.is_oid(), &value, number, label);
+            write_pair(&mut self.message, key, kind.is_oid(), value, number, label);
         }
     }
 
@@ -254,7 +305,7 @@ impl<'n> Sheet<'n> {
     }
 
     fn first(&self, role: Role) -> Option<&Seen<'n>> {
-        self.seen.iter().find(|seen| seen.object.role() == role)
+        self.seen.iter().find(|seen| seen.role == role)
     }
 
     /// The text of the first object with this role, without blanks around it.
@@ -264,7 +315,11 @@ impl<'n> Sheet<'n> {
             Told::Own(text) => text,
             Told::Nothing | Told::Number(_) => return None,
         };
-        Some(text.trim()).filter(|text| !text.is_empty())
+        let trimmed = match text.as_bytes() {
+            [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+            _ => text.trim(),
+        };
+        Some(trimmed).filter(|text| !text.is_empty())
     }
 
     /// The number of the first object with this role.

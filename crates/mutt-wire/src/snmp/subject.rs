@@ -2,6 +2,7 @@
 
 use super::names::{Role, Subject};
 use super::sheet::Sheet;
+use crate::octets;
 use crate::syslog::canonical_interface;
 
 /// The resource, where the varbinds say it.
@@ -22,7 +23,8 @@ pub(super) fn resource(subject: Subject, sheet: &Sheet<'_>) -> Option<String> {
 /// unless ifDescr is a sentence, as some vendors have it; then ifName.
 fn interface(sheet: &Sheet<'_>) -> Option<String> {
     let descr = sheet.text_of(Role::InterfaceDescription);
-    let is_word = |text: &&str| !text.bytes().any(|byte| matches!(byte, b' ' | b','));
+    let parts = |word| octets::is(word, b' ') | octets::is(word, b',');
+    let is_word = |text: &&str| octets::find(text.as_bytes(), 0, parts).is_none();
     let word = descr.filter(is_word);
     let name = word.or_else(|| sheet.text_of(Role::InterfaceName)).or(descr);
     let name = name.map(|name| canonical_interface(name).into_owned());

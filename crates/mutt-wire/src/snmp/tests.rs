@@ -427,3 +427,50 @@ proptest! {
         check_total(&raw);
     }
 }
+
+/// OIDs with one arc of instance, with none, with several; with a name and without.
+fn shown_oid() -> impl Strategy<Value = String> {
+    let head = prop_oneof![
+        Just("1.3.6.1.2.1.2.2.1.1"),
+        Just("1.3.6.1.2.1.2.2.1.2"),
+        Just("1.3.6.1.2.1.2.2.1.8"),
+        Just("1.3.6.1.2.1.1.3"),
+        Just("1.3.6.1.4.1.32473.1"),
+        Just("1.0.8802.1"),
+    ];
+    let arc = prop_oneof![0u32..1_200, any::<u32>()];
+    (head, proptest::collection::vec(arc, 0..4)).prop_map(|(head, arcs)| {
+        arcs.iter().fold(head.to_owned(), |oid, arc| format!("{oid}.{arc}"))
+    })
+}
+
+fn shown_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        (-3i64..9).prop_map(Value::Integer),
+        any::<i32>().prop_map(|number| Value::Integer(number.into())),
+        any::<u32>().prop_map(Value::Gauge32),
+        "[ -~]{0,40}".prop_map(|text| octets(&text)),
+        "[a-z ]{200,700}".prop_map(|text| octets(&text)),
+        proptest::collection::vec(any::<u8>(), 0..20).prop_map(Value::Octets),
+        shown_oid().prop_map(Value::Oid),
+        Just(Value::Oid(LINK_DOWN.to_owned())),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn varbinds_put_together_at_once_are_those_put_one_by_one(
+        list in proptest::collection::vec((shown_oid(), shown_value()), 0..24),
+    ) {
+        let list: Vec<(&str, Value)> = list.iter().map(|(o, v)| (o.as_str(), v.clone())).collect();
+        let raw = encode::trap_v2c(COMMUNITY, 77, 4_200, LINK_DOWN, &list).unwrap();
+        let event = decoded(&raw).event;
+        let varbinds = event.varbinds.as_deref().unwrap();
+        let mut other = frame(PEER, b"").event(Source::Snmp);
+        let read = || varbind::read_json(Names::builtin(), varbinds);
+        prop_assert_eq!(read().unwrap().json(), varbinds);
+        let message = describe(&mut other, Names::builtin(), Some(LINK_DOWN.to_owned()), read());
+        prop_assert_eq!(message, &*event.message);
+        prop_assert_eq!(other.resource, event.resource);
+    }
+}

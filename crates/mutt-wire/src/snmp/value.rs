@@ -9,8 +9,10 @@ use super::arcs::Arcs;
 use super::ber::{self, BerError, Element};
 use super::digits::{address, hex};
 use super::message::{IP_ADDRESS, TIME_TICKS};
-use super::names::{Base, Convention, Form, Found};
+use super::names::{Base, Convention, Form, Found, Names};
+use super::sheet::Quick;
 use super::{hint, instance};
+use crate::octets;
 
 /// The largest number that every reader of JSON keeps exactly.
 const EXACT_MAX: u64 = 1 << 53;
@@ -21,6 +23,21 @@ pub(super) struct Type {
     pub(super) name: &'static str,
     /// It begins with the quote that ends the name before it.
     pub(super) json: &'static str,
+    /// The same with more behind it, to be copied at once.
+    pub(super) chunk: &'static [u8; TYPE_CHUNK],
+}
+
+/// Octets that a type takes in JSON, at most.
+const TYPE_CHUNK: usize = 48;
+
+/// A text with zeros behind it.
+const fn chunk(text: &str) -> [u8; TYPE_CHUNK] {
+    let (text, mut out, mut at) = (text.as_bytes(), [0; TYPE_CHUNK], 0);
+    while at < text.len() {
+        out[at] = text[at];
+        at += 1;
+    }
+    out
 }
 
 macro_rules! types {
@@ -28,6 +45,7 @@ macro_rules! types {
         $(pub(super) static $of: Type = Type {
             name: $name,
             json: concat!("\",\"type\":\"", $name, "\",\"value\":"),
+            chunk: const { &chunk(concat!("\",\"type\":\"", $name, "\",\"value\":")) },
         };)*
     };
 }
@@ -111,6 +129,42 @@ pub(super) fn read<'a>(
         0x82 => (&END_OF_VIEW, Shown::Null, None),
         _ => (&UNKNOWN, hex(element.whole).into(), Some("a type that does not exist")),
     }
+}
+
+/// The value where it is shown as it stands there, as nearly every one is: a number, a text of printable
+/// ASCII, an OID that has a name.
+#[inline(always)]
+pub(super) fn quick<'n, 'v>(
+    element: &Element<'v>,
+    names: &'n Names,
+) -> Option<(&'static Type, Quick<'n, 'v>)> {
+    let octets = element.content;
+    let of = match element.tag {
+        ber::INTEGER => {
+            let number = ber::signed(octets).ok()?;
+            let exact = number.unsigned_abs() <= EXACT_MAX;
+            return exact.then_some((&INTEGER, Quick::Number(number)));
+        }
+        ber::OCTET_STRING => {
+            return is_simple(octets).then_some((&OCTETS, Quick::Text(octets)));
+        }
+        ber::OBJECT_IDENTIFIER => return Some((&OID, Quick::Oid(names.find_exact(octets)?))),
+        0x41 => &COUNTER,
+        0x42 => &GAUGE,
+        TIME_TICKS => &TICKS,
+        0x46 => &LARGE_COUNTER,
+        _ => return None,
+    };
+    let number = ber::unsigned(octets).ok().filter(|number| *number <= EXACT_MAX)?;
+    Some((of, Quick::Number(i64::try_from(number).ok()?)))
+}
+
+/// Whether these are printable ASCII, at least one, and JSON escapes none of them.
+fn is_simple(octets: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let marks = |word| octets::escaped(word) | octets::is(word, 0x7f) | word & HIGH;
+    // Behind the end stand octets that are marked.
+    !octets.is_empty() && octets::find(octets, 0, marks).is_none_or(|at| at >= octets.len())
 }
 
 /// Opaque holds BER of its own; net-snmp wraps float (0x9f78), double (0x9f79), Counter64 (0x9f76),

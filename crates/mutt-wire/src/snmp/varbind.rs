@@ -7,8 +7,11 @@ use serde_json::{Map, Value};
 
 use super::arcs::Arcs;
 use super::ber::{self, BerError, Element, Reader};
-use super::names::{Base, Beside, Convention, Form, Found, Names, SNMP_TRAP_OID};
-use super::sheet::{InetType, Kind, Sheet, Varbind, inet_type};
+use super::names::{
+    Base, Beside, Convention, Form, Found, Kind as Defined, Names, SNMP_TRAP_OID,
+    SNMP_TRAP_OID_OCTETS,
+};
+use super::sheet::{InetType, Kind, Line, Quick, Sheet, Varbind, inet_type};
 use super::value::{self, Shown, Type};
 use super::{hint, instance};
 
@@ -26,7 +29,7 @@ pub(super) fn settled<'n>(make: impl Fn(&[InetType]) -> Sheet<'n>) -> Sheet<'n> 
 
 /// Reads a list to its end or to the first varbind whose bounds cannot be known.
 pub(super) fn read_all(sheet: &mut Sheet<'_>, mut list: Reader<'_>, types: &[InetType]) {
-    let (mut oid, mut value, mut beside) = (Arcs::new(), Arcs::new(), Beside::default());
+    let (mut line, mut slow) = (Line::new(), None);
     let mut position = 0;
     while !list.is_empty() {
         position += 1;
@@ -41,9 +44,23 @@ pub(super) fn read_all(sheet: &mut Sheet<'_>, mut list: Reader<'_>, types: &[Ine
                 break;
             }
         };
-        if let Err(why) = read_one(sheet, &pair, types, (&mut oid, &mut value, &mut beside)) {
+        if let Err(why) = read_one(sheet, &pair, types, (&mut line, &mut slow)) {
             sheet.notes.push(format!("varbind {position}: {why}"));
         }
+    }
+    sheet.settle(&mut line);
+}
+
+/// Room for what is not put together at once, made when it is needed.
+struct Slow {
+    oid: Arcs,
+    value: Arcs,
+    beside: Beside,
+}
+
+impl Slow {
+    fn new() -> Self {
+        Self { oid: Arcs::new(), value: Arcs::new(), beside: Beside::default() }
     }
 }
 
@@ -51,13 +68,28 @@ fn read_one(
     sheet: &mut Sheet<'_>,
     pair: &Element<'_>,
     types: &[InetType],
-    (oid, value_oid, beside): (&mut Arcs, &mut Arcs, &mut Beside),
+    (line, slow): (&mut Line, &mut Option<Slow>),
 ) -> Result<(), BerError> {
     let mut pair = pair.inside();
-    oid.read(pair.expect(ber::OBJECT_IDENTIFIER)?.content)?;
+    let octets = pair.expect(ber::OBJECT_IDENTIFIER)?.content;
+    if let Some(ready) = sheet.names().find_ready(octets) {
+        read_ready(sheet, ready, octets, &pair.element()?, (line, slow));
+        return Ok(());
+    }
+    let Slow { oid, value: value_oid, beside } = slow.get_or_insert_with(Slow::new);
+    oid.read(octets)?;
     let element = pair.element()?;
     let place = sheet.names().find_beside(oid.known(), beside);
     let object = place.filter(Found::is_object);
+    if object.is_none()
+        && oid.is_whole()
+        && !oid.is(SNMP_TRAP_OID)
+        && let Some((of, quick)) = value::quick(&element, sheet.names())
+        && sheet.put_unnamed(line, (oid.known(), place), of, quick)
+    {
+        return Ok(());
+    }
+    sheet.settle(line);
     if !oid.is_whole() {
         sheet.notes.push(format!("{}: an arc over 32 bits", oid.text()));
     }
@@ -74,14 +106,9 @@ fn read_one(
         }
         (Some(object), Shown::Number(number)) => number_label(&object, *number),
         (_, Shown::Oid) => {
-            let found = sheet.names().find_arcs(value_oid.known());
-            let exact = found.filter(|found| found.is_exact(value_oid));
-            let text = exact.and_then(|found| found.oid_text());
-            value = Shown::Text(text.map_or_else(|| Cow::Owned(value_oid.text()), Cow::Borrowed));
-            if is_trap {
-                sheet.take_trap(Some(value_oid), sheet.names().trap_of(value_oid, found));
-            }
-            oid_label(sheet.names(), value_oid, found)
+            let (text, label) = oid_value(sheet, value_oid, is_trap);
+            value = Shown::Text(text);
+            label
         }
         _ => None,
     };
@@ -99,6 +126,71 @@ fn read_one(
     }
     sheet.put(oid, Varbind { object, place, given: None, kind: Kind::Wire(of), value, label });
     Ok(())
+}
+
+/// The same where all that is said of the object is at hand.
+#[inline]
+fn read_ready<'n>(
+    sheet: &mut Sheet<'n>,
+    (object, arc): (Found<'n>, u32),
+    octets: &[u8],
+    element: &Element<'_>,
+    (line, slow): (&mut Line, &mut Option<Slow>),
+) {
+    let is_trap = octets == SNMP_TRAP_OID_OCTETS;
+    if let Some((of, quick)) = value::quick(element, sheet.names()) {
+        let trap = match quick {
+            Quick::Oid(found) if is_trap && found.kind() == Defined::Trap => Some(found),
+            _ => None,
+        };
+        if is_trap == trap.is_some() && sheet.put_quick(line, (object, arc), of, quick) {
+            if let Some(trap) = trap {
+                sheet.settle_message(line);
+                let text = trap.oid_text().unwrap_or_default();
+                sheet.take_trap_text(Some(text.to_owned()), Some(trap));
+            }
+            return;
+        }
+    }
+    sheet.settle(line);
+    let Slow { oid, value: value_oid, .. } = slow.get_or_insert_with(Slow::new);
+    let (of, mut value, odd) = value::read(element, Some(&object), value_oid);
+    let label = match &value {
+        Shown::Number(number) => number_label(&object, *number),
+        Shown::Oid => {
+            let (text, label) = oid_value(sheet, value_oid, is_trap);
+            value = Shown::Text(text);
+            label
+        }
+        _ => None,
+    };
+    if is_trap {
+        sheet.take_trap(None, None);
+    }
+    if let Some(odd) = odd
+        && oid.read(octets).is_ok()
+    {
+        sheet.notes.push(format!("{}: {odd}", oid.text()));
+    }
+    sheet.put_ready((object, arc), of, &value, label.as_deref());
+}
+
+/// An OID that is a value as text, and what it is called; where it is that of the notification, it is
+/// said so.
+fn oid_value<'n>(
+    sheet: &mut Sheet<'n>,
+    oid: &Arcs,
+    is_trap: bool,
+) -> (Cow<'n, str>, Option<Cow<'n, str>>) {
+    let names = sheet.names();
+    let (found, known) = names.walk(oid.known());
+    let exact = found.filter(|found| found.is_exact(oid));
+    let text = exact.and_then(|found| found.oid_text());
+    let text = text.map_or_else(|| Cow::Owned(oid.text()), Cow::Borrowed);
+    if is_trap {
+        sheet.take_trap(Some(oid), names.trap_of(oid, found, known));
+    }
+    (text, oid_label(names, oid, (found, known)))
 }
 
 /// A community's value is never shown.
@@ -135,7 +227,7 @@ fn put_known(
         (Some(object), Some(number), _) => number_label(&object, number),
         (_, _, Shown::Text(text)) if kind.is_oid() => {
             let value = Arcs::of(text);
-            oid_label(names, &value, names.find_arcs(value.known()))
+            oid_label(names, &value, names.walk(value.known()))
         }
         _ => None,
     };
@@ -155,13 +247,17 @@ fn number_label<'n>(object: &Found<'n>, number: i64) -> Option<Cow<'n, str>> {
 
 /// What an OID that is a value is called: a notification, an object with its instance, or another
 /// place that has a name of its own.
-fn oid_label<'n>(names: &'n Names, oid: &Arcs, found: Option<Found<'n>>) -> Option<Cow<'n, str>> {
+fn oid_label<'n>(
+    names: &'n Names,
+    oid: &Arcs,
+    (found, known): (Option<Found<'n>>, usize),
+) -> Option<Cow<'n, str>> {
     let found = found?;
     if found.is_exact(oid) {
         return Some(Cow::Borrowed(found.name()));
     }
     // The other spelling of a trap only where nothing has this one.
-    if let Some(trap) = names.trap_of(oid, Some(found)) {
+    if let Some(trap) = names.trap_of(oid, Some(found), known) {
         return Some(Cow::Borrowed(trap.name()));
     }
     found.is_object().then(|| {

@@ -8,9 +8,10 @@ use mutt_model::oid::{self, OID_ARCS_MAX};
 
 use super::super::hint;
 use super::builtin::{self, OBJECTS, TRAPS};
+use super::direct::{CHUNK, LEAD, MIDDLE, octets_of};
 use super::{
-    Base, Definition, EDGE_STEPS, Facts, Form, Kind, NONE, Names, Node, Part, Role, Span, TRUNKS,
-    edge,
+    Base, Convention, Definition, EDGE_STEPS, Facts, Form, Found, Kind, NONE, Names, Node, Part,
+    Role, Span, TRUNKS, edge,
 };
 
 /// Definitions that are taken; what comes after them is left out.
@@ -64,6 +65,7 @@ pub(super) fn build(definitions: Vec<Definition>) -> Names {
     let mut tree = Tree::default();
     tree.grow(&entries);
     tree.connect_indexes(&entries);
+    tree.make_ready();
     tree.names.trunks = TRUNKS.map(|trunk| tree.place(&trunk));
     tree.names
 }
@@ -152,6 +154,8 @@ impl Default for Tree {
         let names = Names {
             nodes: Vec::new(),
             edges: Vec::new(),
+            direct: Vec::new(),
+            octets: Vec::new(),
             facts: Vec::new(),
             labels: Vec::new(),
             index: Vec::new(),
@@ -204,13 +208,12 @@ impl Tree {
             entries.get(next).filter(|e| depth > 0 && e.definition.oid.len() == depth)
         {
             let facts = self.facts(next, entry);
-            let oid = oid::format(&entry.definition.oid);
-            let oid = if oid.len() > OID_TEXT_MAX { Span::default() } else { self.fresh(&oid) };
-            let name = self.fresh(&entry.definition.name);
+            let (oid, name, octets) = self.texts_of(&entry.definition);
             self.names.named += 1;
             if let Some(node) = self.names.nodes.get_mut(at) {
-                (node.name, node.oid, node.facts) = (name, oid.length, facts);
+                (node.name, node.oid, node.facts, node.octets) = (name, oid, facts, octets);
                 node.plain = is_plain(&entry.definition.name);
+                node.depth = u8::try_from(depth).unwrap_or_default();
             }
             next += 1;
         }
@@ -229,11 +232,41 @@ impl Tree {
         }
     }
 
+    /// OID and name, as they stand in the JSON of a varbind: how long the OID is, where the name stands
+    /// and where the octets of the OID.
+    fn texts_of(&mut self, of: &Definition) -> (u16, Span, Span) {
+        let oid = oid::format(&of.oid);
+        if oid.len() > OID_TEXT_MAX {
+            return (0, self.fresh(&of.name), Span::default());
+        }
+        let text = &mut self.names.text;
+        text.extend([LEAD, &oid, ".", MIDDLE]);
+        let name = self.fresh(&of.name);
+        self.names.text.push('.');
+        let octets = octets_of(&of.oid);
+        let at = number(self.names.octets.len());
+        self.names.octets.extend_from_slice(&octets);
+        let octets = Span { at, length: u16::try_from(octets.len()).unwrap_or_default() };
+        (u16::try_from(oid.len()).unwrap_or_default(), name, octets)
+    }
+
     fn push_node(&mut self, arc: u32, parent: usize, range: Range<usize>, depth: usize) {
         let (name, parent) = (Span::default(), number(parent));
         let (children, first_child, oid, facts) = (0, 0, 0, NONE);
-        let node = Node { arc, parent, first_child, children, name, oid, plain: false, facts };
-        self.names.nodes.push(node);
+        let (plain, ready, octets) = (false, false, Span::default());
+        self.names.nodes.push(Node {
+            arc,
+            parent,
+            first_child,
+            children,
+            name,
+            oid,
+            plain,
+            ready,
+            depth: 0,
+            facts,
+            octets,
+        });
         self.ranges.push((range, depth));
     }
 
@@ -249,6 +282,14 @@ impl Tree {
                 implied: part.implied,
             }));
         }
+        let hint = cut(&of.hint);
+        let text = hint::text_length(hint).unwrap_or_default();
+        let printable = match (hint, entry.form) {
+            ("", Form::Guess | Form::Text) => u16::MAX,
+            ("", Form::Hex | Form::Secret) => 0,
+            _ => text,
+        };
+        let plain_words = of.labels.iter().all(|(_, word)| is_plain(word));
         let facts = Facts {
             kind: of.kind,
             base: of.base,
@@ -258,8 +299,10 @@ impl Tree {
             role: if is_object(of.kind) { Role::of(&of.name) } else { Role::Plain },
             severity: entry.severity,
             fixed: of.fixed,
-            hint: self.shared(&of.hint),
-            text: hint::text_length(cut(&of.hint)).unwrap_or_default(),
+            hint: self.shared(hint),
+            text,
+            printable,
+            numbers: matches!(hint, "" | "d") && plain_words,
             module: self.shared(&of.module),
             labels: self.labels(&of.labels),
             index: if of.index.is_empty() { (0, 0) } else { index },
@@ -329,6 +372,17 @@ impl Tree {
         }
     }
 
+    /// Says of which definitions the texts are ready, and makes them be found at once.
+    fn make_ready(&mut self) {
+        let names = &self.names;
+        let ready: Vec<bool> = names.nodes.iter().map(|node| is_ready(names, node)).collect();
+        for (node, ready) in self.names.nodes.iter_mut().zip(ready) {
+            node.ready = ready;
+        }
+        self.names.text.push_str(&" ".repeat(CHUNK));
+        self.names.join_octets();
+    }
+
     fn facts_at(&self, oid: &[u32]) -> u32 {
         match self.place(oid) {
             0 => NONE,
@@ -345,6 +399,25 @@ impl Tree {
         }
         at
     }
+}
+
+fn is_ready(names: &Names, node: &Node) -> bool {
+    let facts = names.facts_of(node);
+    let found = Found { names, node, length: 0 };
+    // An index of one number without words is shown as that number, as one of no known type is.
+    let numbered = match found.index() {
+        [] => true,
+        [part] => matches!(part.base, Base::Integer | Base::Any) && !found.part(part).has_labels(),
+        _ => false,
+    };
+    node.plain
+        && node.children == 0
+        && node.octets.length > 0
+        && numbered
+        && is_object(facts.kind)
+        && facts.form != Form::Secret
+        && facts.base != Base::Bits
+        && matches!(facts.convention, Convention::None | Convention::InetType)
 }
 
 fn is_plain(name: &str) -> bool {
