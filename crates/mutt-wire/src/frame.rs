@@ -3,6 +3,8 @@
 use mutt_model::event::peer_host;
 use mutt_model::{Event, Id, Source, Timestamp};
 
+use crate::octets;
+
 /// One frame as a listener hands it to a decoder. The Ingestor has already given it its id and time,
 /// so that decoding needs no clock.
 #[derive(Clone, Copy)]
@@ -40,14 +42,18 @@ pub(crate) fn host_of(peer: &str) -> &str {
             | [b'0'..=b'9', b'0'..=b'9', b'.', ..]
             | [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'.', ..]
     );
-    let mut port = bytes;
-    while let [before @ .., b'0'..=b'9'] = port {
-        port = before;
-    }
-    match port {
-        [host @ .., b':'] if dotted && port.len() < bytes.len() => &peer[..host.len()],
+    match bytes.last_chunk().and_then(colon_before_digits) {
+        Some(at) if dotted => &peer[..bytes.len() + at - 8],
         _ => peer_host(peer),
     }
+}
+
+/// Where the colon stands behind which all is digits, and there are some.
+#[inline]
+fn colon_before_digits(end: &[u8; 8]) -> Option<usize> {
+    let marks = octets::no_digit(u64::from_le_bytes(*end)) & octets::HIGH;
+    let at = 7 - (marks.leading_zeros() / 8) as usize;
+    (marks != 0 && at < 7 && end[at] == b':').then_some(at)
 }
 
 /// The bytes may hold a community, so they are not shown.
