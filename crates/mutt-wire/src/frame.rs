@@ -36,20 +36,23 @@ impl<'a> Frame<'a> {
 #[inline]
 pub(crate) fn host_of(peer: &str) -> &str {
     let bytes = peer.as_bytes();
+    let (Some(front), Some(end)) = (bytes.first_chunk::<4>(), bytes.last_chunk()) else {
+        return peer_host(peer);
+    };
     let dotted = matches!(
-        bytes,
+        front,
         [b'0'..=b'9', b'.', ..]
-            | [b'0'..=b'9', b'0'..=b'9', b'.', ..]
-            | [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'.', ..]
+            | [b'0'..=b'9', b'0'..=b'9', b'.', _]
+            | [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'.']
     );
-    match bytes.last_chunk().and_then(colon_before_digits) {
+    match colon_before_digits(end) {
         Some(at) if dotted => &peer[..bytes.len() + at - 8],
         _ => peer_host(peer),
     }
 }
 
 /// Where the colon stands behind which all is digits, and there are some.
-#[inline]
+#[inline(always)]
 fn colon_before_digits(end: &[u8; 8]) -> Option<usize> {
     let marks = octets::no_digit(u64::from_le_bytes(*end)) & octets::HIGH;
     let at = 7 - (marks.leading_zeros() / 8) as usize;

@@ -104,6 +104,13 @@ fn split<'a>(
     let (mut count, mut from, mut at) = (0, 0, 0);
     while count < MAX_COLUMNS {
         let comma = |word| is(word, b',');
+        // Half of the columns of many logs are empty.
+        if bytes.get(at) == Some(&b',') && count + 1 < MAX_COLUMNS {
+            count += 1;
+            at += 1;
+            from = at;
+            continue;
+        }
         if bytes.get(at) == Some(&b'"') {
             plain[count] = false;
             at = find(bytes, closing_quote(bytes, at + 1), comma).unwrap_or(bytes.len());
