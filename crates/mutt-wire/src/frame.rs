@@ -3,6 +3,8 @@
 use mutt_model::event::peer_host;
 use mutt_model::{Event, Id, Source, Timestamp};
 
+use crate::octets;
+
 /// One frame as a listener hands it to a decoder. The Ingestor has already given it its id and time,
 /// so that decoding needs no clock.
 #[derive(Clone, Copy)]
@@ -34,20 +36,27 @@ impl<'a> Frame<'a> {
 #[inline]
 pub(crate) fn host_of(peer: &str) -> &str {
     let bytes = peer.as_bytes();
+    let (Some(front), Some(end)) = (bytes.first_chunk::<4>(), bytes.last_chunk()) else {
+        return peer_host(peer);
+    };
     let dotted = matches!(
-        bytes,
+        front,
         [b'0'..=b'9', b'.', ..]
-            | [b'0'..=b'9', b'0'..=b'9', b'.', ..]
-            | [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'.', ..]
+            | [b'0'..=b'9', b'0'..=b'9', b'.', _]
+            | [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'.']
     );
-    let mut port = bytes;
-    while let [before @ .., b'0'..=b'9'] = port {
-        port = before;
-    }
-    match port {
-        [host @ .., b':'] if dotted && port.len() < bytes.len() => &peer[..host.len()],
+    match colon_before_digits(end) {
+        Some(at) if dotted => &peer[..bytes.len() + at - 8],
         _ => peer_host(peer),
     }
+}
+
+/// Where the colon stands behind which all is digits, and there are some.
+#[inline(always)]
+fn colon_before_digits(end: &[u8; 8]) -> Option<usize> {
+    let marks = octets::no_digit(u64::from_le_bytes(*end)) & octets::HIGH;
+    let at = 7 - (marks.leading_zeros() / 8) as usize;
+    (marks != 0 && at < 7 && end[at] == b':').then_some(at)
 }
 
 /// The bytes may hold a community, so they are not shown.

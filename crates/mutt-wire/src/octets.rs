@@ -2,7 +2,8 @@
 //! long this is quicker than a search that first sets out its vectors.
 
 const LOW: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
+/// The highest bit of each byte.
+pub(crate) const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// Marks the bytes of a word that are below `least` (at most 0x80). Above the first byte that is
 /// marked others may be marked wrongly.
@@ -31,9 +32,9 @@ const fn from(low: u64, least: u8) -> u64 {
     low + LOW * (0x80 - least) as u64
 }
 
-/// Marks what is no digit.
+/// Marks what is no digit; nothing is marked wrongly.
 #[inline(always)]
-const fn no_digit(word: u64) -> u64 {
+pub(crate) const fn no_digit(word: u64) -> u64 {
     let low = word & !HIGH;
     !(from(low, b'0') & !from(low, b'9' + 1) & !word)
 }
@@ -71,10 +72,41 @@ pub(crate) fn find(bytes: &[u8], from: usize, marks: impl Fn(u64) -> u64) -> Opt
     // What is left, low bytes first; above it bytes of ones.
     let word = match bytes.last_chunk::<8>() {
         Some(last) => u64::from_le_bytes(*last) >> (64 - 8 * left),
-        None => bytes[at..].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        None => few(&bytes[at..]),
     };
     let found = marks(word | u64::MAX << (8 * left)) & HIGH;
     (found != 0).then(|| at + (found.trailing_zeros() / 8) as usize)
+}
+
+/// Fewer than eight bytes, the first of them lowest.
+#[inline(always)]
+fn few(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let shift = 8 * (bytes.len() - 4);
+        return u64::from(u32::from_le_bytes(*first))
+            | u64::from(u32::from_le_bytes(*last)) << shift;
+    }
+    match *bytes {
+        [a] => u64::from(a),
+        [a, b] => u64::from(u16::from_le_bytes([a, b])),
+        [a, b, c] => u64::from(u32::from_le_bytes([a, b, c, 0])),
+        _ => 0,
+    }
+}
+
+/// Where a byte last stands.
+#[inline(always)]
+pub(crate) fn rfind(bytes: &[u8], byte: u8) -> Option<usize> {
+    let mut rest = bytes;
+    while let Some((before, chunk)) = rest.split_last_chunk::<8>() {
+        let differs = u64::from_le_bytes(*chunk) ^ (LOW * byte as u64);
+        let found = !(from(differs & !HIGH, 1) | differs) & HIGH;
+        if found != 0 {
+            return Some(rest.len() - 1 - (found.leading_zeros() / 8) as usize);
+        }
+        rest = before;
+    }
+    rest.iter().rposition(|other| *other == byte)
 }
 
 /// How many bytes from `from` on are of a kind of the table.
@@ -207,6 +239,8 @@ mod tests {
                 bytes.iter().skip(from).position(|b| !name(b)).map(|at| from + at)
             );
             prop_assert_eq!(all_digits(&bytes), bytes.iter().all(u8::is_ascii_digit));
+            let space: Vec<u8> = bytes.iter().map(|b| if b % 5 > 0 { *b } else { b' ' }).collect();
+            prop_assert_eq!(rfind(&space, b' '), space.iter().rposition(|b| *b == b' '));
             prop_assert_eq!(find(&bytes, from, |word| is(word, b'=')), plain(|b| *b == b'='));
             prop_assert_eq!(find(&bytes, from, |word| below(word, 0x23)), plain(|b| *b < 0x23));
         }

@@ -35,7 +35,8 @@ impl Repair {
 #[must_use]
 #[inline]
 pub fn plain(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok().filter(|_| memchr::memchr(0, bytes).is_none())
+    let text = simdutf8::basic::from_utf8(bytes).ok()?;
+    memchr::memchr(0, bytes).is_none().then_some(text)
 }
 
 /// The bytes as a text that every store takes: valid UTF-8 without U+0000.
@@ -124,6 +125,16 @@ pub(crate) mod kind {
         }
         kinds
     };
+}
+
+/// Which bytes are of these kinds, where nobody asks of which of them.
+pub(crate) const fn table(kinds: u16) -> [bool; 256] {
+    let (mut table, mut byte) = ([false; 256], 0);
+    while byte < 256 {
+        table[byte] = kind::OF[byte] & kinds != 0;
+        byte += 1;
+    }
+    table
 }
 
 /// How many bytes at the front are of these kinds, and which of the kinds were seen.
@@ -244,6 +255,33 @@ impl<const N: usize> Words<N> {
                 .iter()
                 .any(|at| self.words[usize::from(*at)].eq_ignore_ascii_case(word))
     }
+}
+
+/// Appends a member to the text of a JSON object, with a comma where one stands before it; nothing
+/// where the value is empty.
+pub(crate) fn push_member(json: &mut String, name: &str, value: &str) {
+    if value.is_empty() {
+        return;
+    }
+    json.reserve(name.len() + value.len() + 6);
+    json.push_str(if json.len() > 1 { ",\"" } else { "\"" });
+    push_json_part(json, name);
+    json.push_str("\":\"");
+    push_json_part(json, value);
+    json.push('"');
+}
+
+/// The same for a name and a value in which JSON escapes nothing.
+pub(crate) fn push_plain_member(json: &mut String, name: &str, value: &str) {
+    if value.is_empty() {
+        return;
+    }
+    json.reserve(name.len() + value.len() + 6);
+    json.push_str(if json.len() > 1 { ",\"" } else { "\"" });
+    json.push_str(name);
+    json.push_str("\":\"");
+    json.push_str(value);
+    json.push('"');
 }
 
 /// Appends `text` as a JSON string, quotes included.

@@ -98,9 +98,13 @@ pub(crate) fn is_plain(message: &str) -> bool {
         b'L' => leef::begins(message),
         b'{' | b'@' | b',' | b'0'..=b'9' => true,
         b'd' | b'l' | b't' => fortinet::begins(message),
-        b'A' | b'N' | b'S' | b'T' | b'W' => {
-            ["AUDIT ", "NF ", "SYS ", "TR ", "WF "].iter().any(|kind| message.starts_with(kind))
-        }
+        b'A' | b'N' | b'S' | b'T' | b'W' => matches!(
+            message.as_bytes(),
+            [b'T', b'R', b' ', ..]
+                | [b'N' | b'W', b'F', b' ', ..]
+                | [b'S', b'Y', b'S', b' ', ..]
+                | [b'A', b'U', b'D', b'I', b'T', b' ', ..]
+        ),
         _ => false,
     };
     if front {

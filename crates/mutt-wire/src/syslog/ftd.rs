@@ -3,9 +3,11 @@
 
 use std::borrow::Cow;
 
-use crate::text::push_json_str;
+use crate::octets::{escaped, find, is, run};
+use crate::text::{kind, push_json_part, table};
 
 const MAX_PAIRS: usize = 128;
+const MAX_KEY: usize = 48;
 
 /// True for the numbers whose text is a list of pairs: 430001 to 430005.
 pub(crate) fn has_pairs(mnemonic: &str) -> bool {
@@ -17,43 +19,63 @@ pub(crate) fn has_pairs(mnemonic: &str) -> bool {
 
 /// The pairs of the text behind the mnemonic; `None` when it has none.
 pub(crate) fn fields(text: &str) -> Option<Cow<'static, str>> {
-    let mut rest = text.trim_start_matches([':', ' ']);
+    let bytes = text.as_bytes();
+    let mut at = bytes.iter().position(|byte| !matches!(byte, b':' | b' '))?;
+    let mut key_end = key_at(bytes, at)?;
     let mut json = String::with_capacity(text.len() + text.len() / 2);
-    let mut count = 0;
-    while let Some(key) = key_at(rest).filter(|_| count < MAX_PAIRS) {
-        let behind = &rest[key.len() + 2..];
-        let end = value_end(behind);
-        json.push(if json.is_empty() { '{' } else { ',' });
-        push_json_str(&mut json, key);
-        json.push(':');
-        push_json_str(&mut json, &behind[..end]);
-        rest = behind[end..].trim_start_matches([',', ' ']);
-        count += 1;
+    json.push_str("{\"");
+    for _ in 0..MAX_PAIRS {
+        json.push_str(&text[at..key_end]);
+        json.push_str("\":\"");
+        let Value { end, plain, next } = value(bytes, key_end + 2);
+        let value = &text[key_end + 2..end];
+        if plain {
+            json.push_str(value);
+        } else {
+            push_json_part(&mut json, value);
+        }
+        json.push_str("\",\"");
+        let Some((next, next_end)) = next else { break };
+        (at, key_end) = (next, next_end);
     }
-    if count == 0 {
-        return None;
-    }
+    json.truncate(json.len() - ",\"".len());
     json.push('}');
     Some(Cow::Owned(json))
 }
 
-/// A key at the front: letters and digits, then `: `.
-fn key_at(text: &str) -> Option<&str> {
-    let len = text.bytes().take(48).take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
-    let key = text.starts_with(|c: char| c.is_ascii_uppercase());
-    (key && len > 1 && text[len..].starts_with(": ")).then(|| &text[..len])
+/// Where the key ends that begins here: a capital, letters and digits, then `: `.
+fn key_at(bytes: &[u8], at: usize) -> Option<usize> {
+    static KEY: [bool; 256] = table(kind::LETTER | kind::DIGIT | kind::UNDERSCORE);
+    if !bytes.get(at)?.is_ascii_uppercase() {
+        return None;
+    }
+    let end = at + run(&bytes[..bytes.len().min(at + MAX_KEY)], at, &KEY);
+    (end > at + 1 && bytes[end..].starts_with(b": ")).then_some(end)
+}
+
+/// Where a value ends, and where the key behind it begins and ends.
+struct Value {
+    end: usize,
+    /// JSON escapes nothing in it.
+    plain: bool,
+    next: Option<(usize, usize)>,
 }
 
 /// A value ends where a comma and a key follow; it may hold commas of its own.
-fn value_end(text: &str) -> usize {
-    let mut from = 0;
-    while let Some(at) = memchr::memmem::find(&text.as_bytes()[from..], b", ") {
-        if key_at(&text[from + at + 2..]).is_some() {
-            return from + at;
+#[inline]
+fn value(bytes: &[u8], from: usize) -> Value {
+    let (mut at, mut plain) = (from, true);
+    while let Some(found) = find(bytes, at, |word| is(word, b',') | escaped(word)) {
+        at = found + 1;
+        if bytes.get(found) != Some(&b',') {
+            plain = false;
+        } else if bytes.get(at) == Some(&b' ')
+            && let Some(end) = key_at(bytes, at + 1)
+        {
+            return Value { end: found, plain, next: Some((at + 1, end)) };
         }
-        from += at + 2;
     }
-    text.len()
+    Value { end: bytes.len(), plain, next: None }
 }
 
 #[cfg(test)]

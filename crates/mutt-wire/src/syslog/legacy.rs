@@ -17,7 +17,7 @@ use crate::text::{Words, behind_spaces, kind, made_of, near};
 
 mod front;
 
-pub(super) use front::{Usual, stamp_and_colon, stamp_and_host, usual_tag};
+pub(super) use front::{Usual, stamp_and_colon, stamp_and_host, stamp_and_node, usual_tag};
 
 /// A header before a header is read this often.
 const MAX_HEADERS: usize = 3;
@@ -66,16 +66,16 @@ fn may_be_node(word: &[u8]) -> bool {
 #[derive(Default)]
 pub(super) struct Header<'a> {
     pub(super) stamp: Option<(Stamp<'a>, Sync)>,
-    uptime: Option<&'a str>,
+    pub(super) uptime: Option<&'a str>,
     pub(super) host: Option<&'a str>,
     pub(super) relay: Option<&'a str>,
-    app: Option<&'a str>,
+    pub(super) app: Option<&'a str>,
     /// The line card of IOS-XR: `RP/0/RSP0/CPU0`.
     pub(super) node: Option<&'a str>,
     /// A sequence number or a colon where only Cisco has one.
-    cisco: bool,
+    pub(super) cisco: bool,
     /// A task of AireOS stood before the stamp.
-    wlc: bool,
+    pub(super) wlc: bool,
 }
 
 pub(crate) fn read<'a>(text: &'a str, event: &mut Event<'a>, options: &Options) {

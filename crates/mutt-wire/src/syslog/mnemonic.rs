@@ -4,7 +4,8 @@
 use mutt_model::Severity;
 
 use super::format;
-use crate::text::{Words, kind, near, run};
+use crate::octets::{self, find, no_name};
+use crate::text::{Words, kind, near, run, table};
 
 /// What the first words tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,14 +144,10 @@ fn behind_vdc(message: &str) -> &str {
 /// `%FAC-SUB-SEV-NAME` with a colon, a space and a colon, or a space behind it.
 fn cisco(message: &str) -> Option<(&str, Severity)> {
     let word = message.strip_prefix(['%', '#'])?;
-    const NAME: u16 =
-        kind::LETTER | kind::DIGIT | kind::UNDERSCORE | kind::HYPHEN | kind::SLASH | kind::DOT;
     let bytes = word.as_bytes();
-    let (len, seen) = run(&bytes[..bytes.len().min(MAX_MNEMONIC + 1)], NAME);
-    if seen & kind::HYPHEN == 0
-        || len > MAX_MNEMONIC
-        || !matches!(bytes.get(len), None | Some(b':' | b' '))
-    {
+    let front = &bytes[..bytes.len().min(MAX_MNEMONIC + 1)];
+    let len = find(front, 0, no_name).map_or(front.len(), |at| at.min(front.len()));
+    if len > MAX_MNEMONIC || !matches!(bytes.get(len), None | Some(b':' | b' ')) {
         return None;
     }
     let name = &word[..len];
@@ -190,9 +187,9 @@ pub(crate) fn is_vrp(text: &str) -> bool {
 
 /// What stands behind the letters, digits and marks of a mnemonic's first word.
 fn behind_word(text: &str) -> Option<u8> {
-    const WORD: u16 = kind::LETTER | kind::DIGIT | kind::UNDERSCORE | kind::HYPHEN;
+    static WORD: [bool; 256] = table(kind::LETTER | kind::DIGIT | kind::UNDERSCORE | kind::HYPHEN);
     let bytes = text.as_bytes();
-    bytes.get(run(bytes, WORD).0).copied()
+    bytes.get(octets::run(bytes, 0, &WORD)).copied()
 }
 
 /// VRP and Comware: `%%01IFNET/4/IF_STATE(l)[4997]:`, `%%10IFNET/3/LINK_UPDOWN:`, `%% 01 ...` as some

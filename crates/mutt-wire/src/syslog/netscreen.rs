@@ -6,7 +6,8 @@ use mutt_model::{Event, Severity};
 
 use super::devices::until;
 use super::{format, set_host};
-use crate::text::push_json_str;
+use crate::octets::{all_digits, escaped, find, is, rfind};
+use crate::text::{near, push_member, push_plain_member};
 
 const BEGINS: &str = "NetScreen device_id=";
 const MAX_PAIRS: usize = 48;
@@ -22,15 +23,15 @@ pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'stat
     let (device, behind) = until(behind, b' ')?;
     let device = device.trim_start_matches('[').trim_end_matches(']');
     let (vsys, behind) = until(behind.trim_start_matches(' ').strip_prefix('[')?, b']')?;
-    let colon = behind.find(": ")?;
+    let colon = colon_and_space(behind.as_bytes())?;
     let (name, text) = (&behind[..colon], &behind[colon + 2..]);
-    let (mnemonic, kind) = match name.split_once('(') {
-        Some((mnemonic, kind)) => (mnemonic, kind.trim_end_matches(')')),
+    let (mnemonic, kind) = match near(b'(', name.as_bytes()) {
+        Some(at) => (&name[..at], name[at + 1..].trim_end_matches(')')),
         None => (name, ""),
     };
-    let mut parts = mnemonic.splitn(3, '-');
-    let (_system, level, number) = (parts.next()?, parts.next()?, parts.next()?);
-    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+    let (_system, behind) = parted(mnemonic, b'-')?;
+    let (level, number) = parted(behind, b'-')?;
+    if number.is_empty() || !all_digits(number.as_bytes()) {
         return None;
     }
     if let (Some(Cow::Borrowed(name)), None) = (event.app.take(), &event.procid)
@@ -47,10 +48,11 @@ pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'stat
     let mut json = String::with_capacity(message.len() + message.len() / 4);
     json.push('{');
     for (name, value) in [("device_id", device), ("vsys", vsys), ("type", kind)] {
-        push(&mut json, name, value);
+        push_member(&mut json, name, value);
     }
-    for (name, value) in (Pairs { rest: text }).take(MAX_PAIRS) {
-        push(&mut json, name, value);
+    for pair in Pairs::new(text).take(MAX_PAIRS) {
+        let push = if pair.plain { push_plain_member } else { push_member };
+        push(&mut json, pair.name, pair.value);
     }
     json.push('}');
     event.fields = Some(Cow::Owned(json));
@@ -58,22 +60,33 @@ pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'stat
     Some(format::NETSCREEN)
 }
 
-fn push(json: &mut String, name: &str, value: &str) {
-    if value.is_empty() {
-        return;
+/// Where a colon first stands with a space behind it.
+fn colon_and_space(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at = find(bytes, at, |word| is(word, b':'))?;
+        if bytes.get(at + 1) == Some(&b' ') {
+            return Some(at);
+        }
+        at += 1;
     }
-    if json.len() > 1 {
-        json.push(',');
-    }
-    push_json_str(json, name);
-    json.push(':');
-    push_json_str(json, value);
+}
+
+/// What stands before a byte and what behind it.
+fn parted(text: &str, by: u8) -> Option<(&str, &str)> {
+    near(by, text.as_bytes()).map(|at| (&text[..at], &text[at + 1..]))
 }
 
 /// When it happened: what `start_time` says, or what stands in brackets at the end.
 pub(crate) fn time(message: &str) -> Option<&str> {
-    if let Some(at) = message.find("start_time=\"") {
-        return until(&message[at + 12..], b'"').map(|(time, _)| time);
+    // It is the first pair of most messages.
+    let bytes = message.as_bytes();
+    let mut from = 0;
+    while let Some(at) = find(bytes, from, |word| is(word, b'=')) {
+        if bytes[..at].ends_with(b"start_time") && bytes.get(at + 1) == Some(&b'"') {
+            return until(&message[at + 2..], b'"').map(|(time, _)| time);
+        }
+        from = at + 1;
     }
     let (_, behind) = message.strip_suffix(')')?.rsplit_once('(')?;
     Some(behind)
@@ -82,40 +95,126 @@ pub(crate) fn time(message: &str) -> Option<&str> {
 /// Keys may have two words (`src zone`), values may have spaces without quotes
 /// (`service=tcp/port 8080`): a value ends where the next key begins.
 struct Pairs<'a> {
-    rest: &'a str,
+    text: &'a str,
+    /// Where the next key begins, or is looked for.
+    at: usize,
+    /// What stands behind it, where that is known.
+    seen: Option<Equals>,
 }
 
-impl<'a> Iterator for Pairs<'a> {
-    type Item = (&'a str, &'a str);
+struct Pair<'a> {
+    name: &'a str,
+    value: &'a str,
+    /// JSON escapes nothing in them.
+    plain: bool,
+}
 
-    fn next(&mut self) -> Option<Self::Item> {
-        let (name, behind) = until(self.rest, b'=')?;
-        let name = key_of(name);
-        if let Some(inside) = behind.strip_prefix('"')
-            && let Some((value, rest)) = until(inside, b'"')
-        {
-            self.rest = rest;
-            return Some((name, value));
-        }
-        match until(behind, b'=') {
-            Some((before, _)) => {
-                let at = before.len() - key_of(before).len();
-                self.rest = &behind[at..];
-                Some((name, behind[..at].trim()))
+/// Where an equals sign stands, and whether JSON escapes nothing before it.
+#[derive(Clone, Copy)]
+struct Equals {
+    at: Option<usize>,
+    plain: bool,
+}
+
+impl<'a> Pairs<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, at: 0, seen: None }
+    }
+
+    #[inline]
+    fn equals(&self, from: usize) -> Equals {
+        let bytes = self.text.as_bytes();
+        match find(bytes, from, |word| is(word, b'=') | escaped(word)) {
+            Some(at) if bytes.get(at) != Some(&b'=') => {
+                Equals { at: find(bytes, at, |word| is(word, b'=')), plain: false }
             }
-            None => {
-                self.rest = "";
-                Some((name, behind.trim()))
-            }
+            at => Equals { at, plain: true },
         }
+    }
+
+    /// A value in quotes that begins here, where they are closed: its end.
+    #[inline]
+    fn quoted(&self, from: usize) -> Option<Equals> {
+        let bytes = self.text.as_bytes();
+        let at = find(bytes, from, escaped)?;
+        if bytes.get(at) == Some(&b'"') {
+            return Some(Equals { at: Some(at), plain: true });
+        }
+        let at = find(bytes, at, |word| is(word, b'"'))?;
+        Some(Equals { at: Some(at), plain: false })
     }
 }
 
-/// The key at the end of a text.
-fn key_of(text: &str) -> &str {
-    const TWO_WORDS: [&str; 4] = ["src zone", "dst zone", "src-xlated ip", "dst-xlated ip"];
-    match TWO_WORDS.iter().find(|key| text.ends_with(**key)) {
-        Some(key) => &text[text.len() - key.len()..],
-        None => text.rsplit(' ').next().unwrap_or(text),
+impl<'a> Iterator for Pairs<'a> {
+    type Item = Pair<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (text, bytes) = (self.text, self.text.as_bytes());
+        let seen = self.seen.take().unwrap_or_else(|| self.equals(self.at));
+        let equals = seen.at?;
+        let name = &text[key_at(bytes, self.at, equals)..equals];
+        let from = equals + 1;
+        if bytes.get(from) == Some(&b'"')
+            && let Some(Equals { at: Some(close), plain }) = self.quoted(from + 1)
+        {
+            self.at = close + 1;
+            return Some(Pair { name, value: &text[from + 1..close], plain: plain && seen.plain });
+        }
+        let next = self.equals(from);
+        self.at = next.at.map_or(text.len(), |equals| key_at(bytes, from, equals));
+        self.seen = Some(next);
+        let value = trimmed(&text[from..self.at]);
+        Some(Pair { name, value, plain: next.plain && seen.plain })
+    }
+}
+
+/// A value without the spaces around it, which most have only behind it.
+#[inline]
+fn trimmed(text: &str) -> &str {
+    let value = text.strip_suffix(' ').unwrap_or(text);
+    match value.as_bytes() {
+        [b'!'..=b'~'] | [b'!'..=b'~', .., b'!'..=b'~'] => value,
+        _ => value.trim(),
+    }
+}
+
+/// Where the key begins that ends at `end`, not before `from`.
+fn key_at(bytes: &[u8], from: usize, end: usize) -> usize {
+    const TWO_WORDS: [&[u8]; 4] = [b"src zone", b"dst zone", b"src-xlated ip", b"dst-xlated ip"];
+    let text = &bytes[from..end];
+    let word = rfind(text, b' ').map_or(text, |at| &text[at + 1..]);
+    if matches!(word, b"zone" | b"ip")
+        && let Some(key) = TWO_WORDS.iter().find(|key| text.ends_with(key))
+    {
+        return end - key.len();
+    }
+    end - word.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_end_where_the_next_key_begins() {
+        let check = |text: &str, expected: &[(&str, &str)]| {
+            let found: Vec<_> = Pairs::new(text).map(|pair| (pair.name, pair.value)).collect();
+            assert_eq!(found, expected, "{text}");
+        };
+        check("a=1 b=2", &[("a", "1"), ("b", "2")]);
+        check(
+            "service=tcp/port 8080 src zone=Trust dst zone= src-xlated ip=192.0.2.1 port=1",
+            &[
+                ("service", "tcp/port 8080"),
+                ("src zone", "Trust"),
+                ("dst zone", ""),
+                ("src-xlated ip", "192.0.2.1"),
+                ("port", "1"),
+            ],
+        );
+        check("t=\"a = b\" zone=x ip=\"open", &[("t", "a = b"), ("zone", "x"), ("ip", "\"open")]);
+        check("words and a=b c=\u{a0}", &[("a", "b"), ("c", "")]);
+        check("no pairs", &[]);
     }
 }

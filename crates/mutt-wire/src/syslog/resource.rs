@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::format;
+use crate::octets;
 use crate::text::{Words as Known, kind, made_of, near};
 
 /// Longer messages name what they are about early.
@@ -18,7 +19,7 @@ pub(crate) fn find<'a>(text: &'a str, dialect: &str) -> Option<Cow<'a, str>> {
         end -= 1;
     }
     let text = &text[..end];
-    let mut words = Words { rest: text };
+    let mut words = Words { text, at: 0 };
     let mut previous = "";
     let mut first = true;
     while let Some(word) = words.next() {
@@ -34,7 +35,8 @@ pub(crate) fn find<'a>(text: &'a str, dialect: &str) -> Option<Cow<'a, str>> {
 
 #[derive(Clone, Copy)]
 struct Words<'a> {
-    rest: &'a str,
+    text: &'a str,
+    at: usize,
 }
 
 impl<'a> Iterator for Words<'a> {
@@ -42,17 +44,15 @@ impl<'a> Iterator for Words<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a str> {
-        let mut rest = self.rest;
-        while let [b' ' | b':', ..] = rest.as_bytes() {
-            rest = &rest[1..];
+        let bytes = self.text.as_bytes();
+        let mut from = self.at;
+        while let Some(b' ' | b':') = bytes.get(from) {
+            from += 1;
         }
-        if rest.is_empty() {
-            self.rest = rest;
-            return None;
-        }
-        let (word, behind) = rest.split_at(near(b' ', rest.as_bytes()).unwrap_or(rest.len()));
-        self.rest = behind;
-        Some(word)
+        let behind = bytes.get(from..)?;
+        self.at = near(b' ', behind).map_or(bytes.len(), |len| from + len);
+        let word = &self.text[from..self.at];
+        (!word.is_empty()).then_some(word)
     }
 }
 
@@ -144,17 +144,25 @@ fn trimmed(word: &str) -> &str {
 }
 
 fn is_interface(name: &str) -> bool {
-    const NAME: u16 = kind::LETTER
-        | kind::DIGIT
-        | kind::SLASH
-        | kind::DOT
-        | kind::COLON
-        | kind::HYPHEN
-        | kind::UNDERSCORE;
+    let bytes = name.as_bytes();
     name.len() <= MAX_NAME
-        && name.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
-        && made_of(name, NAME).is_some_and(|seen| seen & kind::DIGIT != 0)
+        && bytes.first().is_some_and(u8::is_ascii_alphabetic)
+        // Nearly every name ends in a digit.
+        && bytes.iter().rev().any(u8::is_ascii_digit)
+        && octets::find(bytes, 0, octets::no_name).is_none_or(|end| match bytes.get(end) {
+            Some(b':') => made_of(name, NAME).is_some(),
+            other => other.is_none(),
+        })
 }
+
+/// What the names of interfaces are made of.
+const NAME: u16 = kind::LETTER
+    | kind::DIGIT
+    | kind::SLASH
+    | kind::DOT
+    | kind::COLON
+    | kind::HYPHEN
+    | kind::UNDERSCORE;
 
 /// `ge-0/0/12`, `xe-1/0/0:3.0`
 fn is_junos_port(name: &str) -> bool {

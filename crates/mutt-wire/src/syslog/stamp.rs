@@ -1,5 +1,7 @@
 //! Reads the time stamps of devices: the civil date and time that stand there and what is missing.
 
+use crate::octets;
+
 /// A stamp as written; nothing is worked out yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stamp<'a> {
@@ -25,43 +27,52 @@ pub(crate) struct Stamp<'a> {
     pub(crate) day_first: bool,
 }
 
-/// The names of the months, each in a slot of its own: `month_of` multiplies them apart.
-const MONTHS: [(u32, u8); 16] = {
-    let names = *b"janfebmaraprmayjunjulaugsepoctnovdec";
-    let (mut slots, mut month) = ([(0, 0); 16], 0);
-    while month < 12 {
-        let [a, b, c] = [names[month * 3], names[month * 3 + 1], names[month * 3 + 2]];
+/// The names of the months and of the weekdays, each in a slot of its own: `slot_of` multiplies them
+/// apart. Behind a month its number stands, behind a weekday `WEEKDAY`.
+static NAMES: [(u32, u8); 32] = {
+    let names = *b"janfebmaraprmayjunjulaugsepoctnovdecmontuewedthufrisatsun";
+    let (mut slots, mut at) = ([(0, 0); 32], 0);
+    while at < 19 {
+        let [a, b, c] = [names[at * 3], names[at * 3 + 1], names[at * 3 + 2]];
         let name = u32::from_le_bytes([a, b, c, 0]);
-        let slot = month_slot(name);
-        assert!(slots[slot].1 == 0, "two months in one slot");
-        slots[slot] = (name, month as u8 + 1);
-        month += 1;
+        let slot = slot_of(name);
+        assert!(slots[slot].1 == 0, "two names in one slot");
+        slots[slot] = (name, if at < 12 { at as u8 + 1 } else { WEEKDAY });
+        at += 1;
     }
     slots
 };
 
-const fn month_slot(name: u32) -> usize {
-    (name.wrapping_mul(0x3b6f_e507) >> 28) as usize
+const WEEKDAY: u8 = 13;
+
+const fn slot_of(name: u32) -> usize {
+    (name.wrapping_mul(0xf300_9a5d) >> 27) as usize
+}
+
+/// What a text's first three letters are the name of: a month, 1 to 12, or a weekday.
+#[inline]
+fn named(bytes: &[u8]) -> Option<u8> {
+    let [a, b, c] = *bytes.first_chunk::<3>()?;
+    let name = u32::from_le_bytes([a, b, c, 0]) | 0x0020_2020;
+    let (known, of) = NAMES[slot_of(name)];
+    (known == name).then_some(of)
 }
 
 /// The month of which a text's first three letters are the name; 1 to 12.
 #[inline]
 fn month_of(bytes: &[u8]) -> Option<u8> {
-    let [a, b, c] = *bytes.first_chunk::<3>()?;
-    let name = u32::from_le_bytes([a, b, c, 0]) | 0x0020_2020;
-    let (known, month) = MONTHS[month_slot(name)];
-    (known == name).then_some(month)
+    named(bytes).filter(|of| *of != WEEKDAY)
 }
 
 #[inline]
 fn is_weekday(bytes: &[u8]) -> bool {
-    let name = bytes.first_chunk::<3>().map(|name| name.map(|letter| letter | 0x20));
-    matches!(name.as_ref(), Some(b"mon" | b"tue" | b"wed" | b"thu" | b"fri" | b"sat" | b"sun"))
+    named(bytes) == Some(WEEKDAY)
 }
 
 /// True where the name of a month or of a weekday stands.
+#[inline]
 pub(crate) fn begins_with_name(bytes: &[u8]) -> bool {
-    month_of(bytes).is_some() || is_weekday(bytes)
+    named(bytes).is_some()
 }
 
 /// Reads from the front of a text.
@@ -133,22 +144,29 @@ impl<'a> Cursor<'a> {
 #[inline]
 pub(crate) fn read(text: &str) -> Option<(Stamp<'_>, usize)> {
     let mut stamp = Stamp::default();
-    let Some(len) = usual(text.as_bytes(), &mut stamp) else { return read_parts(text) };
-    if let Some(zone) = ends_plainly(&text.as_bytes()[len..], &mut stamp) {
+    let bytes = text.as_bytes();
+    let Some(mut len) = usual(bytes, &mut stamp) else {
+        let word = bytes.first()?.is_ascii_alphabetic() && !begins_with_name(bytes);
+        return if word { None } else { read_parts(text) };
+    };
+    match bytes[len..] {
+        [b'.', ..] if let Some((micros, digits)) = usual_fraction(&bytes[len..]) => {
+            stamp.micros = micros;
+            len += digits;
+        }
+        [b':', b' ', ..] => {}
+        [b'.' | b',' | b':', ..] => {
+            let mut c = Cursor { text, at: len };
+            fraction(&mut c, &mut stamp);
+            len = c.at;
+        }
+        _ => {}
+    }
+    if let Some(zone) = ends_plainly(&bytes[len..], &mut stamp) {
         return Some((stamp, len + zone));
     }
     let mut c = Cursor { text, at: len };
-    match usual_fraction(&text.as_bytes()[len..]) {
-        Some((micros, len)) => {
-            stamp.micros = micros;
-            c.at += len;
-        }
-        None => fraction(&mut c, &mut stamp),
-    }
-    match ends_plainly(&text.as_bytes()[c.at..], &mut stamp) {
-        Some(zone) => c.at += zone,
-        None => zone(&mut c, &mut stamp),
-    }
+    zone(&mut c, &mut stamp);
     Some((stamp, c.at))
 }
 
@@ -243,19 +261,20 @@ fn usual(bytes: &[u8], stamp: &mut Stamp<'_>) -> Option<usize> {
 /// `.123` and `.123456`, no more digits and no counter behind them.
 #[inline]
 fn usual_fraction(bytes: &[u8]) -> Option<(u32, usize)> {
-    let digit =
-        |at: usize| bytes.get(at).map(|b| u32::from(b.wrapping_sub(b'0'))).filter(|n| *n <= 9);
-    let three = |at: usize| Some(digit(at)? * 100 + digit(at + 1)? * 10 + digit(at + 2)?);
-    if bytes.first() != Some(&b'.') {
+    let [b'.', ..] = bytes else { return None };
+    // Where fewer bytes follow, no text does.
+    let eight = bytes[1..].first_chunk::<8>()?;
+    let word = u64::from_le_bytes(*eight);
+    let count = ((octets::no_digit(word) & octets::HIGH).trailing_zeros() / 8) as usize;
+    if !matches!(count, 3 | 6) || eight[count] == b'.' {
         return None;
     }
-    let millis = three(1)?;
-    let (micros, len) = match three(4) {
-        Some(micros) => (millis * 1000 + micros, 7),
-        None => (millis * 1000, 4),
-    };
-    let ends = !matches!(bytes.get(len), Some(b'0'..=b'9' | b'.'));
-    ends.then_some((micros, len))
+    // Eight digits, those that are not there zeros in front.
+    let ones = (word & 0x0f0f_0f0f_0f0f_0f0f) << (64 - 8 * count);
+    let tens = (ones * 10 + (ones >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let hundreds = (tens * 100 + (tens >> 16)) & 0x0000_ffff_0000_ffff;
+    let value = (hundreds * 10_000 + (hundreds >> 32)) as u32;
+    Some((if count == 3 { value * 1000 } else { value }, count + 1))
 }
 
 /// `2026-08-06T`
@@ -300,13 +319,32 @@ fn two_digits(tens: u8, ones: u8) -> Option<u8> {
 
 /// How long the zone is with which a usual stamp ends, `Z` or nothing, where a host in small letters
 /// follows or a colon closes it: it can have no other.
-#[inline]
+#[inline(always)]
 fn ends_plainly(bytes: &[u8], stamp: &mut Stamp<'_>) -> Option<usize> {
-    match bytes {
-        [b' ', b'a'..=b'z', ..] | [b':', b' ', ..] => Some(0),
-        [b'Z', b' ', b'a'..=b'z', ..] => {
+    let [first, second, ..] = bytes else { return None };
+    match (first, second) {
+        (b' ', b'a'..=b'z') | (b':', b' ') => Some(0),
+        (b' ', b'U') if bytes.starts_with(b" UTC: ") => {
+            stamp.zone = Some("UTC");
+            Some(4)
+        }
+        (b'Z', b' ') if bytes.get(2)?.is_ascii_lowercase() => {
             stamp.offset = Some(0);
             Some(1)
+        }
+        (b'+' | b'-', _) => {
+            let [hour, hours, b':', minute, minutes, b' ', b'a'..=b'z'] =
+                *bytes[1..].first_chunk()?
+            else {
+                return None;
+            };
+            let (hours, minutes) = (two_digits(hour, hours)?, two_digits(minute, minutes)?);
+            if hours > 15 || minutes > 59 {
+                return None;
+            }
+            let seconds = i32::from(hours) * 3600 + i32::from(minutes) * 60;
+            stamp.offset = Some(if *first == b'-' { -seconds } else { seconds });
+            Some(6)
         }
         _ => None,
     }

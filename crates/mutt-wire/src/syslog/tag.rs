@@ -1,6 +1,7 @@
 //! The tag of RFC 3164: `rpd[1234]: `, `su: `, `/kernel: `.
 
-use crate::text::{kind, run};
+use crate::octets::{self, find, no_digit};
+use crate::text::{kind, table};
 
 /// A tag and the text behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +31,7 @@ pub(crate) fn read(text: &str) -> Option<Tag<'_>> {
     // The wireless controllers of Cisco put a star before the task's name.
     let text = text.strip_prefix('*').unwrap_or(text);
     let bytes = text.as_bytes();
-    let (end, seen) = run(&bytes[..bytes.len().min(MAX_TAG)], TAG);
-    if seen & (kind::LETTER | kind::HIGH) == 0 || end >= MAX_TAG {
-        return None;
-    }
+    let end = name_end(&bytes[..bytes.len().min(MAX_TAG)])?;
     let app = &text[..end];
     match bytes.get(end)? {
         b':' => {
@@ -43,7 +41,8 @@ pub(crate) fn read(text: &str) -> Option<Tag<'_>> {
         }
         b'[' => {
             let inside = &text[end + 1..];
-            let digits = run(&inside.as_bytes()[..inside.len().min(MAX_TAG)], kind::DIGIT).0;
+            let front = &inside.as_bytes()[..inside.len().min(MAX_TAG)];
+            let digits = find(front, 0, no_digit).map_or(front.len(), |at| at.min(front.len()));
             let close = match inside.as_bytes().get(digits) {
                 Some(b']') if digits < MAX_TAG => digits,
                 _ => inside.bytes().take(MAX_TAG).position(|b| matches!(b, b']' | b' '))?,
@@ -61,6 +60,16 @@ pub(crate) fn read(text: &str) -> Option<Tag<'_>> {
         }
         _ => None,
     }
+}
+
+/// Where the name ends that stands at the front; `None` where there is none, or no end.
+#[inline]
+fn name_end(front: &[u8]) -> Option<usize> {
+    static TABLE: [bool; 256] = table(TAG);
+    let end = octets::run(front, 0, &TABLE);
+    let named = front.first()?.is_ascii_alphabetic()
+        || front[..end].iter().any(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
+    (named && end < MAX_TAG).then_some(end)
 }
 
 #[cfg(test)]

@@ -44,8 +44,21 @@ pub(super) fn decode<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> 
                     };
                 }
             }
-            [b'A'..=b'Z', ..] | [b'1'..=b'9', _, _, _, b'-', ..] if !fields::begins(rest) => {
+            // What begins with a stamp begins with no fields.
+            [b'A'..=b'Z', ..] | [b'1'..=b'9', _, _, _, b'-', ..] => {
                 if let Some((stamp, host, behind)) = legacy::stamp_and_host(rest) {
+                    if behind.starts_with(": %") {
+                        // Only Cisco's firewalls set their host between a stamp and a colon.
+                        let header = Header { cisco: true, ..Header::of(stamp, host) };
+                        let tag = legacy::Usual { app: None, procid: None, message: &behind[2..] };
+                        // Those of FTD that have pairs have more to read.
+                        let pairs = behind.as_bytes().get(9..14) == Some(b"43000");
+                        let told = if pairs { None } else { by_parts(priority, &header, &tag) };
+                        return match told {
+                            Some(told) => told.event(frame, options),
+                            None => with_body(frame, priority, &header, tag, options),
+                        };
+                    }
                     if let Some(tag) = tag(behind, &stamp, host) {
                         return match by_host(priority, &stamp, host, &tag) {
                             Some(told) => told.event(frame, options),
@@ -54,12 +67,14 @@ pub(super) fn decode<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> 
                             }
                         };
                     }
-                } else if let Some(told) = by_colon(priority, rest) {
+                } else if let Some(told) =
+                    by_colon(priority, rest).or_else(|| by_node(priority, rest))
+                {
                     return told.event(frame, options);
                 }
             }
             [b'0'..=b'9' | b':' | b'*' | b'.', ..] if !rfc5424::begins(rest) => {
-                if let Some(told) = by_colon(priority, rest) {
+                if let Some(told) = by_colon(priority, rest).or_else(|| by_node(priority, rest)) {
                     return told.event(frame, options);
                 }
                 let mut header = Header::default();
@@ -198,6 +213,12 @@ fn by_colon(priority: u8, text: &str) -> Option<Told<'_>> {
         message,
         found,
     })
+}
+
+/// IOS-XR: `12: core1 LC/0/2/CPU0:Aug  6 10:00:00.123 UTC: ifmgr[123]: %PKT_INFRA-LINK-3-UPDOWN : text`
+fn by_node(priority: u8, text: &str) -> Option<Told<'_>> {
+    let (header, tag) = legacy::stamp_and_node(text)?;
+    by_parts(priority, &header, &tag)
 }
 
 /// What network devices write, whatever stands in their headers.

@@ -96,6 +96,9 @@ fn truth(text: &str) -> Option<bool> {
 /// integer that fits into 64 bits.
 pub(crate) fn is_number(text: &str) -> bool {
     // Most numbers are a few digits; every one of nineteen fits, too.
+    if text == "0" {
+        return true;
+    }
     if let [b'1'..=b'9', ..] = text.as_bytes()
         && text.len() <= 19
         && all_digits(text.as_bytes())

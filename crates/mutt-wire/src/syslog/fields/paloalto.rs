@@ -32,8 +32,8 @@ pub(crate) fn read<'a>(
     message: &'a str,
     options: &Options,
 ) -> Option<&'static str> {
-    let mut columns = [""; MAX_COLUMNS];
-    let count = split(message, &mut columns);
+    let (mut columns, mut plain) = ([""; MAX_COLUMNS], [true; MAX_COLUMNS]);
+    let count = split(message, &mut columns, &mut plain);
     let kind = columns[3];
     if count < 7 || kind.is_empty() || !kind.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') {
         return None;
@@ -43,23 +43,27 @@ pub(crate) fn read<'a>(
     let detailed = columns[17].starts_with("0x") && !columns[15].starts_with("0x");
     let names = columns::of(kind, detailed).unwrap_or_default();
     let mut map = Map::sized(32, message.len() + count * 16);
-    let (common, own) = columns.split_at(COMMON.len());
-    push(&COMMON, common, &mut map);
-    push(names, &own[..count - COMMON.len()], &mut map);
+    let columns = columns[..count].iter().zip(plain);
+    push(COMMON.iter().chain(names).zip(columns), &mut map);
     envelope(event, &map, kind, options);
     map.finish(event);
     Some(format::PALOALTO)
 }
 
 /// Adds the columns that have a name and hold something.
-fn push<'a>(names: &[Column], columns: &[&'a str], map: &mut Map<'a>) {
-    for (column, text) in names.iter().zip(columns) {
+#[inline]
+fn push<'a, 'c>(
+    columns: impl Iterator<Item = (&'static Column, (&'c &'a str, bool))>,
+    map: &mut Map<'a>,
+) where
+    'a: 'c,
+{
+    for (column, (text, plain)) in columns {
         if text.is_empty() || column.name.0 == "-" {
             continue;
         }
-        let of = Type::number(column.number);
-        if find(text.as_bytes(), 0, escaped).is_none() {
-            map.push_plain(column.name, text, of);
+        if plain {
+            map.push_plain(column.name, text, Type::number(column.number));
         } else {
             map.push(column.name.0, Value::typed(unquoted(text), column.number));
         }
@@ -89,15 +93,34 @@ fn envelope<'a>(event: &mut Event<'a>, map: &Map<'a>, kind: &'a str, options: &O
     }
 }
 
-/// Splits at commas outside of quotes; gives how many columns there are. Quotes stay on.
-fn split<'a>(text: &'a str, columns: &mut [&'a str; MAX_COLUMNS]) -> usize {
+/// Splits at commas outside of quotes; gives how many columns there are. Quotes stay on. Columns in
+/// which JSON escapes something are not plain.
+fn split<'a>(
+    text: &'a str,
+    columns: &mut [&'a str; MAX_COLUMNS],
+    plain: &mut [bool; MAX_COLUMNS],
+) -> usize {
     let bytes = text.as_bytes();
     let (mut count, mut from, mut at) = (0, 0, 0);
     while count < MAX_COLUMNS {
-        if bytes.get(at) == Some(&b'"') {
-            at = closing_quote(bytes, at + 1);
+        let comma = |word| is(word, b',');
+        // Half of the columns of many logs are empty.
+        if bytes.get(at) == Some(&b',') && count + 1 < MAX_COLUMNS {
+            count += 1;
+            at += 1;
+            from = at;
+            continue;
         }
-        at = find(bytes, at, |word| is(word, b',')).unwrap_or(bytes.len());
+        if bytes.get(at) == Some(&b'"') {
+            plain[count] = false;
+            at = find(bytes, closing_quote(bytes, at + 1), comma).unwrap_or(bytes.len());
+        } else {
+            at = find(bytes, at, |word| comma(word) | escaped(word)).unwrap_or(bytes.len());
+            if bytes.get(at).is_some_and(|byte| *byte != b',') {
+                plain[count] = false;
+                at = find(bytes, at, comma).unwrap_or(bytes.len());
+            }
+        }
         columns[count] = &text[from..at];
         count += 1;
         if at >= bytes.len() {

@@ -133,28 +133,7 @@ fn header_follows<'a>(text: &'a str, stamp: &Stamp<'a>, host: &'a str) -> bool {
 pub(in crate::syslog) fn stamp_and_colon(
     text: &str,
 ) -> Option<(Option<&str>, Sync, Stamp<'_>, &str)> {
-    let bytes = text.as_bytes();
-    let digits = run(&bytes[..bytes.len().min(11)], kind::DIGIT).0;
-    let mut rest = text;
-    let mut sequence = false;
-    if bytes.get(digits) == Some(&b':') && digits <= 10 {
-        rest = &text[digits + 1..];
-        if digits > 0 && !rest.starts_with(' ') {
-            return None;
-        }
-        rest = behind_spaces(rest);
-        let bytes = rest.as_bytes();
-        let again = run(&bytes[..bytes.len().min(11)], kind::DIGIT).0;
-        // Another sequence.
-        if bytes.get(again) == Some(&b':') {
-            return None;
-        }
-        sequence = true;
-    }
-    // No fields begin with a number and a colon.
-    if !sequence && fields::begins(text) {
-        return None;
-    }
+    let rest = behind_sequence(text)?;
     let mut host = None;
     let (sync, marked) = marked(rest);
     let (sync, (stamp, len), marked) = match stamp::read(marked) {
@@ -175,6 +154,60 @@ pub(in crate::syslog) fn stamp_and_colon(
     let closed = behind_spaces(&marked[len..]).strip_prefix(':')?;
     let message = behind_spaces(closed);
     message.starts_with('%').then_some((host, sync, stamp, message))
+}
+
+/// What stands behind a sequence number or its colon, where there is one; `None` where there are two,
+/// and for fields.
+#[inline(always)]
+fn behind_sequence(text: &str) -> Option<&str> {
+    let bytes = text.as_bytes();
+    let digits = run(&bytes[..bytes.len().min(11)], kind::DIGIT).0;
+    if bytes.get(digits) != Some(&b':') || digits > 10 {
+        // No fields begin with a number and a colon.
+        return (!fields::begins(text)).then_some(text);
+    }
+    let rest = &text[digits + 1..];
+    if digits > 0 && !rest.starts_with(' ') {
+        return None;
+    }
+    let rest = behind_spaces(rest);
+    let bytes = rest.as_bytes();
+    let again = run(&bytes[..bytes.len().min(11)], kind::DIGIT).0;
+    (bytes.get(again) != Some(&b':')).then_some(rest)
+}
+
+/// A sequence number, a host, a node with a stamp at its colon, and a tag with the number of its process,
+/// where they are; a mnemonic follows.
+pub(in crate::syslog) fn stamp_and_node(text: &str) -> Option<(Header<'_>, Usual<'_>)> {
+    const HOST: u16 = NAME | kind::DOT | kind::HYPHEN | kind::UNDERSCORE;
+    let rest = behind_sequence(text)?;
+    let (len, seen) = run(rest.as_bytes(), HOST);
+    let (host, rest) = match rest.as_bytes().get(len)? {
+        b' ' if seen & NAME != 0 && len <= 255 => (Some(&rest[..len]), behind_spaces(&rest[len..])),
+        b'/' => (None, rest),
+        _ => return None,
+    };
+    let front = &rest.as_bytes()[..rest.len().min(40)];
+    let (len, seen) = run(front, kind::UPPER | kind::DIGIT | kind::SLASH | kind::UNDERSCORE);
+    if seen & kind::SLASH == 0 || front.get(len) != Some(&b':') {
+        return None;
+    }
+    let (sync, stamped) = marked(behind_spaces(&rest[len + 1..]));
+    let (stamp, at) = stamp::read(stamped)?;
+    let text = behind_spaces(behind_spaces(&stamped[at..]).strip_prefix(": ")?);
+    let usual = match text.as_bytes().first()? {
+        b'%' => Usual { app: None, procid: None, message: text },
+        _ => {
+            let (usual, plain) = Usual::tag(text)?;
+            (plain && !fields::begins(text)).then_some(usual)?
+        }
+    };
+    let passed_on = host.is_none() && netscaler::behind_word(text).is_some();
+    if passed_on || !usual.message.starts_with('%') {
+        return None;
+    }
+    let header = Header { node: Some(&rest[..len]), cisco: true, host, ..Header::default() };
+    Some((Header { stamp: Some((stamp, sync)), ..header }, usual))
 }
 
 #[inline]
