@@ -73,7 +73,10 @@ fn read_part(hint: &str) -> Option<(Part, &str)> {
     let format = *rest.as_bytes().first().filter(|format| b"xdoat".contains(format))?;
     let mut rest = rest.get(1..)?;
     let mut delimiter = |wanted: bool| {
-        let next = rest.chars().next().filter(|c| wanted && !c.is_ascii_digit() && *c != '*')?;
+        let next = rest
+            .chars()
+            .next()
+            .filter(|c| wanted && !c.is_ascii_digit() && !['*', '\0'].contains(c))?;
         rest = rest.get(next.len_utf8()..)?;
         Some(next)
     };
@@ -186,6 +189,9 @@ mod tests {
         check("x", &[1], None);
         check("1q", &[1], None);
         check("1x:junk", &[1], None);
+        // A NUL goes into no text: PostgreSQL keeps none.
+        check("1x\0", &[1, 2], None);
+        check("*1d.\0", &[1, 1, 2], None);
         check("99999999999999999999d", &[1], None);
     }
 
