@@ -6,7 +6,7 @@ use std::io::{self, IoSlice, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, PosixFadviseAdvice, posix_fadvise};
 
 /// An open file. Offsets are explicit; nothing is buffered in between.
 pub trait FsFile: Send + Sync + std::fmt::Debug {
@@ -44,6 +44,9 @@ pub trait FsFile: Send + Sync + std::fmt::Debug {
     ///
     /// The system's; what was written since the last success must then be taken as gone.
     fn sync(&self) -> io::Result<()>;
+
+    /// Says that what was synced need not stay in memory: it is not read again soon. A hint.
+    fn release(&self) {}
 }
 
 /// What keeps a second process out until it is dropped.
@@ -177,6 +180,11 @@ impl FsFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    fn release(&self) {
+        // Where the hint is refused, the pages stay as long as the system likes.
+        let _ = posix_fadvise(self, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
     }
 }
 

@@ -214,7 +214,12 @@ impl Writer {
         if self.active.as_ref().is_some_and(|a| a.records == 0 || a.good < limit) {
             return Ok(());
         }
-        self.active = None;
+        if let Some(full) = self.active.take() {
+            // A consumer that keeps up reads from the cache, one far behind from the disk: the log
+            // takes no more of the system's page cache than the segment that it writes, and the
+            // next one finds those pages warm.
+            full.file.release();
+        }
         let number = self.next_number;
         let lost_before = {
             let state = self.shared.state();

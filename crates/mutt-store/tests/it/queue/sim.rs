@@ -271,6 +271,12 @@ impl FsFile for SimFile {
         }
         Ok(())
     }
+
+    fn release(&self) {
+        let disk = self.fs.disk();
+        let dirty = disk.inodes.get(&self.inode).map_or(0, |inode| inode.dirty.len());
+        assert_eq!(dirty, 0, "a file was released that was not synced");
+    }
 }
 
 impl FsLock for SimLock {}
