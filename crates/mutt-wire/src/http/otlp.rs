@@ -14,8 +14,8 @@ use super::With;
 use super::members::Members;
 use super::payload::{Parts, assemble};
 use super::record::{Decoded, read_severity};
-use super::scan::write_text;
 use crate::Frame;
+use crate::text::push_json_str;
 
 /// `parse.format` of these.
 const FORMAT: &str = "otlp";
@@ -72,7 +72,7 @@ impl Values {
 
     fn text(&mut self, bytes: &[u8]) {
         let text = self.clean(bytes);
-        write_text(&text, &mut self.json);
+        push_json_str(&mut self.json, &text);
     }
 
     fn clean<'t>(&mut self, bytes: &'t [u8]) -> Cow<'t, str> {
@@ -82,14 +82,14 @@ impl Values {
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
-        write_text(&base64::prelude::BASE64_STANDARD.encode(bytes), &mut self.json);
+        push_json_str(&mut self.json, &base64::prelude::BASE64_STANDARD.encode(bytes));
     }
 
     fn double(&mut self, number: f64) {
         match serde_json::Number::from_f64(number) {
             Some(number) => self.json.push_str(&number.to_string()),
             // JSON has no word for these.
-            None => write_text(&number.to_string(), &mut self.json),
+            None => push_json_str(&mut self.json, &number.to_string()),
         }
     }
 

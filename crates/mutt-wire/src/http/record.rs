@@ -80,9 +80,11 @@ pub fn decode(frame: Frame<'_>) -> Decoded<'_> {
 pub(super) fn decode_with<'a>(frame: Frame<'a>, names: &Names) -> Decoded<'a> {
     let mut event = frame.event(Source::Http);
     event.parse.format = Cow::Borrowed("json");
-    let mut scanner = Scanner::new(frame.raw);
-    match scanner.value() {
-        Ok(value) if value.kind == Kind::Object => decode_object(event, value.raw, names),
+    // Nearly every record is an object: read at once, without a look at the whole before.
+    if let Ok(members) = Members::scan(frame.raw) {
+        return decode_object(event, members, names);
+    }
+    match Scanner::new(frame.raw).value() {
         Ok(value) => {
             let mut repairs = Repairs::default();
             event.message = plain(&value, &mut repairs);
@@ -98,8 +100,7 @@ pub(super) fn decode_with<'a>(frame: Frame<'a>, names: &Names) -> Decoded<'a> {
     }
 }
 
-fn decode_object<'a>(mut event: Event<'a>, object: &'a [u8], names: &Names) -> Decoded<'a> {
-    let mut members = Members::read(object);
+fn decode_object<'a>(mut event: Event<'a>, mut members: Members<'a>, names: &Names) -> Decoded<'a> {
     if members.repeated {
         event.note(ParseStatus::Partial, "a key stands twice, the last counts");
     }

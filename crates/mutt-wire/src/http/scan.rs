@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 
 use crate::octets;
+use crate::text::push_json_str;
 
 /// Where and why a text is no JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +80,14 @@ impl<'a> Scanner<'a> {
         self.skip_space();
         let start = self.at;
         let kind = self.kind()?;
-        if kind == Kind::Text {
-            return Ok(Scanned { kind, depth: 0, raw: self.text()? });
+        match kind {
+            Kind::Object | Kind::Array => {}
+            Kind::Text => return Ok(Scanned { kind, depth: 0, raw: self.text()? }),
+            Kind::Number => self.number()?,
+            Kind::Bool | Kind::Null => self.word()?,
+        }
+        if self.at > start {
+            return Ok(Scanned { kind, depth: 0, raw: &self.bytes[start..self.at] });
         }
         let (mut open, mut depth) = (Vec::new(), 0);
         loop {
@@ -339,9 +346,12 @@ pub(crate) struct Repairs {
 /// The text within quotes, escapes resolved; what cannot be kept becomes U+FFFD.
 pub(crate) fn unescape<'a>(quoted: &'a [u8], repairs: &mut Repairs) -> Cow<'a, str> {
     let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
-    let text = String::from_utf8_lossy(inner);
+    let text = match simdutf8::basic::from_utf8(inner) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(inner),
+    };
     repairs.not_unicode |= matches!(text, Cow::Owned(_));
-    if !text.contains('\\') {
+    if memchr::memchr(b'\\', text.as_bytes()).is_none() {
         return text;
     }
     let mut out = String::with_capacity(text.len());
@@ -398,7 +408,7 @@ pub(crate) fn write_clean(raw: &[u8], out: &mut String, repairs: &mut Repairs) {
         let start = scanner.at;
         match byte {
             b'"' => match scanner.text() {
-                Ok(quoted) => write_text(&unescape(quoted, repairs), out),
+                Ok(quoted) => push_json_str(out, &unescape(quoted, repairs)),
                 Err(_) => return,
             },
             b'-' | b'0'..=b'9' => match scanner.number() {
@@ -414,12 +424,6 @@ pub(crate) fn write_clean(raw: &[u8], out: &mut String, repairs: &mut Repairs) {
     }
 }
 
-/// Writes a text in quotes.
-pub(crate) fn write_text(text: &str, out: &mut String) {
-    // A string always becomes JSON.
-    out.push_str(&serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned()));
-}
-
 fn write_number(raw: &[u8], out: &mut String) {
     let text = String::from_utf8_lossy(raw);
     // Without an exponent it takes three hundred digits to leave the range.
@@ -427,7 +431,7 @@ fn write_number(raw: &[u8], out: &mut String) {
     if short || text.parse::<f64>().is_ok_and(f64::is_finite) {
         out.push_str(&text);
     } else {
-        write_text(&text, out);
+        push_json_str(out, &text);
     }
 }
 
