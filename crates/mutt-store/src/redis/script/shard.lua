@@ -169,7 +169,7 @@ local function report(line, cum, ack, acked)
     if acked and ack <= l.base and from == l.had then
       local holes = math.max(0, s.acked - before - math.max(0, acked - l.done))
       s.acked, s.lost = s.acked - holes, s.lost + holes
-      l.had, l.done = s.ack, math.max(l.done, acked)
+      l.had, l.done, l.acked = s.ack, math.max(l.done, acked), l.acked - holes
       remember(line, l)
     end
   end
@@ -185,6 +185,8 @@ local function report(line, cum, ack, acked)
   if grown > 0 or credit ~= 0 then
     s.acked = s.acked + credit
     s.lost = s.lost + grown - credit
+    -- Whatever was told: a count below nothing would be refused by every process, for ever.
+    if s.acked < 0 then s.acked, s.lost = 0, s.lost + s.acked end
     l.to, l.ack, l.acked = l.to + grown, math.max(l.ack, ack), l.acked + credit
     remember(line, l)
     if s.ack + grown >= s.cum then advance(s.ack) end

@@ -187,6 +187,33 @@ async fn a_server_that_comes_back_with_less_is_told_what_was_there() {
     assert_eq!(number(&claim_after(&queue).await), 7);
 }
 
+#[tokio::test]
+async fn holes_that_two_processes_tell_of_are_counted_once() {
+    let mut server = RedisServer::start(&["--appendonly", "no"]);
+    let options = RedisOptions { durability: Durability::Fast, ..server.options() };
+    let (owner, other) = (ready(options.clone()).await, ready(options).await);
+    append(&owner, 0..3, 2).await;
+    server.command(&["SAVE"]);
+    server.command(&["FLUSHALL"]);
+    let held = leased(&owner, OWNER).await;
+    assert!(claim_all(&owner, held).await.is_empty(), "six events are gone");
+    // It knows of these six; of the next eight only the owner.
+    other.lease(0, "nobody", Duration::ZERO).await.unwrap();
+    append(&owner, 3..7, 2).await;
+    server.command(&["DEL", "{mutt:0}:stream"]);
+    assert!(claim_all(&owner, held).await.is_empty(), "eight more");
+    // The snapshot has the first six, as if nothing had happened to them.
+    server.kill();
+    server.restart();
+    for queue in [&other, &owner] {
+        patiently(async || queue.lease(0, "nobody", Duration::ZERO).await).await;
+    }
+    let stats = owner.stats();
+    balanced(&stats);
+    let counted = (stats.appended_events, stats.acknowledged_events, stats.lost_events);
+    assert_eq!(counted, (14, 0, 14), "{stats:?}");
+}
+
 /// The first batch that a new owner gets.
 async fn claim_after(queue: &RedisQueue) -> mutt_model::Batch {
     queue.lease(0, OWNER, Duration::ZERO).await.unwrap();
