@@ -72,10 +72,7 @@ pub(crate) const LINES: &[(&str, &str)] = &[
         "hpe-aoscx",
         "<190>2026-08-06T10:00:00.861162+00:00 cx8320-1 ops-switchd[1489]: Event|8120|LOG_INFO|AMM|1/1|Tunnel 192.0.2.9 forwarding_state is operational",
     ),
-    (
-        "hpe-procurve",
-        "<14> Aug  6 10:00:00 192.0.2.20 00077 ports:  port 1/A1 is now off-line",
-    ),
+    ("hpe-procurve", "<14> Aug  6 10:00:00 192.0.2.20 00077 ports:  port 1/A1 is now off-line"),
     (
         "hpe-comware",
         "<187>2009-09-21T15:32:55 Sysname %%10IFNET/3/LINK_UPDOWN(l): GigabitEthernet3/1/6 link status is DOWN.",

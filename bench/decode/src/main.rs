@@ -12,6 +12,7 @@ use mutt_wire::{Frame, http, snmp, syslog};
 use syslog_loose::Variant;
 
 mod lines;
+mod patterns;
 mod peers;
 
 use lines::LINES;
@@ -25,7 +26,12 @@ const BATCH: Duration = Duration::from_micros(40);
 
 fn main() {
     let only = std::env::args().nth(1);
-    let wanted = |name: &str| only.as_deref().is_none_or(|only| name.contains(only.trim_start_matches('=')) && (!only.starts_with('=') || name == &only[1..]));
+    let wanted = |name: &str| {
+        only.as_deref().is_none_or(|only| {
+            name.contains(only.trim_start_matches('='))
+                && (!only.starts_with('=') || name == &only[1..])
+        })
+    };
     println!("CPU: {}", cpu());
     println!(
         "{:22} {:>6} {:>9} {:>9} {:>12} {:>7}  peer",
@@ -40,7 +46,7 @@ fn main() {
             black_box(&syslog_loose::parse_message(black_box(line), Variant::Either));
         };
         show(name, line.len(), beside(ours, theirs), "syslog_loose 0.23: header");
-        if let Some((peer, read)) = peers::of_fields(name) {
+        for (peer, read) in peers::of(name) {
             let theirs = || read(black_box(line));
             show(name, line.len(), beside(ours, theirs), peer);
         }
