@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use mutt_model::{Id, Timestamp};
 use mutt_wire::syslog::framing::{FrameOutcome, Framer};
 use mutt_wire::{Frame, http, snmp, syslog};
+use rasn_snmp::{v2::Pdus, v2c::Message};
 use syslog_loose::Variant;
 
 mod lines;
@@ -63,7 +64,12 @@ fn main() {
             let message = snmp_parser::parse_snmp_v2c(black_box(datagram));
             assert!(black_box(message).is_ok());
         };
-        show(name, datagram.len(), beside(ours, theirs), "snmp-parser 0.11");
+        show(name, datagram.len(), beside(ours, theirs), "snmp-parser 0.11: no names");
+        let theirs = || {
+            let message = rasn::ber::decode::<Message<Pdus>>(black_box(datagram));
+            assert!(black_box(message).is_ok());
+        };
+        show(name, datagram.len(), beside(ours, theirs), "rasn-snmp 0.30: no names");
     }
     let body = json_body();
     if wanted("http json") {
