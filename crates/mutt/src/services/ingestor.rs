@@ -311,7 +311,7 @@ impl Ingest {
     }
 
     fn tell_kept_out(&self, listener: &'static str, peer: IpAddr, reason: &'static str) {
-        if !self.kept_out.is_news_about(peer, [listener, reason], self.clock.monotonic()) {
+        if !self.kept_out.is_news_about(peer, ["", reason], self.clock.monotonic()) {
             return;
         }
         if reason == NOT_ALLOWED {
