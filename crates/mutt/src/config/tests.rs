@@ -333,6 +333,8 @@ fn no_two_listeners_have_one_address() {
         3,
         "is taken by ingestor.syslog.tcp",
     );
+    let keys: Vec<_> = ok("[ingestor.syslog]\nrelp = [\"127.0.0.1:2514\"]\n").listens();
+    assert!(keys.iter().any(|each| each.key == "ingestor.syslog.relp"), "{keys:?}");
     let inside = "udp = [\"192.0.2.1:514\", \"0.0.0.0:514\"]";
     fails(&format!("[ingestor.syslog]\n{inside}\n"), "MUTT-C003", 2, "0.0.0.0:514 has them all");
     ok(
