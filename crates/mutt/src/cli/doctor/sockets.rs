@@ -35,7 +35,8 @@ fn taken(context: &Context, protocol: &str, key: &str, address: SocketAddr) -> O
         None => None,
         Some(inode) => {
             let (pid, name) = owner(inode)?;
-            (name != "muttctl").then(|| {
+            // Also one that lies under the name of its version.
+            (!name.starts_with("muttctl")).then(|| {
                 Finding::bad(
                     format!("{address} ({key}) is taken by {name}, process {pid}"),
                     format!("stop it (kill {pid}), or choose another port under {key}"),
