@@ -224,6 +224,9 @@ fn done_words(params: &Params) -> Option<&'static str> {
         "mib_uploaded" => {
             "The MIB is kept; its names are in force in every Ingestor within seconds."
         }
+        "mib_without_module" => {
+            "The file is kept, but no module begins in it (NAME DEFINITIONS ::= BEGIN): it gives no names."
+        }
         "mib_deleted" => "The MIB is deleted; its names are gone within seconds.",
         "archive_restored" => "The archive's rows are in the audit again, behind a hold.",
         "source_muted" => "The source is muted: nobody is told of its silence.",

@@ -1,4 +1,5 @@
-// Small comforts: the theme button and the refresh of pages that ask for it. Pages work without.
+// Small comforts: the theme button, a MIB from a file, the refresh of pages that ask for it. Pages work
+// without.
 (() => {
   "use strict";
   const themes = ["auto", "dark", "light"];
@@ -17,6 +18,26 @@
         else localStorage.setItem("mutt-theme", next);
       } catch { /* storage may be switched off */ }
       name.textContent = next;
+    });
+  }
+
+  // MIBs are written in whatever their vendor's editor wrote.
+  const text_of = (octets) => {
+    const begin = new Uint8Array(octets, 0, Math.min(2, octets.byteLength)).join();
+    if (begin === "255,254") return new TextDecoder("utf-16le").decode(octets);
+    if (begin === "254,255") return new TextDecoder("utf-16be").decode(octets);
+    try { return new TextDecoder("utf-8", { fatal: true }).decode(octets); }
+    catch { return new TextDecoder("latin1").decode(octets); }
+  };
+  const file = document.getElementById("mib-file");
+  if (file) {
+    file.closest("label").hidden = false;
+    file.addEventListener("change", async () => {
+      const chosen = file.files[0];
+      if (!chosen) return;
+      document.getElementById("mib-text").value = text_of(await chosen.arrayBuffer());
+      const plain = chosen.name.replace(/[^A-Za-z0-9._+-]/g, "_").replace(/^\.+/, "");
+      document.getElementById("mib-name").value = plain.slice(0, 128);
     });
   }
 

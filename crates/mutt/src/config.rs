@@ -9,6 +9,7 @@ pub mod env;
 mod error;
 mod http;
 pub mod keys;
+mod listening;
 pub mod live;
 mod queue;
 mod read;
@@ -40,6 +41,7 @@ pub use engine::{QueueUrl, StoreUrl};
 pub use env::{EnvSource, ProcessEnv};
 pub use error::{ConfigError, Origin};
 pub use http::{ApiToken, HttpListener, IngestKey, Role, TlsConfig, WebUiConfig};
+pub use listening::Listening;
 pub use queue::{EngineTls, QueueConfig, QueueDurability, SentinelConfig, SpillConfig};
 pub use refs::{ingest_key_slot, sink_slot, token_slot};
 pub use sinks::{RepeatMode, SinkAuth, SinkConfig, SinkKind};
@@ -238,6 +240,7 @@ pub fn read_all(
 fn understood(root: &tree::Node, errors: &mut Vec<ConfigError>) -> Config {
     keys::check_tree(root, errors);
     let config = read::config(root, errors);
+    listening::check(&config, root, errors);
     safety::check(&config, root, errors);
     engine::check(&config, root, errors);
     vault::check(&config, root, errors);

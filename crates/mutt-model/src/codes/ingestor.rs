@@ -122,7 +122,7 @@ super::codes! { INGESTOR:
         check ["muttctl config show ingestor.snmp"],
         fix ["Mend the device's clock or give it an engine id of its own.", "Where that cannot be, name it in [[ingestor.snmp.devices]] with time_window = \"warn\"."];
     INGEST_USM_MALFORMED = "MUTT-I056", "An SNMP message that cannot be read",
-        means "What came says that it is SNMPv3 and cannot be read as a message of the User-based Security Model, or a TCP connection carries something else than SNMP. Dropped and counted (reasons usm_malformed, usm_security_model, framing, oversize).",
+        means "What came says that it is SNMPv3 and cannot be read as a message of the User-based Security Model, or a TCP connection, or a datagram where only known communities are taken, carries something else than SNMP. Dropped and counted (reasons usm_malformed, usm_security_model, framing, oversize).",
         causes ["a device with a faulty encoder", "a scanner", "another protocol sent to this port"],
         check ["muttctl doctor"],
         fix ["Look with tcpdump at what the sender named in the log really sends."];

@@ -12,6 +12,7 @@ pub(super) fn add(env: &mut Environment<'static>) {
     env.add_filter("ago", ago);
     env.add_filter("num", num);
     env.add_filter("size", size);
+    env.add_filter("skew", skew);
     env.add_filter("severity", severity);
     env.add_filter("state", state_badge);
     env.add_filter("short", |id: String| {
@@ -83,6 +84,24 @@ fn num(value: Value) -> String {
     out
 }
 
+/// `-520 ms`, `-29 min 49 s`: how far one clock is from another, or how long something took.
+fn skew(value: Value) -> Value {
+    let Some(millis) = f64::try_from(value).ok().filter(|millis| millis.is_finite()) else {
+        return nothing();
+    };
+    let (sign, all) = (if millis < 0.0 { "\u{2212}" } else { "" }, millis.abs().round());
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
+    let (all, secs) = (all as u64, all as u64 / 1_000);
+    let text = match secs {
+        0..10 => format!("{all} ms"),
+        10..120 => format!("{secs} s"),
+        120..7_200 => format!("{} min {} s", secs / 60, secs % 60),
+        7_200..172_800 => format!("{} h {} min", secs / 3_600, secs % 3_600 / 60),
+        _ => format!("{} d {} h", secs / 86_400, secs % 86_400 / 3_600),
+    };
+    Value::from(format!("{sign}{text}"))
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a size for people")]
 fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -123,6 +142,10 @@ mod tests {
         assert_eq!(num(Value::from(1_234_567)), "1\u{202f}234\u{202f}567");
         assert_eq!(num(Value::from(-12)), "\u{2212}12");
         assert_eq!(size(1536), "1.5 KiB");
+        let far = |millis: i64| skew(Value::from(millis)).to_string();
+        assert_eq!(far(-520), "\u{2212}520 ms");
+        assert_eq!((far(88_658), far(7_260_000)), ("88 s".to_owned(), "2 h 1 min".to_owned()));
+        assert_eq!(far(-1_789_838), "\u{2212}29 min 49 s");
         let at = |value: &str| when(Value::from(value)).to_string();
         assert!(at("2026-01-02T03:04:05.678901Z").contains(">2026-01-02 03:04:05.678<"));
         let text = ago(Value::from("2026-01-02T03:04:05Z"), "2026-01-02T03:06:05Z".to_owned());

@@ -41,6 +41,7 @@ pub(crate) async fn add(
 ) -> Answer {
     let (name, text) = (form.get("name").unwrap_or_default(), form.get("text").unwrap_or_default());
     match mibs::upload(&state, &who, &name, text.as_bytes(), form.get("reason")).await {
+        Ok(mib) if mib.modules.is_empty() => Ok(go("/mibs?done=mib_without_module")),
         Ok(_) => Ok(go("/mibs?done=mib_uploaded")),
         Err(problem) if theirs(&problem) => page(&state, &who, &form, Some(&problem), None).await,
         Err(problem) => Err(problem),

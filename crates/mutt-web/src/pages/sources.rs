@@ -18,7 +18,16 @@ pub(crate) async fn index(
 ) -> Answer {
     let page = state.store.sources(&query(&params)?, params.limit()?, params.get("cursor")).await?;
     let now = state.clock.wall();
-    let rows: Vec<Value> = page.items.iter().map(|s| value(source_json(s, now))).collect();
+    let rows: Vec<Value> = page
+        .items
+        .iter()
+        .map(|source| {
+            let mut row = source_json(source, now);
+            let counts = row["dropped"].as_object().into_iter().flat_map(|counts| counts.values());
+            row["refused"] = counts.filter_map(serde_json::Value::as_u64).sum::<u64>().into();
+            value(row)
+        })
+        .collect();
     let counts = state.store.source_counts().await?;
     let listeners: Vec<Value> =
         listener_rows(&state.store.processes().await?).iter().map(value).collect();

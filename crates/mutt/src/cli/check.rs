@@ -35,6 +35,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
             let mut missing = Vec::new();
             if !args.no_secrets {
                 missing.extend(config.unresolved(&ProcessEnv));
+                missing.extend(config.unusable_tls(&ProcessEnv));
             }
             if args.secrets && missing.is_empty() {
                 let clock = Clock::System;
@@ -42,7 +43,9 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
             }
             let written = config::written(args.config.as_deref(), &ProcessEnv, &mut Vec::new());
             errors.extend(missing.into_iter().map(|mut error| {
-                let path: Vec<&str> = error.key.split('.').collect();
+                // A list of tables is one place.
+                let name = |part| str::split(part, '[').next().unwrap_or(part);
+                let path: Vec<&str> = error.key.split('.').map(name).collect();
                 error.origin = written.origin_of(&path).clone();
                 error
             }));
@@ -65,8 +68,13 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     if !errors.is_empty() {
         return Err(Failure::config(&errors));
     }
-    let rules = if args.rules.is_empty() { String::new() } else { format!(", {rules} rules") };
-    output::note(&format!("the configuration is good: {sinks} sinks{rules}"));
+    let rules = if args.rules.is_empty() {
+        String::new()
+    } else {
+        format!(", {}", output::counted(rules, "rule"))
+    };
+    let sinks = output::counted(sinks, "sink");
+    output::note(&format!("the configuration is good: {sinks}{rules}"));
     Ok(())
 }
 

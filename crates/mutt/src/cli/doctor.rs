@@ -82,7 +82,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     let config = config::load(args.config.as_deref(), &ProcessEnv, &overrides)
         .map_err(|errors| Failure::config(&errors))?;
     let json = args.target.json;
-    let (api, health, first) = program::connect(&args.target);
+    let (api, health, first) = program::connect(&args.target, &config.data_dir);
     let context = Context { data_dir: config.data_dir.clone(), config, api, health };
     let mut bad = tell("program", vec![first], json)?;
     for (name, check) in CHECKS {

@@ -74,7 +74,13 @@ fn compiled(dirs: &[PathBuf]) -> Result<Compiled, Failure> {
             return Err(Failure::usage(format!("{}: no such file or folder", dir.display())));
         }
     }
+    let given = !dirs.is_empty();
     let dirs = folders(dirs);
+    if !given {
+        // Another data_dir or ingestor.snmp.mib_dirs is not known here.
+        let looked: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+        output::note(&format!("looking in {}", looked.join(", ")));
+    }
     let failed = |why: String| Failure::new(&codes::INGEST_MIBS, why);
     let place = scratch().map_err(|why| failed(why.to_string()))?;
     let out = place.join(live::COMPILED);
@@ -165,8 +171,8 @@ fn resolve(what: &[String], dirs: &[PathBuf], json: bool) -> Result<(), Failure>
     if unknown.is_empty() {
         return Ok(());
     }
-    let why = format!("in no MIB that is loaded: {}", unknown.join(", "));
-    Err(Failure::new(&codes::API_NOT_FOUND, why))
+    let why = format!("in no MIB of these folders: {}", unknown.join(", "));
+    Err(Failure::new(&codes::API_NOT_FOUND, why).hint("name the folder with --dir DIR"))
 }
 
 fn resolved(names: &Names, what: &str) -> Vec<Value> {

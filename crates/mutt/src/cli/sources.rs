@@ -20,6 +20,9 @@ const SOURCES: &[Column] = &[
     ("SKEW MS", "/skew_ms"),
     ("PARTIAL", "/partial"),
     ("FAILED", "/failed"),
+    ("DROPPED", "/dropped"),
+    ("HELD", "/held"),
+    ("MUTED", "/muted"),
     ("ID", "/id"),
 ];
 const LISTENERS: &[Column] = &[

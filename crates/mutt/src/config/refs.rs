@@ -1,6 +1,7 @@
 //! The secrets that a configuration refers to, each under the key that names it.
 
-use super::{Config, ConfigError, EnvSource, SinkAuth, snmp};
+use super::{Config, ConfigError, EnvSource, SinkAuth, TlsConfig, snmp};
+use crate::net;
 use crate::secrets::SecretRef;
 
 impl Config {
@@ -9,20 +10,9 @@ impl Config {
     pub fn secret_refs(&self) -> Vec<(String, &SecretRef)> {
         let mut all = Vec::new();
         self.engine_secrets(&mut all);
-        if let Some(http) = &self.ingestor.http {
-            if let Some(tls) = &http.tls {
-                all.push(("ingestor.http.tls.key".to_owned(), &tls.key));
-            }
-            for key in &http.keys {
-                all.extend(key.key.iter().map(|r| (ingest_key_slot(&key.name), r)));
-            }
-        }
-        let syslog = &self.ingestor.syslog;
-        for (name, doors) in [("tls", &syslog.tls), ("relp", &syslog.relp)] {
-            for (at, door) in doors.iter().enumerate() {
-                let key = door.tls.as_ref().map(|tls| &tls.key);
-                all.extend(key.map(|key| (format!("ingestor.syslog.{name}[{at}].key"), key)));
-            }
+        all.extend(self.tls().into_iter().map(|(key, tls)| (format!("{key}.key"), &tls.key)));
+        for key in self.ingestor.http.iter().flat_map(|http| &http.keys) {
+            all.extend(key.key.iter().map(|r| (ingest_key_slot(&key.name), r)));
         }
         for community in &self.ingestor.snmp.communities {
             all.push(("ingestor.snmp.communities".to_owned(), community));
@@ -42,13 +32,39 @@ impl Config {
                 None => {}
             }
         }
-        if let Some(tls) = &self.web_ui.tls {
-            all.push(("web_ui.tls.key".to_owned(), &tls.key));
-        }
         for token in &self.web_ui.tokens {
             all.extend(token.token.iter().map(|r| (token_slot(&token.name), r)));
         }
         all
+    }
+
+    /// Certificate and key of each listener that has them, with the key of their table.
+    fn tls(&self) -> Vec<(String, &TlsConfig)> {
+        let mut all = Vec::new();
+        let http = self.ingestor.http.as_ref().and_then(|http| http.tls.as_ref());
+        all.extend(http.map(|tls| ("ingestor.http.tls".to_owned(), tls)));
+        let syslog = &self.ingestor.syslog;
+        for (name, doors) in [("tls", &syslog.tls), ("relp", &syslog.relp)] {
+            let doors = doors.iter().enumerate();
+            all.extend(doors.filter_map(|(at, door)| {
+                Some((format!("ingestor.syslog.{name}[{at}]"), door.tls.as_ref()?))
+            }));
+        }
+        all.extend(self.web_ui.tls.iter().map(|tls| ("web_ui.tls".to_owned(), tls)));
+        all
+    }
+
+    /// The certificates of listeners that cannot be read or do not belong to their key, as errors. A key
+    /// that is not there is told by [`Config::unresolved`]; one in Vault is not asked for.
+    #[must_use]
+    pub fn unusable_tls(&self, env: &dyn EnvSource) -> Vec<ConfigError> {
+        let local = self.tls().into_iter().filter(|(_, tls)| !tls.key.is_vault());
+        let unusable = local.filter_map(|(key, tls)| {
+            let secret = tls.key.resolve_in(env).ok()?;
+            let why = net::tls::try_out(&tls.cert, secret, tls.client_ca.as_deref()).err()?;
+            Some(ConfigError::secret(&format!("{key}.cert"), &why))
+        });
+        unusable.collect()
     }
 
     /// What opens Vault, where there is one.

@@ -3,14 +3,20 @@
 /// The candidate that is nearest to `word`, when it is near enough to be meant.
 #[must_use]
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (word.chars().count() / 3).max(1) + 1;
+    // Of a word of two letters one at least is right: `off` is not what `on` means.
+    let letters = word.chars().count();
+    let allowed = ((letters / 3).max(1) + 1).min(letters.saturating_sub(1));
+    let lower = word.to_ascii_lowercase();
+    let begun =
+        |candidate: &str| !lower.is_empty() && candidate.to_ascii_lowercase().starts_with(&lower);
     candidates
         .into_iter()
         .map(|candidate| (distance(word, candidate), candidate))
         .filter(|(distance, candidate)| {
-            *distance <= allowed || candidate.starts_with(word) || word.starts_with(*candidate)
+            *distance <= allowed || begun(candidate) || word.starts_with(*candidate)
         })
-        .min_by_key(|(distance, _)| *distance)
+        // What begins so is meant before what only looks like it: `AES` is not `DES`.
+        .min_by_key(|(distance, candidate)| (!begun(candidate), *distance))
         .map(|(_, candidate)| candidate)
 }
 
@@ -47,5 +53,8 @@ mod tests {
         check("max_event", Some("max_events"));
         check("maxbytes", Some("max_bytes"));
         check("colour_of_the_sky", None);
+        check("", None);
+        assert_eq!(nearest("AES", ["DES", "AES-128", "AES-256"]), Some("AES-128"));
+        assert_eq!(nearest("on", ["off", "required"]), None);
     }
 }

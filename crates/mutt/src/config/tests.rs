@@ -318,6 +318,56 @@ fn unsafe_doors_are_refused() {
 }
 
 #[test]
+fn no_two_listeners_have_one_address() {
+    let both = "udp = [\"0.0.0.0:514\", \"[::]:514\"]";
+    fails(
+        &format!("[ingestor.syslog]\n{both}\n"),
+        "MUTT-C003",
+        2,
+        "[::]:514 has them all, IPv4 and IPv6",
+    );
+    let twice = "tcp = [\"127.0.0.1:514\"]\nrelp = [\"127.0.0.1:514\"]";
+    fails(
+        &format!("[ingestor.syslog]\n{twice}\n"),
+        "MUTT-C003",
+        3,
+        "is taken by ingestor.syslog.tcp",
+    );
+    let keys: Vec<_> = ok("[ingestor.syslog]\nrelp = [\"127.0.0.1:2514\"]\n").listens();
+    assert!(keys.iter().any(|each| each.key == "ingestor.syslog.relp"), "{keys:?}");
+    let inside = "udp = [\"192.0.2.1:514\", \"0.0.0.0:514\"]";
+    fails(&format!("[ingestor.syslog]\n{inside}\n"), "MUTT-C003", 2, "0.0.0.0:514 has them all");
+    ok(
+        "[ingestor.syslog]\nudp = [\"0.0.0.0:514\", \"[::1]:514\", \"127.0.0.1:0\"]\ntcp = [\"0.0.0.0:514\", \"127.0.0.1:0\"]\n",
+    );
+}
+
+#[test]
+fn certificates_that_cannot_be_used_are_told_before_the_start() {
+    let pair = |name| rcgen::generate_simple_self_signed([String::from(name)]).unwrap();
+    let (one, other) = (pair("a.example.net"), pair("b.example.net"));
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let cert = file("cert", &one.cert.pem());
+    let key = file("key", &one.signing_key.serialize_pem());
+    let wrong = file("other", &other.signing_key.serialize_pem());
+    let why = |cert: &str, key: &str| {
+        let door =
+            format!("[[ingestor.syslog.tls]]\nlisten = \"127.0.0.1:6514\"\ncert = \"{cert}\"\n");
+        let errors = ok(&format!("{door}key = {{ file = \"{key}\" }}\n")).unusable_tls(&env::NoEnv);
+        errors.into_iter().map(|error| error.message).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(why(&cert, &key), "");
+    assert!(why(&cert, &wrong).contains("ingestor.syslog.tls[0].cert"));
+    assert!(why(&key, &key).contains("no certificate in the file"));
+    assert!(why("/is/not/there", &key).contains("No such file"));
+}
+
+#[test]
 fn vault_is_named_whole_and_opened_by_what_lies_on_this_host() {
     let vault = "[vault]\nurl = \"https://vault.example.net\"\nrole_id = { env = \"R\" }\nsecret_id = { env = \"S\" }\n";
     let config = ok(&format!("{vault}[ingestor.snmp]\ncommunities = [{{ vault = \"a/b#c\" }}]\n"));

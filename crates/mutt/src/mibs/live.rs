@@ -76,6 +76,13 @@ impl Places {
         let uploaded = self.data_dir.join(UPLOADED);
         std::iter::once(uploaded).chain(folders(&self.data_dir, &self.folders)).collect()
     }
+
+    /// The command that says how the files of these places fared, whatever the configuration.
+    fn check_command(&self) -> String {
+        let there = self.all().into_iter().filter(|dir| dir.exists());
+        let there = there.map(|dir| format!(" {}", dir.display()));
+        format!("muttctl mib check{}", there.collect::<String>())
+    }
 }
 
 /// The folders that are looked into: those that are named, or the usual ones.
@@ -261,7 +268,8 @@ async fn load(loading: &Loading, in_force: &str) -> Result<Option<String>, (Stri
     };
     let (loaded, summary) = (names.len(), report.summary());
     if report.has_failures() {
-        tracing::warn!(code = %codes::INGEST_MIB_PARTIAL, "MIBs: {summary}; which and why: muttctl mib check");
+        let command = places.check_command();
+        tracing::warn!(code = %codes::INGEST_MIB_PARTIAL, "MIBs: {summary}; which and why: {command}");
     } else {
         tracing::info!(names = loaded, "MIBs: {summary}");
     }

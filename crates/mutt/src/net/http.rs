@@ -51,6 +51,10 @@ pub struct HttpListener {
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // `[::]` hears IPv4, too, whatever the host's default is.
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(1024)?;

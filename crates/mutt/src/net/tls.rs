@@ -55,6 +55,19 @@ struct Changed {
 /// Differs when a file or the key may have changed.
 type Stamps = (Vec<Option<SystemTime>>, u64);
 
+/// Whether a listener could offer TLS with these.
+///
+/// # Errors
+///
+/// Words that name the file and what is wrong with it.
+pub fn try_out(cert: &Path, key: Secret, client_ca: Option<&Path>) -> Result<(), String> {
+    install_provider();
+    let key: KeySource = Arc::new(move || Ok(key.clone()));
+    let (cert, client_ca) = (cert.to_owned(), client_ca.map(Path::to_owned));
+    config(&TlsFiles { cert, key, client_ca, tickets: false, key_version: Arc::new(|| 0) })
+        .map(drop)
+}
+
 /// Makes ring the process's one TLS provider; later calls change nothing.
 pub fn install_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();

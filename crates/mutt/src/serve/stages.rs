@@ -79,6 +79,10 @@ pub(super) async fn start(
         data_dir: config.data_dir.clone(),
         file: Summary::file_of(services),
         sinks: config.sinks.keys().cloned().collect(),
+        community: match &config.ingestor.snmp {
+            snmp if !snmp.communities.is_empty() => Some("COMMUNITY"),
+            snmp => snmp.users.is_empty().then_some("public"),
+        },
         ..Summary::default()
     };
     let mut wiring = Wiring {

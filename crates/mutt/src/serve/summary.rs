@@ -33,6 +33,8 @@ pub(super) struct Summary {
     pub(super) ingest_key: Option<PathBuf>,
     /// Names of the sinks.
     pub(super) sinks: Vec<String>,
+    /// A community that is taken, or what stands for one; `None`: none is.
+    pub(super) community: Option<&'static str>,
     /// `data_dir`
     pub(super) data_dir: PathBuf,
     /// See [`Summary::file_of`].
@@ -148,9 +150,9 @@ impl Summary {
                 a.ip(), a.port()
             ));
         }
-        if let Some(a) = self.snmp_udp.first() {
+        if let (Some(a), Some(community)) = (self.snmp_udp.first(), self.community) {
             lines.push(format!(
-                "snmptrap -v 2c -c public {a} '' 1.3.6.1.6.3.1.1.5.3 1.3.6.1.2.1.2.2.1.1.12 i 12 1.3.6.1.2.1.2.2.1.2.12 s GigabitEthernet0/1"
+                "snmptrap -v 2c -c {community} {a} '' 1.3.6.1.6.3.1.1.5.3 1.3.6.1.2.1.2.2.1.1.12 i 12 1.3.6.1.2.1.2.2.1.2.12 s GigabitEthernet0/1"
             ));
         }
         if let (Some((scheme, a)), Some(key)) = (self.ingest_http, &self.ingest_key) {

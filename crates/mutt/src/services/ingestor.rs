@@ -62,6 +62,8 @@ pub struct Ingest {
     tallies: Mutex<BTreeMap<&'static str, Tally>>,
     /// Senders whose connection was closed for what came over it.
     pub closed: Told,
+    /// Senders over HTTP whose request was refused.
+    pub requests: Told,
     /// Senders whose certificate was shown.
     pub introduced: Told,
     /// Bytes that connections have read ahead of appends on their way; see [`pipeline`].
@@ -190,6 +192,7 @@ impl Ingest {
             kept_out: Told::default(),
             tallies: Mutex::default(),
             closed: Told::default(),
+            requests: Told::default(),
             introduced: Told::default(),
             queue,
             clock,
@@ -308,7 +311,7 @@ impl Ingest {
     }
 
     fn tell_kept_out(&self, listener: &'static str, peer: IpAddr, reason: &'static str) {
-        if !self.kept_out.is_news(peer, self.clock.monotonic()) {
+        if !self.kept_out.is_news_about(peer, ["", reason], self.clock.monotonic()) {
             return;
         }
         if reason == NOT_ALLOWED {

@@ -222,7 +222,17 @@ fn a_key_over_its_rate_hears_who_it_is_and_others_do_not_wait() {
     assert_eq!((counted("calm", "accepted"), counted("calm", "held_back")), (1, 0));
     let refused = program.ingestor_metric("mutt_ingest_requests_total", &["\"rate_limit\""]);
     assert_eq!(refused as u64, 4);
+    let records = |what: &str| program.ingestor_metric(what, &["\"http\""]) as u64;
+    let arrived = records("mutt_ingest_arrived_total");
+    assert_eq!((arrived, records("mutt_ingest_given_back_total")), (4 + 7, 7));
+    // Whom nobody knows is told of once, by sender and reason.
+    for _ in 0..3 {
+        assert_eq!(post(&program, "/ingest", &[("x-api-key", "old")], b"{}").status, 401);
+    }
+    assert_eq!(post(&program, "/ingest", &calm, b"{").status, 400);
     let log = program.log();
+    let about = |code: &str| log.lines().filter(|line| line.contains(code)).count();
+    assert_eq!((about("MUTT-I002"), about("MUTT-I001")), (1, 1), "{log}");
     let told: Vec<_> = log.lines().filter(|line| line.contains("MUTT-I040")).collect();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("loud") && !log.contains("secret-of"), "{told:?}");

@@ -225,8 +225,13 @@ fn what_was_sent_is_what_arrived_and_each_of_it_is_somewhere() {
     assert_eq!(accounted(&program, "syslog-tcp", 40)["stored"], 40);
     // Known and unknown communities, what is no SNMP, a user whom nobody knows and one whom we know.
     let mut sent = 0;
-    for datagram in
-        [traps(b"known", 5), traps(b"wrong", 3), vec![vec![0x30, 5, 2, 1, 3, 4, 0]; 2]].concat()
+    for datagram in [
+        traps(b"known", 5),
+        traps(b"wrong", 3),
+        vec![vec![0x30, 5, 2, 1, 3, 4, 0]; 2],
+        vec![b"no SNMP".to_vec()],
+    ]
+    .concat()
     {
         socket.send_to(&datagram, program.snmp()).unwrap();
         sent += 1;
@@ -239,7 +244,7 @@ fn what_was_sent_is_what_arrived_and_each_of_it_is_somewhere() {
         sent += 1;
     }
     let row = accounted(&program, "snmp-udp", sent);
-    let wanted = json!({"community": 3, "usm_malformed": 2, "usm_unknown_user": 1});
+    let wanted = json!({"community": 3, "framing": 1, "usm_malformed": 2, "usm_unknown_user": 1});
     assert_eq!((&row["stored"], &row["dropped"]), (&json!(6), &wanted));
     let mut stream = TcpStream::connect(program.listening("snmp_tcp")[0]).unwrap();
     stream.write_all(&[traps(b"known", 4), traps(b"wrong", 2)].concat().concat()).unwrap();
@@ -251,7 +256,7 @@ fn what_was_sent_is_what_arrived_and_each_of_it_is_somewhere() {
     assert_eq!(program.ingest(&[], "no records").status, 400);
     assert_eq!(accounted(&program, "http", 7)["stored"], 7);
     let ledger = program.at_rest().events;
-    assert_eq!((ledger.audited, ledger.dropped.values().sum::<u64>()), (107, 9), "{ledger:?}");
+    assert_eq!((ledger.audited, ledger.dropped.values().sum::<u64>()), (107, 10), "{ledger:?}");
     let metric = |name: &str| program.ingestor_metric(name, &["listener="]) as u64;
     assert_eq!(metric("mutt_ingest_arrived_total"), 51 + 40 + sent + 6 + 7);
     assert_eq!(metric("mutt_ingest_given_back_total"), 0);

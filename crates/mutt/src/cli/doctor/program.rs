@@ -1,5 +1,7 @@
 //! Checks of the running program, over its REST API.
 
+use std::path::Path;
+
 use mutt_model::Clock;
 use mutt_model::Timestamp;
 use mutt_model::codes;
@@ -7,11 +9,12 @@ use mutt_rules::FindingKind;
 use serde_json::Value;
 
 use super::{Context, Finding};
-use crate::cli::api::{Api, block_on};
+use crate::cli::api::{Api, block_on, running_on};
 use crate::cli::args::Target;
 use crate::cli::output::cell;
 use crate::cli::rules::in_force;
-use crate::config::StoreUrl;
+use crate::config::{EnvSource as _, ProcessEnv, StoreUrl};
+use crate::secrets::ADMIN_TOKEN_FILE;
 use crate::services::Service;
 
 /// Events that wait longer than this are worth a look; ten times longer is bad.
@@ -23,9 +26,15 @@ const RETENTION_SECS: u64 = 6 * 3_600;
 /// An event this far in the future was received before the clock was set back.
 const AHEAD_SECS: u64 = 5;
 
-/// Finds the running program.
-pub(super) fn connect(target: &Target) -> (Option<Api>, Option<Value>, Finding) {
-    let found = Api::new(target).and_then(|api| {
+/// Finds the running program; where nothing else is said, the one on the configuration's `data_dir`.
+pub(super) fn connect(target: &Target, data_dir: &Path) -> (Option<Api>, Option<Value>, Finding) {
+    let mut target = target.clone();
+    target.url = target.url.or_else(|| running_on(data_dir, "web_ui"));
+    let token = data_dir.join(ADMIN_TOKEN_FILE);
+    if target.token_file.is_none() && ProcessEnv.var("MUTT_TOKEN").is_none() && token.is_file() {
+        target.token_file = Some(token);
+    }
+    let found = Api::new(&target).and_then(|api| {
         let health = block_on(api.get(&["health"], &[]))?;
         Ok((api, health))
     });
@@ -53,12 +62,13 @@ pub(super) fn services(context: &Context) -> Vec<Finding> {
         .into_iter()
         .flatten()
         .map(|service| {
-            let text = format!("{} is {}", cell(service, "/name"), cell(service, "/state"));
+            let (name, state) = (cell(service, "/name"), cell(service, "/state"));
             if service["ready"] == Value::Bool(true) {
-                return Finding::ok(text);
+                return Finding::ok(format!("{name} is {state}"));
             }
-            let detail = cell(service, "/detail");
-            Finding::bad(format!("{text} {detail}"), "journalctl -u mutt -n 50")
+            // A state is a word or a sentence.
+            let text = format!("{name} is not ready: {state} {}", cell(service, "/detail"));
+            Finding::bad(text.trim_end(), "journalctl -u mutt -n 50")
         })
         .collect();
     let running: Vec<String> = health["services"]
@@ -83,16 +93,11 @@ pub(super) fn services(context: &Context) -> Vec<Finding> {
     }
     for notice in health["notices"].as_array().into_iter().flatten() {
         let code = cell(notice, "/code");
-        // These have checks of their own.
-        if [codes::INGEST_RCVBUF.id, codes::CLOCK_STEP.id].contains(&code.as_str()) {
+        // These have checks of their own; the one without a code is that no sink is configured.
+        if ["", codes::INGEST_RCVBUF.id, codes::CLOCK_STEP.id].contains(&code.as_str()) {
             continue;
         }
-        let fix = if code.is_empty() {
-            "muttctl status".into()
-        } else {
-            format!("muttctl explain {code}")
-        };
-        findings.push(Finding::warn(cell(notice, "/text"), fix));
+        findings.push(Finding::warn(cell(notice, "/text"), format!("muttctl explain {code}")));
     }
     findings
 }
@@ -260,9 +265,12 @@ fn dropped_fix(reason: &str) -> &'static str {
         "usm_wrong_digest" => "muttctl explain MUTT-I053; the log names the sender",
         "usm_decryption_error" => "muttctl explain MUTT-I054; the log names the sender",
         "usm_not_in_time_window" => "muttctl explain MUTT-I055; the log names the sender",
-        "usm_malformed" | "usm_security_model" => {
+        "usm_malformed" | "usm_security_model" | "framing" | "oversize" => {
             "muttctl explain MUTT-I056; the log names the sender"
         }
+        "not_allowed" => "muttctl explain MUTT-I070; muttctl sources list names the senders",
+        "source_limit" => "muttctl explain MUTT-I071; muttctl sources list names the senders",
+        "empty" => "nothing was in them; muttctl sources list names the senders",
         "queue_full" | "not_durable" => "muttctl queue status; muttctl explain MUTT-I004",
         _ => "muttctl queue status; METRICS.md tells the reasons",
     }

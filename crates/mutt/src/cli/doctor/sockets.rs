@@ -15,26 +15,9 @@ pub(super) fn processes() -> impl Iterator<Item = (u32, String)> {
 
 /// Every configured port is free, or taken by MUTT.
 pub(super) fn ports(context: &Context) -> Vec<Finding> {
-    let config = &context.config;
-    let mut wanted: Vec<(&str, &str, SocketAddr)> = Vec::new();
-    let http = config.ingestor.http.iter().map(|http| ("tcp", "ingestor.http.listen", http.listen));
-    wanted.extend(http);
-    let syslog = &config.ingestor.syslog;
-    wanted.extend(syslog.tcp.iter().map(|address| ("tcp", "ingestor.syslog.tcp", *address)));
-    wanted.extend(syslog.udp.iter().map(|address| ("udp", "ingestor.syslog.udp", *address)));
-    let snmp = &config.ingestor.snmp.udp;
-    wanted.extend(snmp.iter().map(|address| ("udp", "ingestor.snmp.udp", *address)));
-    let snmp = &config.ingestor.snmp.tcp;
-    wanted.extend(snmp.iter().map(|address| ("tcp", "ingestor.snmp.tcp", *address)));
-    wanted.push(("tcp", "alerter.listen", config.alerter.listen));
-    wanted.push(("tcp", "moog_forwarder.listen", config.moog_forwarder.listen));
-    wanted.push(("tcp", "remediation.listen", config.remediation.listen));
-    wanted.push(("tcp", "web_ui.listen", config.web_ui.listen));
-    let mut findings: Vec<Finding> = wanted
-        .into_iter()
-        .filter(|(_, _, address)| address.port() != 0)
-        .filter_map(|(protocol, key, address)| taken(context, protocol, key, address))
-        .collect();
+    let wanted = context.config.listens().into_iter().filter(|each| each.address.port() != 0);
+    let mut findings: Vec<Finding> =
+        wanted.filter_map(|each| taken(context, each.protocol, each.key, each.address)).collect();
     if findings.is_empty() {
         findings.push(Finding::ok("every configured port is free or MUTT's own"));
     }
@@ -52,7 +35,8 @@ fn taken(context: &Context, protocol: &str, key: &str, address: SocketAddr) -> O
         None => None,
         Some(inode) => {
             let (pid, name) = owner(inode)?;
-            (name != "muttctl").then(|| {
+            // Also one that lies under the name of its version.
+            (!name.starts_with("muttctl")).then(|| {
                 Finding::bad(
                     format!("{address} ({key}) is taken by {name}, process {pid}"),
                     format!("stop it (kill {pid}), or choose another port under {key}"),

@@ -10,7 +10,7 @@ const HEALTH: &str = "Address of health and metrics of this service. Port 0: the
 const CONNECTIONS: &str = "Met: further connections are closed at once and counted (MUTT-I006). Each costs one file descriptor.";
 const RCVBUF: &str = "Too low: the kernel drops datagrams in a burst, counted per socket. Above net.core.rmem_max the kernel refuses the rest (MUTT-I008).";
 
-const ALLOWED: &str = "Others are refused and counted (reason not_allowed, MUTT-I070): datagrams are dropped, connections closed, HTTP gets 403. Connections that stand are not looked at again.";
+const ALLOWED: &str = "Others are refused and counted (reason not_allowed, MUTT-I070): datagrams are dropped, connections closed, HTTP gets 403. A reload closes connections of those that are no longer allowed, too.";
 
 pub(super) const KEYS: &[Key] = &[
     key(

@@ -137,7 +137,11 @@ async fn ingest(door: &HttpDoor, asked: Asked, body: Body) -> Response {
         mutt_model::IdSource::from_entropy().next(door.ingest.clock.wall()).to_string()
     });
     let form = answer::Form::of(&asked);
+    let peer = asked.peer;
     let outcome = serve(door, asked, &correlation_id, body).await;
+    if let Err(refusal) = &outcome {
+        tell_refused(door, peer, refusal, &correlation_id);
+    }
     let (status, reason) = match &outcome {
         Ok(_) => ("success", ""),
         Err(refusal) => ("fail", refusal.reason),
@@ -154,6 +158,24 @@ async fn ingest(door: &HttpDoor, asked: Asked, body: Body) -> Response {
         response.headers_mut().insert("x-correlation-id", value);
     }
     response
+}
+
+/// Most characters of a refusal's words in the log: some repeat what the client has sent.
+const REFUSAL_CHARS_MAX: usize = 300;
+
+/// Many clients throw away what is refused for good: who does so stands in the log. What is sent again
+/// has words of its own.
+fn tell_refused(door: &HttpDoor, peer: SocketAddr, refusal: &Refusal, correlation_id: &str) {
+    let reason = refusal.reason;
+    if !["auth", "json", "encoding", "too_large"].contains(&reason) {
+        return;
+    }
+    let now = door.ingest.clock.monotonic();
+    if door.ingest.requests.is_news_about(peer.ip(), [NAME, reason], now) {
+        let why: String = refusal.message.chars().take(REFUSAL_CHARS_MAX).collect();
+        let (code, status) = (refusal.code, refusal.status.as_u16());
+        tracing::warn!(code, %peer, status, reason, why, correlation_id, "a request was refused; the next ones of its sender for this reason are only counted for a minute");
+    }
 }
 
 async fn serve(
@@ -311,8 +333,8 @@ async fn take(door: &HttpDoor, request: &Request, body: &[u8]) -> Result<Taken, 
     if records.len() > door.max_records {
         return Err(not_understood(door, request, &BodyError::TooManyRecords));
     }
-    keys::within_rate(door, &request.key, records.len())?;
     let arrived = Arrived::new(&door.metrics, records.len());
+    keys::within_rate(door, &request.key, records.len())?;
     let (collected, mut batcher) = tokio::task::block_in_place(|| decode(door, request, &records));
     let flagged = collected.iter().map(|c| c.parse[1] + c.parse[2]).sum::<u64>();
     if let Err(refusal) = append(door, &collected).await {

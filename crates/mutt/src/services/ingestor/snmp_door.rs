@@ -96,6 +96,18 @@ impl Door {
         let mut decoded = snmp::decode(frame, &self.names.load());
         let communities = self.communities.load();
         let known = communities.permit(decoded.community.as_ref());
+        if !known && decoded.community.is_none() {
+            if self.told.is_news_about(
+                peer.ip(),
+                [metrics.name, "framing"],
+                ingest.clock.monotonic(),
+            ) {
+                let why = &*decoded.event.message;
+                tracing::warn!(code = %codes::INGEST_USM_MALFORMED, %peer, why, "a datagram without a community was dropped, since only known communities are taken; the next ones of its sender are only counted for a minute");
+            }
+            ingest.dropped(metrics, "framing", 1);
+            return None;
+        }
         if !known {
             // For each sender, so that one of them cannot hide the others.
             if self.told.is_news(peer.ip(), ingest.clock.monotonic()) {

@@ -204,8 +204,9 @@ impl Reception {
         let listener = self.door.name();
         let labels = vec![("listener", listener.to_owned()), ("reason", reason.to_owned())];
         self.ingest.metrics.closed.get_or_create(&labels).inc();
+        let now = self.ingest.clock.monotonic();
         match code {
-            Some(code) if self.ingest.closed.is_news(peer.ip(), self.ingest.clock.monotonic()) => {
+            Some(code) if self.ingest.closed.is_news_about(peer.ip(), [listener, reason], now) => {
                 tracing::warn!(%code, %peer, listener, why, "a sender's connection was closed");
             }
             _ => tracing::debug!(%peer, listener, reason, why, "a connection was closed"),

@@ -172,3 +172,30 @@ fn the_slower_of_two_at_one_rule_sees_both_versions() {
     drop(browser);
     program.stop();
 }
+
+#[test]
+fn a_mib_is_taken_from_a_file_and_what_is_none_is_told() {
+    let setup = Setup::new();
+    let program = setup.start();
+    let Some(mut browser) = signed_in(&program) else { return };
+    let mut choose = |octets: &[u8], name: &str| {
+        browser.open("/mibs");
+        browser.eval(&format!(
+            "const t = new DataTransfer(); t.items.add(new File([new Uint8Array({octets:?})], {name:?}));\
+             const f = document.getElementById('mib-file'); f.files = t.files; f.dispatchEvent(new Event('change'))"
+        ));
+        browser.wait("document.querySelector('#mib-text').value !== ''");
+        browser.follow("#mib-upload");
+        (browser.text("#done"), browser.text("#mibs"))
+    };
+    // Latin-1, as a vendor's editor wrote it.
+    let mib = "ACME-MIB DEFINITIONS ::= BEGIN -- caf\u{e9}\nIMPORTS enterprises FROM SNMPv2-SMI;\n\
+        acme OBJECT IDENTIFIER ::= { enterprises 32473 }\nEND\n";
+    let latin: Vec<u8> = mib.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    let (done, mibs) = choose(&latin, "ACME MIB.txt");
+    assert!(done.contains("in force") && mibs.contains("ACME_MIB.txt"), "{done} {mibs}");
+    let (done, mibs) = choose(b"a letter", "letter.txt");
+    assert!(done.contains("no module begins") && mibs.contains("letter.txt"), "{done} {mibs}");
+    drop(browser);
+    program.stop();
+}

@@ -28,6 +28,11 @@ fn world() -> (Receiver, Program, Vec<String>) {
         let answer = api.call("PUT", "/api/v2/config/log.level", Some(&body)).unwrap();
         assert_eq!(answer.status, status);
     }
+    let source = until("a source", || {
+        api.get("/api/v2/sources")["items"][0]["id"].as_str().map(ToOwned::to_owned)
+    });
+    let mib = json!({"name": "letter.txt", "text": "no MIB"});
+    api.post("/api/v2/mibs", &mib);
     let mut first = |path: &str| {
         let id = api.get(&format!("/api/v2/{path}"))["items"][0]["id"].clone();
         format!("/{path}/{}", id.to_string().trim_matches('"'))
@@ -53,10 +58,13 @@ fn world() -> (Receiver, Program, Vec<String>) {
         "/settings/versions/1",
         "/processes",
         "/retention",
+        "/sources",
+        "/mibs",
         "/sign-in",
     ]
     .map(ToOwned::to_owned)
     .to_vec();
+    pages.push(format!("/sources/{source}"));
     pages.extend(["alerts", "events", "rules", "deliveries"].map(&mut first));
     (receiver, program, pages)
 }

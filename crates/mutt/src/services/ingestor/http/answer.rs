@@ -15,10 +15,10 @@ pub(super) const RETRY_AFTER: u64 = 1;
 /// A refusal: status, code, words, and the reason that is counted.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    status: StatusCode,
+    pub(super) status: StatusCode,
     /// The id of its error code.
-    code: &'static str,
-    message: String,
+    pub(super) code: &'static str,
+    pub(super) message: String,
     pub(super) reason: &'static str,
     /// Seconds to wait.
     retry_after: u64,

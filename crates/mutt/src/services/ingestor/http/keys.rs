@@ -192,7 +192,7 @@ pub(super) fn authorised(door: &HttpDoor, headers: &HeaderMap) -> Result<Key, Re
         Given::Unknown => (None, 3),
         Given::Key(secret) => (known(&door.keys.load(), &secret), 4),
     };
-    key.ok_or_else(|| unknown_key(door).hec(number))
+    key.ok_or_else(|| unknown_key(door, number == 4).hec(number))
 }
 
 fn known(keys: &[Key], given: &[u8]) -> Option<Key> {
@@ -211,7 +211,7 @@ fn known(keys: &[Key], given: &[u8]) -> Option<Key> {
 }
 
 /// A key that is not known is refused; while one of ours is still waited for, it may be that one.
-fn unknown_key(door: &HttpDoor) -> Refusal {
+fn unknown_key(door: &HttpDoor, was_given: bool) -> Refusal {
     match door.keyring.missing(|key| key.starts_with("ingestor.http.keys.")) {
         Some(missing) => {
             let why = "an ingest key of this listener is not known yet: its secret is waited for";
@@ -219,7 +219,11 @@ fn unknown_key(door: &HttpDoor) -> Refusal {
             Refusal::new(status, *missing.trouble.code, why.to_owned(), "secret")
         }
         None => {
-            let why = "send the ingest key as X-API-KEY or as a bearer token";
+            let why = if was_given {
+                "the ingest key that was sent is not known here"
+            } else {
+                "send the ingest key as X-API-KEY or as a bearer token"
+            };
             Refusal::new(StatusCode::UNAUTHORIZED, codes::INGEST_BAD_KEY, why.to_owned(), "auth")
         }
     }
