@@ -293,33 +293,35 @@ pub fn push_json_str(out: &mut String, text: &str) {
 
 /// Appends `text` escaped for the inside of a JSON string.
 pub fn push_json_part(out: &mut String, text: &str) {
+    each_json_part(text, |part| out.push_str(part));
+}
+
+/// Hands out the parts of `text` escaped for the inside of a JSON string.
+#[inline]
+pub(crate) fn each_json_part<'t>(text: &'t str, mut take: impl FnMut(&'t str)) {
     let bytes = text.as_bytes();
     let (mut from, mut at) = (0, 0);
     while let Some(next) = octets::find(bytes, at, octets::escaped) {
         at = next + 1;
-        let byte = bytes[next];
-        let escape = match byte {
+        take(&text[from..next]);
+        take(match bytes[next] {
             b'"' => "\\\"",
             b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            _ => "",
-        };
-        out.push_str(&text[from..next]);
+            byte => CONTROLS[usize::from(byte & 31)],
+        });
         from = at;
-        if escape.is_empty() {
-            const HEX: [char; 16] =
-                ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-            out.push_str("\\u00");
-            out.push(HEX[usize::from(byte >> 4)]);
-            out.push(HEX[usize::from(byte & 15)]);
-        } else {
-            out.push_str(escape);
-        }
     }
-    out.push_str(&text[from..]);
+    take(&text[from..]);
 }
+
+/// How JSON writes the control characters.
+#[rustfmt::skip]
+static CONTROLS: [&str; 32] = [
+    "\\u0000", "\\u0001", "\\u0002", "\\u0003", "\\u0004", "\\u0005", "\\u0006", "\\u0007",
+    "\\u0008", "\\t", "\\n", "\\u000b", "\\u000c", "\\r", "\\u000e", "\\u000f",
+    "\\u0010", "\\u0011", "\\u0012", "\\u0013", "\\u0014", "\\u0015", "\\u0016", "\\u0017",
+    "\\u0018", "\\u0019", "\\u001a", "\\u001b", "\\u001c", "\\u001d", "\\u001e", "\\u001f",
+];
 
 #[cfg(test)]
 mod tests {

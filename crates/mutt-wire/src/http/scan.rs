@@ -398,7 +398,10 @@ pub(crate) fn write_clean(raw: &[u8], out: &mut String, repairs: &mut Repairs) {
         let start = scanner.at;
         match byte {
             b'"' => match scanner.text() {
-                Ok(quoted) => write_text(&unescape(quoted, repairs), out),
+                Ok(quoted) => match std::str::from_utf8(quoted) {
+                    Ok(plain) if memchr::memchr(b'\\', quoted).is_none() => out.push_str(plain),
+                    _ => write_text(&unescape(quoted, repairs), out),
+                },
                 Err(_) => return,
             },
             b'-' | b'0'..=b'9' => match scanner.number() {

@@ -69,7 +69,7 @@ pub(crate) fn of_structured_data<'a>(
     if !matches!(dialect, format::VMWARE | format::CHECKPOINT | format::F5) {
         return;
     }
-    let mut map = map::Map::with_capacity(16);
+    let mut map = map::Map::with_capacity(data, 16);
     map.push("level", level);
     structured::each_param(data, |name, value, plain| {
         let hash = octets::hash(name.as_bytes());
@@ -189,7 +189,10 @@ fn mark(front: &[u8], mark: &[u8]) -> Option<usize> {
 /// what begins there.
 fn behind_words(message: &str) -> Option<(Option<&str>, &str)> {
     let front = &message.as_bytes()[..message.len().min(MAX_BEFORE)];
-    let at = mark(front, b"EF:")?;
+    // Its letter is rarer than its colon.
+    let at = memchr::memchr_iter(b'F', front)
+        .find(|at| front.get(at + 1) == Some(&b':') && front[..*at].ends_with(b"E"))?
+        - 1;
     let start = match &front[..at] {
         [.., b' ', b'C'] => at - 1,
         [.., b' ', b'L', b'E'] => at - 2,

@@ -87,12 +87,16 @@ fn push<'a>(key: &'a str, kind: Kind, value: &'a str, map: &mut Map<'a>, repairs
         Kind::Text => map.push(key, Value::Text(unescape(value.as_bytes(), repairs))),
         // Nothing is what no key says, too.
         Kind::Null => {}
-        Kind::Bool => map.push_json(&key, |json| json.push_str(value)),
+        Kind::Bool => map.push_json(&key, |json| json.part(value.as_bytes())),
         // Only an exponent, or hundreds of digits, leave the range of doubles.
         Kind::Number if value.len() < 300 && !value.contains(['e', 'E']) => {
-            map.push_json(&key, |json| json.push_str(value));
+            map.push_json(&key, |json| json.part(value.as_bytes()));
         }
-        _ => map.push_json(&key, |json| write_clean(value.as_bytes(), json, repairs)),
+        _ => map.push_json(&key, |json| {
+            let mut text = String::with_capacity(value.len());
+            write_clean(value.as_bytes(), &mut text, repairs);
+            json.part(text.as_bytes());
+        }),
     }
 }
 
