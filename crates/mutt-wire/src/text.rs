@@ -81,6 +81,24 @@ pub(crate) fn behind_spaces(text: &str) -> &str {
     &text[text.len() - bytes.len()..]
 }
 
+/// The text without the spaces and tabs around it, which most have not.
+#[inline(always)]
+pub(crate) fn without_blanks(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'!'..=b'~'] | [b'!'..=b'~', .., b'!'..=b'~'] | [] => text,
+        _ => text.trim_matches([' ', '\t']),
+    }
+}
+
+/// The text without the spaces around it, which most have not.
+#[inline(always)]
+pub(crate) fn without_spaces(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'!'..=b'~'] | [b'!'..=b'~', .., b'!'..=b'~'] | [] => text,
+        _ => text.trim_matches(' '),
+    }
+}
+
 /// Kinds of ASCII bytes, one bit each, so that a word is looked through once for what it is made of.
 pub(crate) mod kind {
     pub(crate) const UPPER: u16 = 1;
@@ -255,33 +273,6 @@ impl<const N: usize> Words<N> {
                 .iter()
                 .any(|at| self.words[usize::from(*at)].eq_ignore_ascii_case(word))
     }
-}
-
-/// Appends a member to the text of a JSON object, with a comma where one stands before it; nothing
-/// where the value is empty.
-pub(crate) fn push_member(json: &mut String, name: &str, value: &str) {
-    if value.is_empty() {
-        return;
-    }
-    json.reserve(name.len() + value.len() + 6);
-    json.push_str(if json.len() > 1 { ",\"" } else { "\"" });
-    push_json_part(json, name);
-    json.push_str("\":\"");
-    push_json_part(json, value);
-    json.push('"');
-}
-
-/// The same for a name and a value in which JSON escapes nothing.
-pub(crate) fn push_plain_member(json: &mut String, name: &str, value: &str) {
-    if value.is_empty() {
-        return;
-    }
-    json.reserve(name.len() + value.len() + 6);
-    json.push_str(if json.len() > 1 { ",\"" } else { "\"" });
-    json.push_str(name);
-    json.push_str("\":\"");
-    json.push_str(value);
-    json.push('"');
 }
 
 /// Appends `text` as a JSON string, quotes included.

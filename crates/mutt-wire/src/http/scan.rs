@@ -37,16 +37,22 @@ pub(crate) struct Scanned<'a> {
     pub(crate) raw: &'a [u8],
 }
 
+/// A number of so many bytes may leave the range of doubles without an exponent.
+const LONG_NUMBER: usize = 300;
+
 /// Walks over a text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scanner<'a> {
     bytes: &'a [u8],
     pub(crate) at: usize,
+    /// Something was read that `write_clean` may write in another way: white space, an escape, a
+    /// number that is long or has an exponent.
+    pub(crate) odd: bool,
 }
 
 impl<'a> Scanner<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, at: 0, odd: false }
     }
 
     pub(crate) fn peek(&self) -> Option<u8> {
@@ -62,6 +68,7 @@ impl<'a> Scanner<'a> {
         let mut newline = false;
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
             newline |= self.peek() == Some(b'\n');
+            self.odd = true;
             self.at += 1;
         }
         newline
@@ -194,6 +201,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn escape(&mut self) -> Result<(), Fault> {
+        self.odd = true;
         let length = match self.bytes.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
             Some(b'u') => 6,
@@ -210,13 +218,13 @@ impl<'a> Scanner<'a> {
 
     fn digits(&mut self) -> Result<(), Fault> {
         let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
-        }
+        let end = octets::find(self.bytes, start, octets::no_digit);
+        self.at = end.unwrap_or(self.bytes.len()).min(self.bytes.len());
         if self.at == start { self.fault("a digit must stand here") } else { Ok(()) }
     }
 
     fn number(&mut self) -> Result<(), Fault> {
+        let start = self.at;
         self.take(b'-');
         if !self.take(b'0') {
             self.digits()?;
@@ -225,9 +233,12 @@ impl<'a> Scanner<'a> {
             self.digits()?;
         }
         if self.take(b'e') || self.take(b'E') {
+            self.odd = true;
             let _ = self.take(b'+') || self.take(b'-');
             self.digits()?;
         }
+        // Without an exponent it takes three hundred digits to leave the range of doubles.
+        self.odd |= self.at - start >= LONG_NUMBER;
         Ok(())
     }
 
@@ -425,8 +436,7 @@ pub(crate) fn write_text(text: &str, out: &mut String) {
 
 fn write_number(raw: &[u8], out: &mut String) {
     let text = String::from_utf8_lossy(raw);
-    // Without an exponent it takes three hundred digits to leave the range.
-    let short = raw.len() < 300 && !raw.iter().any(|byte| matches!(byte, b'e' | b'E'));
+    let short = raw.len() < LONG_NUMBER && !raw.iter().any(|byte| matches!(byte, b'e' | b'E'));
     if short || text.parse::<f64>().is_ok_and(f64::is_finite) {
         out.push_str(&text);
     } else {

@@ -59,14 +59,28 @@ pub(crate) fn in_place_of_structured_data(text: &str) -> bool {
     text.starts_with('[') && checkpoint::form(text).is_some()
 }
 
-/// What structured data of a vendor say are its fields, too; `level` is what stood before them.
+/// What structured data of a vendor say are its fields, too; `level` is the plain word that stood before
+/// them, `flat` what of the structured data the map of fields would write, where that is known.
 pub(crate) fn of_structured_data<'a>(
     event: &mut Event<'a>,
     data: &'a str,
     dialect: &str,
     level: &'a str,
+    flat: Option<&str>,
 ) {
     if !matches!(dialect, format::VMWARE | format::CHECKPOINT | format::F5) {
+        return;
+    }
+    if let Some(params) = flat
+        && dialect != format::CHECKPOINT
+    {
+        if dialect == format::VMWARE {
+            event.mnemonic = None;
+        }
+        event.fields = Some(Cow::Owned(match level {
+            "" => ["{", params, "}"].concat(),
+            level => ["{\"level\":\"", level, "\",", params, "}"].concat(),
+        }));
         return;
     }
     let mut map = map::Map::with_capacity(data, 16);

@@ -284,11 +284,10 @@ fn read_structured<'a>(fields: &mut Fields<'a>, event: &mut Event<'a>) -> &'stat
         }
         return format::RFC5424;
     }
-    if body::in_place_of_structured_data(rest) {
-        return format::RFC5424;
-    }
     let Some(found) = structured::read(rest) else {
-        notes::add(event, ParseStatus::Partial, notes::BAD_DATA);
+        if !body::in_place_of_structured_data(rest) {
+            notes::add(event, ParseStatus::Partial, notes::BAD_DATA);
+        }
         return format::RFC5424;
     };
     if let Some(note) = found.note {
@@ -296,10 +295,10 @@ fn read_structured<'a>(fields: &mut Fields<'a>, event: &mut Event<'a>) -> &'stat
         let status = if known { ParseStatus::Ok } else { ParseStatus::Partial };
         notes::add(event, status, note);
     }
-    event.structured_data = Some(Cow::Owned(found.json));
     event.resource = found.resource.map(Cow::Borrowed);
     let data = &rest[..rest.len() - found.rest.len()];
-    body::of_structured_data(event, data, found.dialect, "");
+    body::of_structured_data(event, data, found.dialect, "", found.flat());
+    event.structured_data = Some(Cow::Owned(found.json));
     fields.rest = found.rest.strip_prefix(' ').unwrap_or(found.rest);
     found.dialect
 }

@@ -230,8 +230,7 @@ fn digits(bytes: &[u8; 8], shape: &[u8; 8]) -> Option<[u8; 8]> {
 #[inline]
 fn usual(bytes: &[u8], stamp: &mut Stamp<'_>) -> Option<usize> {
     let at = match bytes.first()? {
-        b'0'..=b'9' if bytes.get(4) == Some(&b'-') => usual_iso(bytes, b"0000-00-", stamp)?,
-        b'0'..=b'9' if bytes.get(4) == Some(&b'/') => usual_iso(bytes, b"0000/00/", stamp)?,
+        b'0'..=b'9' if matches!(bytes.get(4), Some(b'-' | b'/')) => usual_iso(bytes, stamp)?,
         b'0'..=b'9' => {
             stamp.year = Some(usual_year(bytes)?);
             stamp.year_first = true;
@@ -280,8 +279,11 @@ fn usual_fraction(bytes: &[u8]) -> Option<(u32, usize)> {
 
 /// `2026-08-06T`, `2026/08/06 `
 #[inline]
-fn usual_iso(bytes: &[u8], shape: &[u8; 8], stamp: &mut Stamp<'_>) -> Option<usize> {
-    let [century, _, year, _, _, month, ..] = digits(bytes.first_chunk()?, shape)?;
+fn usual_iso(bytes: &[u8], stamp: &mut Stamp<'_>) -> Option<usize> {
+    let [century, _, year, _, _, month, ..] = match bytes.get(4)? {
+        b'-' => digits(bytes.first_chunk()?, b"0000-00-")?,
+        _ => digits(bytes.first_chunk()?, b"0000/00/")?,
+    };
     let [tens, ones, b'T' | b' '] = *bytes[8..].first_chunk()? else { return None };
     let year = u16::from(century) * 100 + u16::from(year);
     let day = two_digits(tens, ones)?;

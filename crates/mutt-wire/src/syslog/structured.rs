@@ -1,5 +1,7 @@
 //! Structured data of RFC 5424 as JSON text: `{"id":{"name":"value"}}`.
 
+use std::ops::Range;
+
 use super::{format, notes};
 use crate::octets::{escaped, find, hash, no_name, run, same};
 use crate::text::near;
@@ -14,7 +16,20 @@ pub(crate) struct Structured<'a> {
     pub(crate) dialect: &'static str,
     /// The interface or peer that Junos names.
     pub(crate) resource: Option<&'a str>,
+    /// Where in `json` the parameters stand, when there is one element and a map of fields would write
+    /// its parameters in the same way.
+    pub(crate) flat: Option<Range<usize>>,
 }
+
+impl Structured<'_> {
+    /// The parameters as a map of fields writes them, where that is the same.
+    pub(crate) fn flat(&self) -> Option<&str> {
+        self.json.get(self.flat.clone()?)
+    }
+}
+
+/// A map of fields keeps all of so many bytes.
+const FLAT_MAX: usize = 32 * 1024;
 
 /// So many parameters at a time, and so many elements, are compared for repeated names: a bound on
 /// the work that a hostile frame can ask for.
@@ -58,15 +73,19 @@ pub(crate) fn read(text: &str) -> Option<Structured<'_>> {
         dialect: format::RFC5424,
         resource: None,
         elements: 0,
+        flat: None,
     };
     reader.json.put(b"{");
     while text.as_bytes().get(reader.at) == Some(&b'[') {
         reader.element()?;
     }
     reader.json.put(b"}");
-    let Reader { at, json, note, dialect, resource, .. } = reader;
-    let ends = matches!(text.as_bytes().get(at), None | Some(b' '));
-    ends.then(|| Structured { json: json.finish(), rest: &text[at..], note, dialect, resource })
+    let Reader { at, json, note, dialect, resource, flat, .. } = reader;
+    if !matches!(text.as_bytes().get(at), None | Some(b' ')) {
+        return None;
+    }
+    let json = json.finish();
+    Some(Structured { json, rest: &text[at..], note, dialect, resource, flat })
 }
 
 struct Reader<'a> {
@@ -77,6 +96,7 @@ struct Reader<'a> {
     dialect: &'static str,
     resource: Option<&'a str>,
     elements: usize,
+    flat: Option<Range<usize>>,
 }
 
 impl<'a> Reader<'a> {
@@ -97,7 +117,7 @@ impl<'a> Reader<'a> {
         self.at = end;
         if !self.distinct(junos)? {
             self.json.truncate(written);
-            self.at = end;
+            (self.at, self.flat) = (end, None);
             self.repeated(junos)?;
         }
         self.json.put(b"}");
@@ -129,6 +149,7 @@ impl<'a> Reader<'a> {
     /// Writes parameters as they come, up to the bracket behind them; false when a name comes again.
     fn distinct(&mut self, junos: bool) -> Option<bool> {
         let bytes = self.text.as_bytes();
+        let mut flat = self.elements == 1;
         let (mut names, mut count) = ([(0, 0); MAX_COMPARED], 0);
         // One bit for each kind of name seen, so that most names need no comparison.
         let mut seen = [0u64; 4];
@@ -136,7 +157,7 @@ impl<'a> Reader<'a> {
         self.json.put(b"\"");
         while let Some(param) = self.next(junos)? {
             if count == MAX_COMPARED {
-                (count, seen) = (0, [0; 4]);
+                (count, seen, flat) = (0, [0; 4], false);
             }
             let name = param.key(self.text);
             let hash = hash(name);
@@ -152,9 +173,14 @@ impl<'a> Reader<'a> {
             names[count] = (param.name.0 as u32, name.len() as u32);
             count += 1;
             if param.plain {
+                let value = &bytes[param.value.0..param.value.1];
+                // Of these fields there is more to say.
+                flat &= !matches!(value, b"" | b"true" | b"false")
+                    && !matches!(name, b"level" | b"errorCode");
                 self.json.part_and(name, b"\":\"");
-                self.json.part_and(&bytes[param.value.0..param.value.1], b"\",\"");
+                self.json.part_and(value, b"\",\"");
             } else {
+                flat = false;
                 self.json.escaped(param.name(self.text));
                 self.json.put(b"\":\"");
                 push_unescaped(&mut self.json, param.value(self.text));
@@ -164,6 +190,8 @@ impl<'a> Reader<'a> {
         // The quote of a next name and the comma before it.
         let end = self.json.len();
         self.json.truncate(if end == start + 1 { start } else { end - 2 });
+        let written = start..self.json.len();
+        self.flat = Some(written).filter(|written| flat && (1..FLAT_MAX).contains(&written.len()));
         Some(true)
     }
 
@@ -191,7 +219,10 @@ impl<'a> Reader<'a> {
         }
         let start = json.len();
         json.put(b"\"");
-        json.escaped(id);
+        match find(id.as_bytes(), 0, escaped) {
+            None => json.part(id.as_bytes()),
+            Some(_) => json.escaped(id),
+        }
         json.put(b"\":{");
         let taken = |json: &Writer<'_>| {
             let (before, key) = json.written().split_at(start);

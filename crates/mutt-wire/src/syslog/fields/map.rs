@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use mutt_model::{Event, ParseStatus};
 
 use super::pairs::{Raw, unescape};
-use crate::octets::{hash, same};
+use crate::octets::{escaped, find, hash, same};
 use crate::syslog::notes;
 use crate::text::push_json_part;
 use crate::writer::Writer;
@@ -228,6 +228,14 @@ impl<'a> Map<'a> {
             self.json.part_and(key.as_bytes(), b"\":\"");
             self.json.part_and(value.as_bytes(), b"\",\"");
             self.note(begun, hash, Some(value), size, self.json.len() - 2);
+        }
+    }
+
+    /// Adds a text under a name in which JSON escapes nothing.
+    pub(crate) fn push_text(&mut self, name: (&str, u8), text: &'a str) {
+        match find(text.as_bytes(), 0, escaped) {
+            None => self.push_plain(name, text, Type::Text),
+            Some(_) => self.push(name.0, text),
         }
     }
 
