@@ -86,9 +86,17 @@ impl<'a> Scanner<'a> {
         self.skip_space();
         let start = self.at;
         let kind = self.kind()?;
-        if kind == Kind::Text {
-            return Ok(Scanned { kind, depth: 0, raw: self.text()? });
+        match kind {
+            Kind::Object | Kind::Array => return self.nested(start, kind),
+            Kind::Text => drop(self.text()?),
+            Kind::Number => self.number()?,
+            Kind::Bool | Kind::Null => self.word()?,
         }
+        Ok(Scanned { kind, depth: 0, raw: &self.bytes[start..self.at] })
+    }
+
+    /// The array or object that begins here.
+    fn nested(&mut self, start: usize, kind: Kind) -> Result<Scanned<'a>, Fault> {
         let (mut open, mut depth) = (Vec::new(), 0);
         loop {
             let opened = self.begin(&mut open)?;

@@ -172,6 +172,10 @@ pub(crate) fn read<'a>(
         }
         return read(event, marked, options);
     }
+    // Nobody else begins as these do.
+    if keyvalue::begins(message) {
+        return keyvalue::read(event, message, options);
+    }
     if matches!(first, b'A' | b'N' | b'S' | b'T' | b'W')
         && let Some(format) = barracuda::read(event, message)
     {

@@ -198,13 +198,7 @@ fn trimmed(text: &str) -> &str {
 fn key_at(bytes: &[u8], from: usize, end: usize) -> usize {
     const TWO_WORDS: [&[u8]; 4] = [b"src zone", b"dst zone", b"src-xlated ip", b"dst-xlated ip"];
     let text = &bytes[from..end];
-    // Most keys are a few letters long.
-    let short = text.len().min(16);
-    let near = text[text.len() - short..].iter().rposition(|byte| *byte == b' ');
-    let word = match near {
-        Some(at) => &text[text.len() - short + at + 1..],
-        None => rfind(text, b' ').map_or(text, |at| &text[at + 1..]),
-    };
+    let word = rfind(text, b' ').map_or(text, |at| &text[at + 1..]);
     if matches!(word, b"zone" | b"ip")
         && let Some(key) = TWO_WORDS.iter().find(|key| text.ends_with(key))
     {

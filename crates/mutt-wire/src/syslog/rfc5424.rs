@@ -245,10 +245,8 @@ fn read_body<'a>(
     } else {
         read_bom(fields.rest, &mut dialect, event)
     };
-    let found = match body::read(event, message, options) {
-        Some(format) => format,
-        None => super::read_message(event, message, dialect),
-    };
+    let fields = if body::is_plain(message) { None } else { body::read(event, message, options) };
+    let found = fields.unwrap_or_else(|| super::read_message(event, message, dialect));
     event.parse.format = Cow::Borrowed(found);
 }
 

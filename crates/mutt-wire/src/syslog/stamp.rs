@@ -151,7 +151,7 @@ pub(crate) fn read(text: &str) -> Option<(Stamp<'_>, usize)> {
     };
     match bytes[len..] {
         [b'.', ..] if let Some((micros, digits)) = usual_fraction(&bytes[len..]) => {
-            stamp.micros = micros;
+            (stamp.micros, stamp.cut) = (micros, digits > 6 + 1);
             len += digits;
         }
         [b':', b' ', ..] => {}
@@ -258,7 +258,7 @@ fn usual(bytes: &[u8], stamp: &mut Stamp<'_>) -> Option<usize> {
     fits.then_some(at + 8)
 }
 
-/// `.123` and `.123456`, no more digits and no counter behind them.
+/// `.123`, `.123456` and `.123456789`, no more digits and no counter behind them.
 #[inline]
 fn usual_fraction(bytes: &[u8]) -> Option<(u32, usize)> {
     let [b'.', ..] = bytes else { return None };
@@ -266,11 +266,16 @@ fn usual_fraction(bytes: &[u8]) -> Option<(u32, usize)> {
     let eight = bytes[1..].first_chunk::<8>()?;
     let word = u64::from_le_bytes(*eight);
     let count = ((octets::no_digit(word) & octets::HIGH).trailing_zeros() / 8) as usize;
-    if !matches!(count, 3 | 6) || eight[count] == b'.' {
+    let (count, behind) = match count {
+        3 | 6 => (count, eight[count]),
+        8 if bytes.get(9)?.is_ascii_digit() => (9, *bytes.get(10)?),
+        _ => return None,
+    };
+    if behind == b'.' || behind.is_ascii_digit() {
         return None;
     }
     // Eight digits, those that are not there zeros in front.
-    let ones = (word & 0x0f0f_0f0f_0f0f_0f0f) << (64 - 8 * count);
+    let ones = (word & 0x0f0f_0f0f_0f0f_0f0f) << (64 - 8 * count.min(6));
     let tens = (ones * 10 + (ones >> 8)) & 0x00ff_00ff_00ff_00ff;
     let hundreds = (tens * 100 + (tens >> 16)) & 0x0000_ffff_0000_ffff;
     let value = (hundreds * 10_000 + (hundreds >> 32)) as u32;

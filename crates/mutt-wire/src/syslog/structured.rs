@@ -149,7 +149,7 @@ impl<'a> Reader<'a> {
     /// Writes parameters as they come, up to the bracket behind them; false when a name comes again.
     fn distinct(&mut self, junos: bool) -> Option<bool> {
         let bytes = self.text.as_bytes();
-        let mut flat = self.elements == 1;
+        let mut flat = self.elements == 1 && matches!(self.dialect, format::F5 | format::VMWARE);
         let (mut names, mut count) = ([(0, 0); MAX_COMPARED], 0);
         // One bit for each kind of name seen, so that most names need no comparison.
         let mut seen = [0u64; 4];
@@ -175,7 +175,8 @@ impl<'a> Reader<'a> {
             if param.plain {
                 let value = &bytes[param.value.0..param.value.1];
                 // Of these fields there is more to say.
-                flat &= !matches!(value, b"" | b"true" | b"false")
+                flat = flat
+                    && !matches!(value, b"" | b"true" | b"false")
                     && !matches!(name, b"level" | b"errorCode");
                 self.json.part_and(name, b"\":\"");
                 self.json.part_and(value, b"\",\"");

@@ -66,7 +66,8 @@ static NUMBERS: Keys<30> = Keys::new([
 ]);
 
 pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str, options: &Options) -> &'static str {
-    let mut map = Map::of_pairs(message, 32);
+    // Labels write values again.
+    let mut map = Map::sized(message, 32, message.len() + message.len() / 4 + 128);
     let mut rest = message["CEF:".len()..].trim_start_matches(' ');
     for (at, (name, number)) in HEADER.iter().enumerate() {
         let (value, behind) = match bar(rest) {

@@ -102,12 +102,15 @@ fn push<'a>(key: Part<'a>, kind: Kind, value: Part<'a>, map: &mut Map<'a>, repai
         let key = key.inside();
         return map.push_plain((key, hash(key.as_bytes())), value.inside(), Type::Text);
     }
+    if !matches!(kind, Kind::Text | Kind::Null) && !key.odd && !value.odd {
+        let key = key.inside();
+        return map.push_bare((key, hash(key.as_bytes())), value.text);
+    }
     let key = key.unescaped(repairs);
     match kind {
         Kind::Text => map.push(key, Value::Text(value.unescaped(repairs))),
         // Nothing is what no key says, too.
         Kind::Null => {}
-        _ if !value.odd => map.push_json(&key, |json| json.part(value.text.as_bytes())),
         _ => map.push_json(&key, |json| {
             let mut text = String::with_capacity(value.text.len());
             write_clean(value.text.as_bytes(), &mut text, repairs);

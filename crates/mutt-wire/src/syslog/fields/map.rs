@@ -131,13 +131,25 @@ fn is_odd_number(text: &str) -> bool {
     }
 }
 
+/// The length without its escapes of a text in which backslashes stand before quotes and backslashes
+/// and JSON escapes nothing else: JSON writes it as it stands.
+fn size_as_json(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let (mut at, mut size) = (0, bytes.len());
+    while let Some(found) = find(bytes, at, escaped) {
+        let Some([b'\\', b'"' | b'\\']) = bytes.get(found..found + 2) else { return None };
+        (at, size) = (found + 2, size - 1);
+    }
+    (size < bytes.len()).then_some(size)
+}
+
 /// What of a field is looked up again; key and value themselves stand in the JSON text.
 #[derive(Clone, Copy)]
 struct Entry<'a> {
-    /// Where in the text the key begins; its end is two before its value.
+    /// Where in the text the key begins; its end is two before its value, and the value's end is two
+    /// before the next key.
     key: u32,
     value: u32,
-    end: u32,
     /// How long the value is without escapes.
     len: u32,
     /// The value as it stands in the message, where it does.
@@ -223,11 +235,11 @@ impl<'a> Map<'a> {
             self.json.part_and(key.as_bytes(), b"\":");
             self.json.part_and(value.as_bytes(), b",\"");
             let raw = if truth { None } else { Some(value) };
-            self.note(begun, hash, raw, size, self.json.len() - 2);
+            self.note(begun, hash, raw, size);
         } else {
             self.json.part_and(key.as_bytes(), b"\":\"");
             self.json.part_and(value.as_bytes(), b"\",\"");
-            self.note(begun, hash, Some(value), size, self.json.len() - 2);
+            self.note(begun, hash, Some(value), size);
         }
     }
 
@@ -250,6 +262,18 @@ impl<'a> Map<'a> {
 
     #[inline(never)]
     fn push_escaped(&mut self, key: &str, text: &'a str, escapes: &[u8], of: Type) {
+        if escapes.contains(&b'"')
+            && let Some(size) = size_as_json(text)
+        {
+            if self.admits(key, size) {
+                let begun = self.begin(key);
+                self.json.put(b"\"");
+                self.json.part(text.as_bytes());
+                self.json.put(b"\"");
+                self.end(begun, hash(key.as_bytes()), None, size);
+            }
+            return;
+        }
         let text = unescape(text, escapes);
         let value = match of {
             Type::Text => Value::Text(text),
@@ -257,6 +281,18 @@ impl<'a> Map<'a> {
             Type::Number => Value::typed(text, true),
         };
         self.push(key, value);
+    }
+
+    /// Adds a field whose value is JSON as it stands in the message; JSON escapes nothing in its key.
+    #[inline]
+    pub(crate) fn push_bare(&mut self, (key, hash): (&str, u8), value: &str) {
+        if self.admits(key, value.len()) {
+            let start = self.json.len();
+            let begun = Begun { key: start, value: start + key.len() + 2 };
+            self.json.part_and(key.as_bytes(), b"\":");
+            self.json.part_and(value.as_bytes(), b",\"");
+            self.note(begun, hash, None, value.len());
+        }
     }
 
     /// Adds a field whose value `write` writes as JSON; where it writes nothing, none.
@@ -275,8 +311,9 @@ impl<'a> Map<'a> {
     pub(crate) fn push_again(&mut self, key: &str, of: usize) {
         let entry = self.entries[of];
         if self.admits(key, entry.len as usize) {
+            let value = entry.value as usize..self.value_end(of);
             let begun = self.begin(key);
-            self.json.again(entry.value as usize..entry.end as usize);
+            self.json.again(value);
             self.end(begun, hash(key.as_bytes()), entry.raw, entry.len as usize);
         }
     }
@@ -304,19 +341,18 @@ impl<'a> Map<'a> {
 
     /// Ends the field that was written.
     fn end(&mut self, begun: Begun, hash: u8, raw: Option<&'a str>, len: usize) {
-        self.note(begun, hash, raw, len, self.json.len());
         self.json.put(b",\"");
+        self.note(begun, hash, raw, len);
     }
 
-    /// Notes a field whose value ends at `end`.
+    /// Notes a field that was written.
     #[inline(always)]
-    fn note(&mut self, begun: Begun, hash: u8, raw: Option<&'a str>, len: usize, end: usize) {
+    fn note(&mut self, begun: Begun, hash: u8, raw: Option<&'a str>, len: usize) {
         let bucket = usize::from(hash) % BUCKETS;
         let before = self.last[bucket];
         let mut entry = Entry {
             key: begun.key as u32,
             value: begun.value as u32,
-            end: end as u32,
             len: len as u32,
             raw,
             before,
@@ -339,6 +375,12 @@ impl<'a> Map<'a> {
     #[inline(always)]
     fn key(&self, entry: &Entry<'_>) -> &[u8] {
         &self.json.written()[entry.key as usize..entry.value as usize - 2]
+    }
+
+    /// Where the value of the entry `at` ends.
+    fn value_end(&self, at: usize) -> usize {
+        let behind = self.entries.get(at + 1).map_or(self.json.len(), |next| next.key as usize);
+        behind - ",\"".len()
     }
 
     /// The entry of a bucket that has this key, as JSON writes it.
@@ -405,9 +447,11 @@ impl<'a> Map<'a> {
         if self.entries.is_empty() {
             return;
         }
-        self.json.truncate(self.json.len() - ",\"".len());
-        if self.repeats || self.json.len() > MAX_JSON {
+        let end = self.json.len() - ",\"".len();
+        if self.repeats || end > MAX_JSON {
             self.put_together();
+        } else {
+            self.json.truncate(end);
         }
         self.json.put(b"}");
         event.fields = Some(Cow::Owned(self.json.finish()));
@@ -439,22 +483,23 @@ impl<'a> Map<'a> {
             return;
         }
         let value =
-            |entry: &Entry<'_>| &self.json.written()[entry.value as usize..entry.end as usize];
+            |at: usize| &self.json.written()[self.entries[at].value as usize..self.value_end(at)];
         if json.len() > 1 {
             json.put(b",");
         }
         json.put(b"\"");
         json.part_and(self.key(entry), b"\":");
         if !entry.repeated {
-            json.part(value(entry));
+            json.part(value(at));
             return;
         }
         json.put(b"[");
-        json.part(value(entry));
-        let others = self.entries[at + 1..].iter();
-        for other in others.filter(|other| other.again && self.key(other) == self.key(entry)) {
-            json.put(b",");
-            json.part(value(other));
+        json.part(value(at));
+        for (other, more) in self.entries.iter().enumerate().skip(at + 1) {
+            if more.again && self.key(more) == self.key(entry) {
+                json.put(b",");
+                json.part(value(other));
+            }
         }
         json.put(b"]");
     }
