@@ -121,3 +121,39 @@ impl<'t> Writer<'t> {
         String::from_utf8(self.out).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn parts_are_written_as_they_stand(
+            text in "[a-z\u{fc}]{0,100}",
+            cuts in proptest::collection::vec((0usize..100, 0usize..60), 0..20),
+            room in 0usize..200,
+        ) {
+            let (mut writer, mut expected) = (Writer::new(&text, room), String::new());
+            for (from, len) in cuts {
+                let from = text.floor_char_boundary(from);
+                let to = text.floor_char_boundary(from + len);
+                writer.part_and(&text.as_bytes()[from..to], b"\":\"");
+                expected.push_str(&text[from..to]);
+                expected.push_str("\":\"");
+                writer.part(b"of another text");
+                writer.put(b",");
+                writer.most_of(b"names and more", 5);
+                writer.escaped("\"\u{1}");
+                expected.push_str("of another text,names\\\"\\u0001");
+            }
+            let len = expected.floor_char_boundary(expected.len() / 2);
+            writer.again(0..len);
+            writer.truncate(expected.len() + len);
+            expected.extend_from_within(..len);
+            prop_assert_eq!(writer.written(), expected.as_bytes());
+            prop_assert_eq!(writer.finish(), expected);
+        }
+    }
+}

@@ -263,6 +263,7 @@ impl<'a> Map<'a> {
     #[inline(never)]
     fn push_escaped(&mut self, key: &str, text: &'a str, escapes: &[u8], of: Type) {
         if escapes.contains(&b'"')
+            && escapes.contains(&b'\\')
             && let Some(size) = size_as_json(text)
         {
             if self.admits(key, size) {
@@ -548,6 +549,24 @@ mod tests {
         map.finish(&mut event);
         assert_eq!(event.fields.as_deref(), Some(r#"{"a":["1",true,"q\""],"b":2}"#));
         assert_eq!(event.parse.notes, "");
+    }
+
+    #[test]
+    fn escapes_are_those_of_the_dialect() {
+        let check = |text: &str, escapes: &[u8], expected: &str| {
+            let mut map = Map::with_capacity(text, 1);
+            let raw = Raw { text, quoted: true, plain: false };
+            map.push_pair(("a", hash(b"a")), raw, escapes, Type::Word);
+            let mut event = event();
+            map.finish(&mut event);
+            assert_eq!(event.fields.as_deref(), Some(expected), "{text}");
+        };
+        check(r#"q\"r\\s"#, b"\"\\", r#"{"a":"q\"r\\s"}"#);
+        check(r#"q\"r\\s"#, b"\"", r#"{"a":"q\"r\\\\s"}"#);
+        check(r#"q\"r\\s"#, b"", r#"{"a":"q\\\"r\\\\s"}"#);
+        check(r"q\n", b"\"\\", r#"{"a":"q\\n"}"#);
+        check("q\t\\\"", b"\"\\", r#"{"a":"q\t\""}"#);
+        check("q\\", b"\"\\", r#"{"a":"q\\"}"#);
     }
 
     #[test]
