@@ -9,5 +9,6 @@ pub mod relp;
 pub mod snmp;
 pub mod syslog;
 pub mod text;
+mod writer;
 
 pub use frame::Frame;

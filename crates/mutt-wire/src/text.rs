@@ -81,6 +81,24 @@ pub(crate) fn behind_spaces(text: &str) -> &str {
     &text[text.len() - bytes.len()..]
 }
 
+/// The text without the spaces and tabs around it, which most have not.
+#[inline(always)]
+pub(crate) fn without_blanks(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'!'..=b'~'] | [b'!'..=b'~', .., b'!'..=b'~'] | [] => text,
+        _ => text.trim_matches([' ', '\t']),
+    }
+}
+
+/// The text without the spaces around it, which most have not.
+#[inline(always)]
+pub(crate) fn without_spaces(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'!'..=b'~'] | [b'!'..=b'~', .., b'!'..=b'~'] | [] => text,
+        _ => text.trim_matches(' '),
+    }
+}
+
 /// Kinds of ASCII bytes, one bit each, so that a word is looked through once for what it is made of.
 pub(crate) mod kind {
     pub(crate) const UPPER: u16 = 1;
@@ -257,33 +275,6 @@ impl<const N: usize> Words<N> {
     }
 }
 
-/// Appends a member to the text of a JSON object, with a comma where one stands before it; nothing
-/// where the value is empty.
-pub(crate) fn push_member(json: &mut String, name: &str, value: &str) {
-    if value.is_empty() {
-        return;
-    }
-    json.reserve(name.len() + value.len() + 6);
-    json.push_str(if json.len() > 1 { ",\"" } else { "\"" });
-    push_json_part(json, name);
-    json.push_str("\":\"");
-    push_json_part(json, value);
-    json.push('"');
-}
-
-/// The same for a name and a value in which JSON escapes nothing.
-pub(crate) fn push_plain_member(json: &mut String, name: &str, value: &str) {
-    if value.is_empty() {
-        return;
-    }
-    json.reserve(name.len() + value.len() + 6);
-    json.push_str(if json.len() > 1 { ",\"" } else { "\"" });
-    json.push_str(name);
-    json.push_str("\":\"");
-    json.push_str(value);
-    json.push('"');
-}
-
 /// Appends `text` as a JSON string, quotes included.
 pub fn push_json_str(out: &mut String, text: &str) {
     out.push('"');
@@ -293,33 +284,35 @@ pub fn push_json_str(out: &mut String, text: &str) {
 
 /// Appends `text` escaped for the inside of a JSON string.
 pub fn push_json_part(out: &mut String, text: &str) {
+    each_json_part(text, |part| out.push_str(part));
+}
+
+/// Hands out the parts of `text` escaped for the inside of a JSON string.
+#[inline]
+pub(crate) fn each_json_part<'t>(text: &'t str, mut take: impl FnMut(&'t str)) {
     let bytes = text.as_bytes();
     let (mut from, mut at) = (0, 0);
     while let Some(next) = octets::find(bytes, at, octets::escaped) {
         at = next + 1;
-        let byte = bytes[next];
-        let escape = match byte {
+        take(&text[from..next]);
+        take(match bytes[next] {
             b'"' => "\\\"",
             b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            _ => "",
-        };
-        out.push_str(&text[from..next]);
+            byte => CONTROLS[usize::from(byte & 31)],
+        });
         from = at;
-        if escape.is_empty() {
-            const HEX: [char; 16] =
-                ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-            out.push_str("\\u00");
-            out.push(HEX[usize::from(byte >> 4)]);
-            out.push(HEX[usize::from(byte & 15)]);
-        } else {
-            out.push_str(escape);
-        }
     }
-    out.push_str(&text[from..]);
+    take(&text[from..]);
 }
+
+/// How JSON writes the control characters.
+#[rustfmt::skip]
+static CONTROLS: [&str; 32] = [
+    "\\u0000", "\\u0001", "\\u0002", "\\u0003", "\\u0004", "\\u0005", "\\u0006", "\\u0007",
+    "\\u0008", "\\t", "\\n", "\\u000b", "\\u000c", "\\r", "\\u000e", "\\u000f",
+    "\\u0010", "\\u0011", "\\u0012", "\\u0013", "\\u0014", "\\u0015", "\\u0016", "\\u0017",
+    "\\u0018", "\\u0019", "\\u001a", "\\u001b", "\\u001c", "\\u001d", "\\u001e", "\\u001f",
+];
 
 #[cfg(test)]
 mod tests {

@@ -38,16 +38,22 @@ pub(crate) struct Scanned<'a> {
     pub(crate) raw: &'a [u8],
 }
 
+/// A number of so many bytes may leave the range of doubles without an exponent.
+const LONG_NUMBER: usize = 300;
+
 /// Walks over a text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scanner<'a> {
     bytes: &'a [u8],
     pub(crate) at: usize,
+    /// Something was read that `write_clean` may write in another way: white space, an escape, a
+    /// number that is long or has an exponent.
+    pub(crate) odd: bool,
 }
 
 impl<'a> Scanner<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, at: 0, odd: false }
     }
 
     pub(crate) fn peek(&self) -> Option<u8> {
@@ -63,6 +69,7 @@ impl<'a> Scanner<'a> {
         let mut newline = false;
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
             newline |= self.peek() == Some(b'\n');
+            self.odd = true;
             self.at += 1;
         }
         newline
@@ -81,14 +88,16 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         let kind = self.kind()?;
         match kind {
-            Kind::Object | Kind::Array => {}
-            Kind::Text => return Ok(Scanned { kind, depth: 0, raw: self.text()? }),
+            Kind::Object | Kind::Array => return self.nested(start, kind),
+            Kind::Text => drop(self.text()?),
             Kind::Number => self.number()?,
             Kind::Bool | Kind::Null => self.word()?,
         }
-        if self.at > start {
-            return Ok(Scanned { kind, depth: 0, raw: &self.bytes[start..self.at] });
-        }
+        Ok(Scanned { kind, depth: 0, raw: &self.bytes[start..self.at] })
+    }
+
+    /// The array or object that begins here.
+    fn nested(&mut self, start: usize, kind: Kind) -> Result<Scanned<'a>, Fault> {
         let (mut open, mut depth) = (Vec::new(), 0);
         loop {
             let opened = self.begin(&mut open)?;
@@ -201,6 +210,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn escape(&mut self) -> Result<(), Fault> {
+        self.odd = true;
         let length = match self.bytes.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
             Some(b'u') => 6,
@@ -217,13 +227,13 @@ impl<'a> Scanner<'a> {
 
     fn digits(&mut self) -> Result<(), Fault> {
         let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
-        }
+        let end = octets::find(self.bytes, start, octets::no_digit);
+        self.at = end.unwrap_or(self.bytes.len()).min(self.bytes.len());
         if self.at == start { self.fault("a digit must stand here") } else { Ok(()) }
     }
 
     fn number(&mut self) -> Result<(), Fault> {
+        let start = self.at;
         self.take(b'-');
         if !self.take(b'0') {
             self.digits()?;
@@ -232,9 +242,12 @@ impl<'a> Scanner<'a> {
             self.digits()?;
         }
         if self.take(b'e') || self.take(b'E') {
+            self.odd = true;
             let _ = self.take(b'+') || self.take(b'-');
             self.digits()?;
         }
+        // Without an exponent it takes three hundred digits to leave the range of doubles.
+        self.odd |= self.at - start >= LONG_NUMBER;
         Ok(())
     }
 
@@ -408,7 +421,10 @@ pub(crate) fn write_clean(raw: &[u8], out: &mut String, repairs: &mut Repairs) {
         let start = scanner.at;
         match byte {
             b'"' => match scanner.text() {
-                Ok(quoted) => push_json_str(out, &unescape(quoted, repairs)),
+                Ok(quoted) => match std::str::from_utf8(quoted) {
+                    Ok(plain) if memchr::memchr(b'\\', quoted).is_none() => out.push_str(plain),
+                    _ => push_json_str(out, &unescape(quoted, repairs)),
+                },
                 Err(_) => return,
             },
             b'-' | b'0'..=b'9' => match scanner.number() {
@@ -426,8 +442,7 @@ pub(crate) fn write_clean(raw: &[u8], out: &mut String, repairs: &mut Repairs) {
 
 fn write_number(raw: &[u8], out: &mut String) {
     let text = String::from_utf8_lossy(raw);
-    // Without an exponent it takes three hundred digits to leave the range.
-    let short = raw.len() < 300 && !raw.iter().any(|byte| matches!(byte, b'e' | b'E'));
+    let short = raw.len() < LONG_NUMBER && !raw.iter().any(|byte| matches!(byte, b'e' | b'E'));
     if short || text.parse::<f64>().is_ok_and(f64::is_finite) {
         out.push_str(&text);
     } else {

@@ -110,14 +110,15 @@ pub(crate) fn bind_category(message: &str) -> Option<(&str, &str, &str)> {
         .then_some((category, level, text))
 }
 
-/// A field map of the pairs that have a value; `None` when none has.
+/// A field map of the pairs that have a value, with names in which JSON escapes nothing; `None` when
+/// none has.
 pub(crate) fn fields(pairs: &[(&str, &str)]) -> Option<Cow<'static, str>> {
     let size: usize = pairs.iter().map(|(name, value)| name.len() + value.len() + 6).sum();
     let mut json = String::with_capacity(size + 2);
     for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
-        json.push(if json.is_empty() { '{' } else { ',' });
-        push_json_str(&mut json, name);
-        json.push(':');
+        json.push_str(if json.is_empty() { "{\"" } else { ",\"" });
+        json.push_str(name);
+        json.push_str("\":");
         push_json_str(&mut json, value);
     }
     if json.is_empty() {

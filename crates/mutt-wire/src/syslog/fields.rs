@@ -59,17 +59,31 @@ pub(crate) fn in_place_of_structured_data(text: &str) -> bool {
     text.starts_with('[') && checkpoint::form(text).is_some()
 }
 
-/// What structured data of a vendor say are its fields, too; `level` is what stood before them.
+/// What structured data of a vendor say are its fields, too; `level` is the plain word that stood before
+/// them, `flat` what of the structured data the map of fields would write, where that is known.
 pub(crate) fn of_structured_data<'a>(
     event: &mut Event<'a>,
     data: &'a str,
     dialect: &str,
     level: &'a str,
+    flat: Option<&str>,
 ) {
     if !matches!(dialect, format::VMWARE | format::CHECKPOINT | format::F5) {
         return;
     }
-    let mut map = map::Map::with_capacity(16);
+    if let Some(params) = flat
+        && dialect != format::CHECKPOINT
+    {
+        if dialect == format::VMWARE {
+            event.mnemonic = None;
+        }
+        event.fields = Some(Cow::Owned(match level {
+            "" => ["{", params, "}"].concat(),
+            level => ["{\"level\":\"", level, "\",", params, "}"].concat(),
+        }));
+        return;
+    }
+    let mut map = map::Map::with_capacity(data, 16);
     map.push("level", level);
     structured::each_param(data, |name, value, plain| {
         let hash = octets::hash(name.as_bytes());
@@ -158,6 +172,10 @@ pub(crate) fn read<'a>(
         }
         return read(event, marked, options);
     }
+    // Nobody else begins as these do.
+    if keyvalue::begins(message) {
+        return keyvalue::read(event, message, options);
+    }
     if matches!(first, b'A' | b'N' | b'S' | b'T' | b'W')
         && let Some(format) = barracuda::read(event, message)
     {
@@ -189,7 +207,10 @@ fn mark(front: &[u8], mark: &[u8]) -> Option<usize> {
 /// what begins there.
 fn behind_words(message: &str) -> Option<(Option<&str>, &str)> {
     let front = &message.as_bytes()[..message.len().min(MAX_BEFORE)];
-    let at = mark(front, b"EF:")?;
+    // Its letter is rarer than its colon.
+    let at = memchr::memchr_iter(b'F', front)
+        .find(|at| front.get(at + 1) == Some(&b':') && front[..*at].ends_with(b"E"))?
+        - 1;
     let start = match &front[..at] {
         [.., b' ', b'C'] => at - 1,
         [.., b' ', b'L', b'E'] => at - 2,

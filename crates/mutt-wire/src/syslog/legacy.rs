@@ -132,10 +132,7 @@ pub(super) fn read_parts<'a>(text: &'a str, event: &mut Event<'a>, options: &Opt
         with_fields = true;
     }
     if with_fields {
-        apply(&header, event, options);
-        let format = fields::read(event, rest, options)
-            .unwrap_or_else(|| super::read_message(event, rest, header.dialect(false)));
-        return finish(&header, event, format);
+        return read_with_fields(rest, &header, event, options);
     }
     rest = behind_spaces(header.read_origin_without_stamp(rest));
     let (relay, behind) = match header.host {
@@ -154,6 +151,19 @@ pub(super) fn read_parts<'a>(text: &'a str, event: &mut Event<'a>, options: &Opt
     let (rest, levelled) = read_tag(rest, header.app, event);
     let message = rest.trim_start_matches([' ', '\u{feff}']);
     read_body(message, &header, levelled, event, options);
+}
+
+/// Puts into the event what stands before fields, and reads those.
+pub(super) fn read_with_fields<'a>(
+    text: &'a str,
+    header: &Header<'a>,
+    event: &mut Event<'a>,
+    options: &Options,
+) {
+    apply(header, event, options);
+    let format = fields::read(event, text, options)
+        .unwrap_or_else(|| super::read_message(event, text, header.dialect(false)));
+    finish(header, event, format);
 }
 
 /// The text behind the tag.

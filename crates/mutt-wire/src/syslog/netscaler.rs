@@ -73,7 +73,7 @@ fn read_event<'a>(message: &'a str, event: &mut Event<'a>) {
     };
     event.app = Some(Cow::Borrowed(feature));
     event.mnemonic = Some(Cow::Borrowed(name));
-    let mut map = Map::with_capacity(16);
+    let mut map = Map::with_capacity(message, 16);
     map.push("partition", partition);
     map.push("sequence", sequence);
     if let Some((_, text)) = message.split_once(" :") {

@@ -1,15 +1,19 @@
 //! ScreenOS: `NetScreen device_id=fw1  [Root]system-notification-00257(traffic): start_time="..." ...`.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use mutt_model::{Event, Severity};
 
 use super::devices::until;
 use super::{format, set_host};
 use crate::octets::{all_digits, escaped, find, is, rfind};
-use crate::text::{near, push_member, push_plain_member};
+use crate::text::near;
+use crate::writer::Writer;
 
 const BEGINS: &str = "NetScreen device_id=";
+static START_TIME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("start_time=\""));
 const MAX_PAIRS: usize = 48;
 
 /// True where a message of ScreenOS begins.
@@ -45,19 +49,34 @@ pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'stat
     if event.severity.is_none() {
         event.severity = Severity::parse(level);
     }
-    let mut json = String::with_capacity(message.len() + message.len() / 4);
-    json.push('{');
+    let mut json = Writer::new(message, message.len() + message.len() / 4);
+    json.put(b"{\"");
     for (name, value) in [("device_id", device), ("vsys", vsys), ("type", kind)] {
-        push_member(&mut json, name, value);
+        push(&mut json, Pair { name, value, plain: false });
     }
-    for pair in Pairs::new(text).take(MAX_PAIRS) {
-        let push = if pair.plain { push_plain_member } else { push_member };
-        push(&mut json, pair.name, pair.value);
-    }
-    json.push('}');
-    event.fields = Some(Cow::Owned(json));
+    Pairs::new(text).take(MAX_PAIRS).for_each(|pair| push(&mut json, pair));
+    // Without the quote of a next name and the comma before it.
+    json.truncate(if json.len() > 2 { json.len() - 2 } else { 1 });
+    json.put(b"}");
+    event.fields = Some(Cow::Owned(json.finish()));
     event.message = Cow::Borrowed(message);
     Some(format::NETSCREEN)
+}
+
+/// Writes a pair where it has a value, and what stands before the next.
+#[inline]
+fn push<'a>(json: &mut Writer<'a>, pair: Pair<'a>) {
+    if pair.value.is_empty() {
+        return;
+    }
+    if pair.plain {
+        json.part_and(pair.name.as_bytes(), b"\":\"");
+        return json.part_and(pair.value.as_bytes(), b"\",\"");
+    }
+    json.escaped(pair.name);
+    json.put(b"\":\"");
+    json.escaped(pair.value);
+    json.put(b"\",\"");
 }
 
 /// Where a colon first stands with a space behind it.
@@ -81,12 +100,8 @@ fn parted(text: &str, by: u8) -> Option<(&str, &str)> {
 pub(crate) fn time(message: &str) -> Option<&str> {
     // It is the first pair of most messages.
     let bytes = message.as_bytes();
-    let mut from = 0;
-    while let Some(at) = find(bytes, from, |word| is(word, b'=')) {
-        if bytes[..at].ends_with(b"start_time") && bytes.get(at + 1) == Some(&b'"') {
-            return until(&message[at + 2..], b'"').map(|(time, _)| time);
-        }
-        from = at + 1;
+    if let Some(at) = START_TIME.find(bytes) {
+        return until(&message[at + 12..], b'"').map(|(time, _)| time);
     }
     let (_, behind) = message.strip_suffix(')')?.rsplit_once('(')?;
     Some(behind)

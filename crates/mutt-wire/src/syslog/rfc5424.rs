@@ -245,10 +245,8 @@ fn read_body<'a>(
     } else {
         read_bom(fields.rest, &mut dialect, event)
     };
-    let found = match body::read(event, message, options) {
-        Some(format) => format,
-        None => super::read_message(event, message, dialect),
-    };
+    let fields = if body::is_plain(message) { None } else { body::read(event, message, options) };
+    let found = fields.unwrap_or_else(|| super::read_message(event, message, dialect));
     event.parse.format = Cow::Borrowed(found);
 }
 
@@ -284,11 +282,10 @@ fn read_structured<'a>(fields: &mut Fields<'a>, event: &mut Event<'a>) -> &'stat
         }
         return format::RFC5424;
     }
-    if body::in_place_of_structured_data(rest) {
-        return format::RFC5424;
-    }
     let Some(found) = structured::read(rest) else {
-        notes::add(event, ParseStatus::Partial, notes::BAD_DATA);
+        if !body::in_place_of_structured_data(rest) {
+            notes::add(event, ParseStatus::Partial, notes::BAD_DATA);
+        }
         return format::RFC5424;
     };
     if let Some(note) = found.note {
@@ -296,10 +293,10 @@ fn read_structured<'a>(fields: &mut Fields<'a>, event: &mut Event<'a>) -> &'stat
         let status = if known { ParseStatus::Ok } else { ParseStatus::Partial };
         notes::add(event, status, note);
     }
-    event.structured_data = Some(Cow::Owned(found.json));
     event.resource = found.resource.map(Cow::Borrowed);
     let data = &rest[..rest.len() - found.rest.len()];
-    body::of_structured_data(event, data, found.dialect, "");
+    body::of_structured_data(event, data, found.dialect, "", found.flat());
+    event.structured_data = Some(Cow::Owned(found.json));
     fields.rest = found.rest.strip_prefix(' ').unwrap_or(found.rest);
     found.dialect
 }

@@ -151,7 +151,7 @@ pub(crate) fn read(text: &str) -> Option<(Stamp<'_>, usize)> {
     };
     match bytes[len..] {
         [b'.', ..] if let Some((micros, digits)) = usual_fraction(&bytes[len..]) => {
-            stamp.micros = micros;
+            (stamp.micros, stamp.cut) = (micros, digits > 6 + 1);
             len += digits;
         }
         [b':', b' ', ..] => {}
@@ -230,7 +230,7 @@ fn digits(bytes: &[u8; 8], shape: &[u8; 8]) -> Option<[u8; 8]> {
 #[inline]
 fn usual(bytes: &[u8], stamp: &mut Stamp<'_>) -> Option<usize> {
     let at = match bytes.first()? {
-        b'0'..=b'9' if bytes.get(4) == Some(&b'-') => usual_iso(bytes, stamp)?,
+        b'0'..=b'9' if matches!(bytes.get(4), Some(b'-' | b'/')) => usual_iso(bytes, stamp)?,
         b'0'..=b'9' => {
             stamp.year = Some(usual_year(bytes)?);
             stamp.year_first = true;
@@ -258,7 +258,7 @@ fn usual(bytes: &[u8], stamp: &mut Stamp<'_>) -> Option<usize> {
     fits.then_some(at + 8)
 }
 
-/// `.123` and `.123456`, no more digits and no counter behind them.
+/// `.123`, `.123456` and `.123456789`, no more digits and no counter behind them.
 #[inline]
 fn usual_fraction(bytes: &[u8]) -> Option<(u32, usize)> {
     let [b'.', ..] = bytes else { return None };
@@ -266,21 +266,29 @@ fn usual_fraction(bytes: &[u8]) -> Option<(u32, usize)> {
     let eight = bytes[1..].first_chunk::<8>()?;
     let word = u64::from_le_bytes(*eight);
     let count = ((octets::no_digit(word) & octets::HIGH).trailing_zeros() / 8) as usize;
-    if !matches!(count, 3 | 6) || eight[count] == b'.' {
+    let (count, behind) = match count {
+        3 | 6 => (count, eight[count]),
+        8 if bytes.get(9)?.is_ascii_digit() => (9, *bytes.get(10)?),
+        _ => return None,
+    };
+    if behind == b'.' || behind.is_ascii_digit() {
         return None;
     }
     // Eight digits, those that are not there zeros in front.
-    let ones = (word & 0x0f0f_0f0f_0f0f_0f0f) << (64 - 8 * count);
+    let ones = (word & 0x0f0f_0f0f_0f0f_0f0f) << (64 - 8 * count.min(6));
     let tens = (ones * 10 + (ones >> 8)) & 0x00ff_00ff_00ff_00ff;
     let hundreds = (tens * 100 + (tens >> 16)) & 0x0000_ffff_0000_ffff;
     let value = (hundreds * 10_000 + (hundreds >> 32)) as u32;
     Some((if count == 3 { value * 1000 } else { value }, count + 1))
 }
 
-/// `2026-08-06T`
+/// `2026-08-06T`, `2026/08/06 `
 #[inline]
 fn usual_iso(bytes: &[u8], stamp: &mut Stamp<'_>) -> Option<usize> {
-    let [century, _, year, _, _, month, ..] = digits(bytes.first_chunk()?, b"0000-00-")?;
+    let [century, _, year, _, _, month, ..] = match bytes.get(4)? {
+        b'-' => digits(bytes.first_chunk()?, b"0000-00-")?,
+        _ => digits(bytes.first_chunk()?, b"0000/00/")?,
+    };
     let [tens, ones, b'T' | b' '] = *bytes[8..].first_chunk()? else { return None };
     let year = u16::from(century) * 100 + u16::from(year);
     let day = two_digits(tens, ones)?;

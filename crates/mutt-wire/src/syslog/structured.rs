@@ -1,8 +1,11 @@
 //! Structured data of RFC 5424 as JSON text: `{"id":{"name":"value"}}`.
 
+use std::ops::Range;
+
 use super::{format, notes};
-use crate::octets::{escaped, find, hash, run, same};
-use crate::text::{behind_spaces, near, push_json_part, push_json_str};
+use crate::octets::{escaped, find, hash, no_name, run, same};
+use crate::text::near;
+use crate::writer::Writer;
 
 /// What was read.
 pub(crate) struct Structured<'a> {
@@ -13,189 +16,314 @@ pub(crate) struct Structured<'a> {
     pub(crate) dialect: &'static str,
     /// The interface or peer that Junos names.
     pub(crate) resource: Option<&'a str>,
-    elements: usize,
+    /// Where in `json` the parameters stand, when there is one element and a map of fields would write
+    /// its parameters in the same way.
+    pub(crate) flat: Option<Range<usize>>,
 }
+
+impl Structured<'_> {
+    /// The parameters as a map of fields writes them, where that is the same.
+    pub(crate) fn flat(&self) -> Option<&str> {
+        self.json.get(self.flat.clone()?)
+    }
+}
+
+/// A map of fields keeps all of so many bytes.
+const FLAT_MAX: usize = 32 * 1024;
 
 /// So many parameters at a time, and so many elements, are compared for repeated names: a bound on
 /// the work that a hostile frame can ask for.
 const MAX_COMPARED: usize = 32;
 const MAX_UNIQUE_ELEMENTS: usize = 16;
 
+/// A parameter: where its name and its value, as written, begin and end.
 #[derive(Clone, Copy, Default)]
-struct Param<'a> {
-    name: &'a str,
-    /// As written, escapes and all.
-    value: &'a str,
-    /// There are none, and JSON escapes nothing in name and value.
+struct Param {
+    name: (usize, usize),
+    value: (usize, usize),
+    /// There are no escapes, and JSON escapes nothing in name and value.
     plain: bool,
     quoted: bool,
+}
+
+impl Param {
+    fn name(self, text: &str) -> &str {
+        &text[self.name.0..self.name.1]
+    }
+
+    fn value(self, text: &str) -> &str {
+        &text[self.value.0..self.value.1]
+    }
+
+    #[inline(always)]
+    fn key(self, text: &str) -> &[u8] {
+        &text.as_bytes()[self.name.0..self.name.1]
+    }
 }
 
 /// Reads all elements at the front of `text`; `None` when it is no structured data. A parameter that
 /// stands several times (RFC 5424 section 6.3.3 allows it) becomes an array; an element whose id is
 /// already there gets `#2`, `#3` behind it.
 pub(crate) fn read(text: &str) -> Option<Structured<'_>> {
-    let mut out = Structured {
-        json: String::with_capacity(80.min(text.len()) + text.len() / 2),
-        rest: text,
+    let mut reader = Reader {
+        text,
+        at: 0,
+        json: Writer::new(text, 80.min(text.len()) + text.len() / 2),
         note: None,
         dialect: format::RFC5424,
         resource: None,
         elements: 0,
+        flat: None,
     };
-    out.json.push('{');
-    while out.rest.starts_with('[') {
-        element(&mut out)?;
+    reader.json.put(b"{");
+    while text.as_bytes().get(reader.at) == Some(&b'[') {
+        reader.element()?;
     }
-    out.json.push('}');
-    matches!(out.rest.as_bytes().first(), None | Some(b' ')).then_some(out)
+    reader.json.put(b"}");
+    let Reader { at, json, note, dialect, resource, flat, .. } = reader;
+    if !matches!(text.as_bytes().get(at), None | Some(b' ')) {
+        return None;
+    }
+    let json = json.finish();
+    Some(Structured { json, rest: &text[at..], note, dialect, resource, flat })
 }
 
-impl<'a> Structured<'a> {
-    fn take_note(&mut self, param: Param<'a>, junos: bool) {
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    json: Writer<'a>,
+    note: Option<&'static str>,
+    dialect: &'static str,
+    resource: Option<&'a str>,
+    elements: usize,
+    flat: Option<Range<usize>>,
+}
+
+impl<'a> Reader<'a> {
+    fn element(&mut self) -> Option<()> {
+        let bytes = self.text.as_bytes();
+        let start = self.at + 1;
+        let end = id_end(bytes, start)?;
+        if end == start || !matches!(bytes[end], b' ' | b']') {
+            return None;
+        }
+        let id = &self.text[start..end];
+        let junos = id.starts_with("junos@");
+        if let Some(dialect) = dialect(id) {
+            self.dialect = dialect;
+        }
+        self.push_id(id);
+        let written = self.json.len();
+        self.at = end;
+        if !self.distinct(junos)? {
+            self.json.truncate(written);
+            (self.at, self.flat) = (end, None);
+            self.repeated(junos)?;
+        }
+        self.json.put(b"}");
+        Some(())
+    }
+
+    /// The next parameter; none where a bracket closes the element, which is taken away.
+    #[inline(always)]
+    fn next(&mut self, junos: bool) -> Option<Option<Param>> {
+        let bytes = self.text.as_bytes();
+        while bytes.get(self.at) == Some(&b' ') {
+            self.at += 1;
+        }
+        if bytes.get(self.at) == Some(&b']') {
+            self.at += 1;
+            return Some(None);
+        }
+        let (param, behind) = param(bytes, self.at)?;
+        self.at = behind;
         if !param.quoted {
             self.note = Some(notes::UNQUOTED);
         }
         if junos && self.resource.is_none() {
-            self.resource = junos_resource(param);
+            self.resource = junos_resource(param.name(self.text), param.value(self.text));
         }
+        Some(Some(param))
+    }
+
+    /// Writes parameters as they come, up to the bracket behind them; false when a name comes again.
+    fn distinct(&mut self, junos: bool) -> Option<bool> {
+        let bytes = self.text.as_bytes();
+        let mut flat = self.elements == 1 && matches!(self.dialect, format::F5 | format::VMWARE);
+        let (mut names, mut count) = ([(0, 0); MAX_COMPARED], 0);
+        // One bit for each kind of name seen, so that most names need no comparison.
+        let mut seen = [0u64; 4];
+        let start = self.json.len();
+        self.json.put(b"\"");
+        while let Some(param) = self.next(junos)? {
+            if count == MAX_COMPARED {
+                (count, seen, flat) = (0, [0; 4], false);
+            }
+            let name = param.key(self.text);
+            let hash = hash(name);
+            let (word, bit) = (usize::from(hash >> 6), 1 << (hash & 63));
+            if seen[word] & bit != 0
+                && names[..count].iter().any(|&(from, len): &(u32, u32)| {
+                    same(&bytes[from as usize..][..len as usize], name)
+                })
+            {
+                return Some(false);
+            }
+            seen[word] |= bit;
+            names[count] = (param.name.0 as u32, name.len() as u32);
+            count += 1;
+            if param.plain {
+                let value = &bytes[param.value.0..param.value.1];
+                // Of these fields there is more to say.
+                flat = flat
+                    && !matches!(value, b"" | b"true" | b"false")
+                    && !matches!(name, b"level" | b"errorCode");
+                self.json.part_and(name, b"\":\"");
+                self.json.part_and(value, b"\",\"");
+            } else {
+                flat = false;
+                self.json.escaped(param.name(self.text));
+                self.json.put(b"\":\"");
+                push_unescaped(&mut self.json, param.value(self.text));
+                self.json.put(b"\",\"");
+            }
+        }
+        // The quote of a next name and the comma before it.
+        let end = self.json.len();
+        self.json.truncate(if end == start + 1 { start } else { end - 2 });
+        let written = start..self.json.len();
+        self.flat = Some(written).filter(|written| flat && (1..FLAT_MAX).contains(&written.len()));
+        Some(true)
+    }
+
+    /// The same where names come again: their values become lists.
+    fn repeated(&mut self, junos: bool) -> Option<()> {
+        let mut params = [Param::default(); MAX_COMPARED];
+        let (mut count, mut wrote) = (0, false);
+        while let Some(param) = self.next(junos)? {
+            if count == MAX_COMPARED {
+                self.push_params(&params, &mut wrote);
+                count = 0;
+            }
+            params[count] = param;
+            count += 1;
+        }
+        self.push_params(&params[..count], &mut wrote);
+        Some(())
+    }
+
+    /// Writes `"id":{`, the id made unique.
+    fn push_id(&mut self, id: &str) {
+        let json = &mut self.json;
+        if json.len() > 1 {
+            json.put(b",");
+        }
+        let start = json.len();
+        json.put(b"\"");
+        match find(id.as_bytes(), 0, escaped) {
+            None => json.part(id.as_bytes()),
+            Some(_) => json.escaped(id),
+        }
+        json.put(b"\":{");
+        let taken = |json: &Writer<'_>| {
+            let (before, key) = json.written().split_at(start);
+            memchr::memmem::find(before, key).is_some()
+        };
+        self.elements += 1;
+        let compare = self.elements <= MAX_UNIQUE_ELEMENTS;
+        let mut number = 2;
+        while compare && start > 1 && taken(json) {
+            self.note = Some(notes::REPEATED_ID);
+            json.truncate(start + 1);
+            json.escaped(id);
+            json.part(format!("#{number}").as_bytes());
+            json.put(b"\":{");
+            number += 1;
+        }
+    }
+
+    fn push_params(&mut self, params: &[Param], wrote: &mut bool) {
+        let text = self.text;
+        for (at, param) in params.iter().enumerate() {
+            let again = |other: &&Param| other.key(text) == param.key(text);
+            if params[..at].iter().any(|other| again(&other)) {
+                continue;
+            }
+            self.push_name(*param, wrote);
+            let mut same = params[at + 1..].iter().filter(again).peekable();
+            if same.peek().is_none() {
+                self.push_value(*param);
+                continue;
+            }
+            self.json.put(b"[");
+            self.push_value(*param);
+            for other in same {
+                self.json.put(b",");
+                self.push_value(*other);
+            }
+            self.json.put(b"]");
+        }
+    }
+
+    fn push_name(&mut self, param: Param, wrote: &mut bool) {
+        if std::mem::replace(wrote, true) {
+            self.json.put(b",");
+        }
+        self.json.put(b"\"");
+        self.json.escaped(param.name(self.text));
+        self.json.put(b"\":");
+    }
+
+    fn push_value(&mut self, param: Param) {
+        self.json.put(b"\"");
+        push_unescaped(&mut self.json, param.value(self.text));
+        self.json.put(b"\"");
     }
 }
 
-fn element(out: &mut Structured<'_>) -> Option<()> {
-    let inside = &out.rest[1..];
-    let id_len = inside.bytes().position(|b| matches!(b, b' ' | b']' | b'=' | b'"' | b'['))?;
-    let id = &inside[..id_len];
-    if id.is_empty() || !matches!(inside.as_bytes()[id_len], b' ' | b']') {
-        return None;
-    }
-    let junos = id.starts_with("junos@");
-    if let Some(dialect) = dialect(id) {
-        out.dialect = dialect;
-    }
-    push_id(out, id);
-    let (start, params) = (out.json.len(), &inside[id_len..]);
-    out.rest = match distinct(out, params, junos)? {
-        Some(rest) => rest,
-        None => {
-            out.json.truncate(start);
-            repeated(out, params, junos)?
-        }
-    };
-    out.json.push('}');
-    Some(())
-}
-
-/// Writes parameters as they come, up to the bracket behind them; the rest is `None` when a name comes
-/// again.
-fn distinct<'a>(out: &mut Structured<'a>, text: &'a str, junos: bool) -> Option<Option<&'a str>> {
-    let (mut names, mut count) = ([""; MAX_COMPARED], 0);
-    // One bit for each kind of name seen, so that most names need no comparison.
-    let mut seen = [0u64; 4];
-    let (mut rest, mut wrote) = (text, false);
+/// Where the id ends that begins at `from`.
+fn id_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut end = from;
     loop {
-        rest = behind_spaces(rest);
-        if let Some(behind) = rest.strip_prefix(']') {
-            return Some(Some(behind));
+        end = find(bytes, end, no_name)?;
+        match bytes.get(end)? {
+            b' ' | b']' | b'=' | b'"' | b'[' => return Some(end),
+            _ => end += 1,
         }
-        let (param, behind) = param(rest)?;
-        rest = behind;
-        out.take_note(param, junos);
-        if count == MAX_COMPARED {
-            (count, seen) = (0, [0; 4]);
-        }
-        let hash = hash(param.name.as_bytes());
-        let (word, bit) = (usize::from(hash >> 6), 1 << (hash & 63));
-        if seen[word] & bit != 0
-            && names[..count].iter().any(|name| same(name.as_bytes(), param.name.as_bytes()))
-        {
-            return Some(None);
-        }
-        seen[word] |= bit;
-        names[count] = param.name;
-        count += 1;
-        push_name(&mut out.json, param, &mut wrote);
-        push_value(&mut out.json, param);
-    }
-}
-
-/// The same where names come again: their values become lists.
-fn repeated<'a>(out: &mut Structured<'a>, text: &'a str, junos: bool) -> Option<&'a str> {
-    let mut params = [Param::default(); MAX_COMPARED];
-    let mut count = 0;
-    let (mut rest, mut wrote) = (text, false);
-    loop {
-        rest = behind_spaces(rest);
-        if let Some(behind) = rest.strip_prefix(']') {
-            push_params(&mut out.json, &params[..count], &mut wrote);
-            return Some(behind);
-        }
-        let (param, behind) = param(rest)?;
-        rest = behind;
-        out.take_note(param, junos);
-        if count == MAX_COMPARED {
-            push_params(&mut out.json, &params, &mut wrote);
-            count = 0;
-        }
-        params[count] = param;
-        count += 1;
     }
 }
 
 /// Hands out names and values, as written, of every element of structured data that was read, and
 /// whether JSON escapes nothing in them.
 pub(crate) fn each_param<'a>(data: &'a str, mut take: impl FnMut(&'a str, &'a str, bool)) {
-    let mut rest = data;
-    while let Some(inside) = rest.strip_prefix('[') {
-        let id = inside.bytes().position(|b| matches!(b, b' ' | b']')).unwrap_or(inside.len());
-        rest = &inside[id..];
+    let (bytes, mut at) = (data.as_bytes(), 0);
+    while bytes.get(at) == Some(&b'[') {
+        let Some(end) = id_end(bytes, at + 1) else { return };
+        at = end;
         loop {
-            rest = rest.trim_start_matches(' ');
-            if let Some(behind) = rest.strip_prefix(']') {
-                rest = behind;
+            while bytes.get(at) == Some(&b' ') {
+                at += 1;
+            }
+            if bytes.get(at) == Some(&b']') {
+                at += 1;
                 break;
             }
-            let Some((found, behind)) = param(rest) else { return };
-            take(found.name, found.value, found.plain);
-            rest = behind;
+            let Some((param, behind)) = param(bytes, at) else { return };
+            take(param.name(data), param.value(data), param.plain);
+            at = behind;
         }
     }
 }
 
 /// Vendors by their enterprise numbers.
 fn dialect(id: &str) -> Option<&'static str> {
-    let (name, number) = id.split_once('@')?;
-    match (name, number) {
+    let at = near(b'@', id.as_bytes())?;
+    match (&id[..at], &id[at + 1..]) {
         ("junos", _) => Some(format::JUNIPER),
         ("F5", "12276") => Some(format::F5),
         (_, "6876") => Some(format::VMWARE),
         (_, "2620") => Some(format::CHECKPOINT),
         _ => None,
-    }
-}
-
-/// Writes `"id":{`, the id made unique.
-fn push_id(out: &mut Structured<'_>, id: &str) {
-    let json = &mut out.json;
-    if json.len() > 1 {
-        json.push(',');
-    }
-    let start = json.len();
-    push_json_str(json, id);
-    json.push_str(":{");
-    let taken = |json: &str, start: usize| {
-        let (before, key) = json.split_at(start);
-        memchr::memmem::find(before.as_bytes(), key.as_bytes()).is_some()
-    };
-    out.elements += 1;
-    let compare = out.elements <= MAX_UNIQUE_ELEMENTS;
-    let mut number = 2;
-    while compare && start > 1 && taken(json, start) {
-        out.note = Some(notes::REPEATED_ID);
-        json.truncate(start + 1);
-        push_json_part(json, id);
-        json.push_str(&format!("#{number}\":{{"));
-        number += 1;
     }
 }
 
@@ -211,29 +339,24 @@ static NAME: [bool; 256] = {
     kind
 };
 
-/// `name="value"`, or `name=value` as VMware writes it.
+/// `name="value"`, or `name=value` as VMware writes it, at this place; and the place behind it.
 #[inline(always)]
-fn param(text: &str) -> Option<(Param<'_>, &str)> {
-    let bytes = text.as_bytes();
-    let mut end = run(bytes, 0, &NAME);
+fn param(bytes: &[u8], from: usize) -> Option<(Param, usize)> {
+    let mut end = find(bytes, from, no_name)?;
     let mut plain = true;
-    while let Some(0..=0x1f | b'\\') = bytes.get(end) {
-        plain = false;
-        end += 1 + run(bytes, end + 1, &NAME);
+    if bytes.get(end) != Some(&b'=') {
+        (end, plain) = odd_name_end(bytes, end)?;
     }
-    if end == 0 || bytes.get(end) != Some(&b'=') {
+    let start = end + 1;
+    if end == from {
         return None;
     }
-    let (name, start) = (&text[..end], end + 1);
     if bytes.get(start) != Some(&b'"') {
-        let value = &text[start..];
-        let len = value.bytes().position(|b| matches!(b, b' ' | b']'))?;
-        let value = &value[..len];
-        plain &= find(value.as_bytes(), 0, escaped).is_none();
-        return Some((Param { name, value, plain, quoted: false }, &text[start + len..]));
+        return unquoted(bytes, (from, end), plain);
     }
-    let mut at = start + 1;
-    let end = loop {
+    let start = start + 1;
+    let mut at = start;
+    let end_of_value = loop {
         let found = find(bytes, at, escaped)?;
         if bytes[found] == b'"' {
             break found;
@@ -242,81 +365,56 @@ fn param(text: &str) -> Option<(Param<'_>, &str)> {
         at = found + if bytes[found] == b'\\' { 2 } else { 1 };
     };
     // An unescaped quote inside a value would stand before anything but these.
-    if !matches!(bytes.get(end + 1), Some(b' ' | b']')) {
-        return None;
-    }
-    let value = &text[start + 1..end];
-    Some((Param { name, value, plain, quoted: true }, &text[end + 1..]))
+    let Some(b' ' | b']') = bytes.get(end_of_value + 1) else { return None };
+    let param = Param { name: (from, end), value: (start, end_of_value), plain, quoted: true };
+    Some((param, end_of_value + 1))
 }
 
-fn push_params(json: &mut String, params: &[Param<'_>], wrote: &mut bool) {
-    for (at, param) in params.iter().enumerate() {
-        if params[..at].iter().any(|p| p.name == param.name) {
-            continue;
-        }
-        push_name(json, *param, wrote);
-        let mut same = params[at + 1..].iter().filter(|p| p.name == param.name).peekable();
-        if same.peek().is_none() {
-            push_value(json, *param);
-            continue;
-        }
-        json.push('[');
-        push_value(json, *param);
-        for other in same {
-            json.push(',');
-            push_value(json, *other);
-        }
-        json.push(']');
+/// Where a name ends of which this is the first odd character, and whether JSON escapes nothing in
+/// it; `None` where no equals sign is behind it.
+#[cold]
+fn odd_name_end(bytes: &[u8], odd: usize) -> Option<(usize, bool)> {
+    let (mut end, mut plain) = (odd + run(bytes, odd, &NAME), true);
+    while let Some(0..=0x1f | b'\\') = bytes.get(end) {
+        plain = false;
+        end += 1 + run(bytes, end + 1, &NAME);
     }
+    (bytes.get(end) == Some(&b'=')).then_some((end, plain))
 }
 
-#[inline(always)]
-fn push_name(json: &mut String, param: Param<'_>, wrote: &mut bool) {
-    json.push_str(if std::mem::replace(wrote, true) { ",\"" } else { "\"" });
-    if param.plain {
-        json.push_str(param.name);
-    } else {
-        push_json_part(json, param.name);
-    }
-    json.push_str("\":");
-}
-
-#[inline(always)]
-fn push_value(json: &mut String, param: Param<'_>) {
-    json.push('"');
-    if param.plain {
-        json.push_str(param.value);
-    } else {
-        push_unescaped(json, param.value);
-    }
-    json.push('"');
+/// A parameter whose value has no quotes.
+fn unquoted(bytes: &[u8], name: (usize, usize), plain: bool) -> Option<(Param, usize)> {
+    let start = name.1 + 1;
+    let len = bytes.get(start..)?.iter().position(|b| matches!(b, b' ' | b']'))?;
+    let value = (start, start + len);
+    let plain = plain && find(&bytes[..value.1], start, escaped).is_none();
+    Some((Param { name, value, plain, quoted: false }, value.1))
 }
 
 /// Writes a value; `\"`, `\\` and `\]` lose their backslash, any other backslash stays.
-fn push_unescaped(json: &mut String, value: &str) {
+fn push_unescaped(json: &mut Writer<'_>, value: &str) {
     let mut rest = value;
     while let Some(at) = near(b'\\', rest.as_bytes()) {
         let escaped = matches!(rest.as_bytes().get(at + 1), Some(b'"' | b'\\' | b']'));
-        push_json_part(json, &rest[..at]);
+        json.escaped(&rest[..at]);
         if escaped {
-            push_json_part(json, &rest[at + 1..at + 2]);
+            json.escaped(&rest[at + 1..at + 2]);
             rest = &rest[at + 2..];
         } else {
-            json.push_str("\\\\");
+            json.put(b"\\\\");
             rest = &rest[at + 1..];
         }
     }
-    push_json_part(json, rest);
+    json.escaped(rest);
 }
 
 /// The interface or peer of a Junos element, without a remark behind it.
-fn junos_resource<'a>(param: Param<'a>) -> Option<&'a str> {
-    let known =
-        matches!(param.name, "interface-name" | "peer-name" | "neighbor-address" | "ifname");
-    if !known || param.value.contains('\\') {
+fn junos_resource<'a>(name: &str, value: &'a str) -> Option<&'a str> {
+    let known = matches!(name, "interface-name" | "peer-name" | "neighbor-address" | "ifname");
+    if !known || value.contains('\\') {
         return None;
     }
-    param.value.split(' ').next().filter(|value| !value.is_empty())
+    value.split(' ').next().filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]

@@ -77,8 +77,12 @@ pub(crate) fn take<'a>(event: &mut Event<'a>, device: Device<'a>, named: bool) {
 
 /// `TRAPMGR: Link Up: 0/9`: the switch's port.
 pub(crate) fn port(text: &str) -> Option<&str> {
-    let at =
-        text.find("Link Up: ").map(|at| at + 9).or(text.find("Link Down: ").map(|at| at + 11))?;
+    let behind = |mark: &str| {
+        memchr::memchr_iter(b'L', text.as_bytes())
+            .find(|at| text.as_bytes()[*at..].starts_with(mark.as_bytes()))
+            .map(|at| at + mark.len())
+    };
+    let at = behind("Link Up: ").or_else(|| behind("Link Down: "))?;
     let port = text[at..].split(' ').next().unwrap_or_default();
     (!port.is_empty() && port.len() <= 16).then_some(port)
 }

@@ -15,6 +15,7 @@ use super::{
     take_priority, ubiquiti, written_priority,
 };
 use crate::frame::{Frame, host_of};
+use crate::text::behind_spaces;
 
 /// All that a frame tells.
 pub(super) struct Told<'a> {
@@ -59,6 +60,10 @@ pub(super) fn decode<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> 
                             None => with_body(frame, priority, &header, tag, options),
                         };
                     }
+                    if fields::begins(behind) {
+                        let header = Header::of(stamp, host);
+                        return with_fields(frame, priority, &header, behind, options);
+                    }
                     if let Some(tag) = tag(behind, &stamp, host) {
                         return match by_host(priority, &stamp, host, &tag) {
                             Some(told) => told.event(frame, options),
@@ -83,6 +88,12 @@ pub(super) fn decode<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> 
                         Some(told) => told.event(frame, options),
                         None => with_body(frame, priority, &header, tag, options),
                     };
+                }
+            }
+            [b' ' | b'a'..=b'z', ..] => {
+                let rest = behind_spaces(rest);
+                if fields::begins(rest) {
+                    return with_fields(frame, priority, &Header::default(), rest, options);
                 }
             }
             _ => {}
@@ -116,6 +127,21 @@ fn with_body<'a>(
     let mut event = frame.event(Source::Syslog);
     take_priority(&mut event, priority);
     legacy::read_usual(header, tag, &mut event, options);
+    event
+}
+
+/// Fields, known by their first characters, stand where others have a tag.
+#[inline(never)]
+fn with_fields<'a>(
+    frame: Frame<'a>,
+    priority: u8,
+    header: &Header<'a>,
+    text: &'a str,
+    options: &Options,
+) -> Event<'a> {
+    let mut event = frame.event(Source::Syslog);
+    take_priority(&mut event, priority);
+    legacy::read_with_fields(text, header, &mut event, options);
     event
 }
 

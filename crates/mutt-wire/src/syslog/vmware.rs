@@ -54,7 +54,7 @@ pub(crate) fn originator<'a>(
     }
     let found = structured::read(message)?;
     let data = &message[..message.len() - found.rest.len()];
-    body::of_structured_data(event, data, format::VMWARE, level);
+    body::of_structured_data(event, data, format::VMWARE, level, found.flat());
     if event.structured_data.is_none() {
         event.structured_data = Some(Cow::Owned(found.json));
     }

@@ -222,10 +222,11 @@ fn usual(
         (None, Some("UTC"), Zone::Fixed(_)) => (0, false),
         _ => return None,
     };
-    if stamp.cut {
-        return None;
-    }
-    let note = common_note(sync, stamp.year.is_none(), assumed);
+    let note = match common_note(sync, stamp.year.is_none(), assumed) {
+        note if !stamp.cut => note,
+        None => Some("fraction cut"),
+        Some(_) => return None,
+    };
     let shift = i64::from(offset) * 1_000_000;
     if let Some(year) = stamp.year {
         return Some((Timestamp::from_micros(local_micros(stamp, i64::from(year))? - shift), note));

@@ -135,7 +135,7 @@ fn columns(text: &str) -> Option<(&'static [&'static str], bool, &'static str)> 
 
 pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'static str> {
     let (columns, open, own_name) = columns(message)?;
-    let mut map = Map::with_capacity(columns.len());
+    let mut map = Map::with_capacity(message, columns.len());
     let mut rest = message;
     for (at, name) in columns.iter().enumerate() {
         rest = rest.trim_start_matches(' ');

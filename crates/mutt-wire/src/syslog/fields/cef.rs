@@ -10,6 +10,7 @@ use super::pairs::{self, Raw, unescape, words};
 use super::{graded, lacks_host, set_origin};
 use crate::octets::{Keys, escaped, find, hash, named};
 use crate::syslog::{Options, format, notes};
+use crate::text::without_spaces;
 
 /// The parts of the header with their hashes; which of them are numbers.
 const HEADER: [((&str, u8), bool); 7] = [
@@ -65,7 +66,8 @@ static NUMBERS: Keys<30> = Keys::new([
 ]);
 
 pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str, options: &Options) -> &'static str {
-    let mut map = Map::of_pairs(message, 32);
+    // Labels write values again.
+    let mut map = Map::sized(message, 32, message.len() + message.len() / 4 + 128);
     let mut rest = message["CEF:".len()..].trim_start_matches(' ');
     for (at, (name, number)) in HEADER.iter().enumerate() {
         let (value, behind) = match bar(rest) {
@@ -79,7 +81,7 @@ pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str, options: &Option
             }
         };
         rest = behind;
-        let value = value.trim_matches(' ');
+        let value = without_spaces(value);
         let plain = find(value.as_bytes(), 0, escaped).is_none();
         let raw = Raw { text: value, quoted: false, plain };
         map.push_pair(*name, raw, b"|\\nr", Type::number(*number));

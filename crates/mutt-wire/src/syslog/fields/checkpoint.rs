@@ -38,9 +38,7 @@ pub(crate) fn form(text: &str) -> Option<Form> {
 /// A key, a colon and a quote.
 fn is_quoted(text: &str) -> bool {
     let front = &text.as_bytes()[..text.len().min(64)];
-    let Some(at) = memchr::memchr2(b':', b' ', front) else { return false };
-    // A key has no spaces.
-    front[at] == b':' && front.get(at + 1) == Some(&b'"') && pairs::is_key(&text[..at])
+    pairs::key_before(front, b':').is_some_and(|at| front.get(at + 1) == Some(&b'"'))
 }
 
 fn is_barred(text: &str) -> bool {

@@ -8,7 +8,7 @@ use mutt_model::{Event, Timestamp};
 use super::super::Options;
 use super::super::stamp::{self, Stamp};
 use super::super::zone::{self, Assumed, Sync};
-use crate::octets::all_digits;
+use crate::octets::{find, is, no_digit};
 
 /// A longer text is no time.
 const MAX_TIME: usize = 64;
@@ -74,12 +74,15 @@ fn read(written: Written<'_>, received_at: Timestamp, zone: Assumed<'_>) -> Opti
 /// Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their digits; or
 /// seconds with a fraction.
 pub(crate) fn epoch(text: &str) -> Option<Timestamp> {
-    let (whole, fraction) = match all_digits(text.as_bytes()) {
-        true => (text, ""),
-        false => text.split_once('.')?,
+    let bytes = text.as_bytes();
+    let digits = find(bytes, 0, no_digit).unwrap_or(bytes.len()).min(bytes.len());
+    let (whole, fraction) = match bytes.get(digits) {
+        None => (text, ""),
+        Some(b'.') => (&text[..digits], &text[digits + 1..]),
+        Some(_) => return None,
     };
     let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) || (!fraction.is_empty() && whole.len() > 10) {
+    if !digits(fraction) || (!fraction.is_empty() && whole.len() > 10) {
         return None;
     }
     let value: i64 = whole.parse().ok()?;
@@ -98,14 +101,24 @@ pub(crate) fn epoch(text: &str) -> Option<Timestamp> {
 }
 
 /// With dashes for slashes in a date, and the zone behind it.
-fn normalised(text: &str, zone: Option<&str>) -> String {
+fn normalised<'t>(text: &'t str, zone: Option<&str>) -> Cow<'t, str> {
+    let zone = zone.map(str::trim).filter(|zone| !zone.is_empty() && zone.len() <= 8);
+    let bytes = text.as_bytes();
+    let read_as_is = match (bytes.get(4), bytes.get(7)) {
+        (Some(b'/'), Some(b'/')) => find(bytes, 8, |word| is(word, b'/')).is_none(),
+        (Some(b'/'), _) => false,
+        _ => true,
+    };
+    if zone.is_none() && read_as_is {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(text.len() + 8);
     if text.as_bytes().get(4) == Some(&b'/') {
         out.extend(text.chars().map(|c| if c == '/' { '-' } else { c }));
     } else {
         out.push_str(text);
     }
-    match zone.map(str::trim).filter(|zone| !zone.is_empty() && zone.len() <= 8) {
+    match zone {
         Some(zone) if zone.starts_with(['+', '-']) => out.push_str(zone),
         Some(zone) => {
             out.push(' ');
@@ -113,7 +126,7 @@ fn normalised(text: &str, zone: Option<&str>) -> String {
         }
         None => {}
     }
-    out
+    Cow::Owned(out)
 }
 
 /// Reads a stamp as its pattern says: `yyyy MM MMM dd HH mm ss SSS a`, `z`, `Z`, `X`, texts in

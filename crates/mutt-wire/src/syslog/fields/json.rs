@@ -8,7 +8,7 @@ use super::clock::{self, Written};
 use super::map::{MAX_FIELDS, Map, Type, Value};
 use super::{graded, lacks_host, set_origin};
 use crate::http::scan::{Kind, Repairs, Scanner, unescape, write_clean};
-use crate::octets::{find, hash, is};
+use crate::octets::hash;
 use crate::syslog::{Options, format, notes};
 
 /// Objects that nest deeper are text.
@@ -52,15 +52,18 @@ fn members<'a>(object: &'a str, map: &mut Map<'a>, repairs: &mut Repairs) -> Opt
     while another {
         scanner.skip_space();
         let start = scanner.at;
+        scanner.odd = false;
         let key = scanner.key().ok()?;
-        let key = &object[start..start + key.len()];
+        let key = Part { text: &object[start..start + key.len()], odd: scanner.odd };
+        scanner.skip_space();
+        scanner.odd = false;
         let value = scanner.value().ok()?;
         if value.depth >= MAX_DEPTH {
             return None;
         }
         if count <= MAX_FIELDS {
             let text = &object[scanner.at - value.raw.len()..scanner.at];
-            push(key, value.kind, text, map, repairs);
+            push(key, value.kind, Part { text, odd: scanner.odd }, map, repairs);
         }
         count += 1;
         scanner.skip_space();
@@ -72,27 +75,47 @@ fn members<'a>(object: &'a str, map: &mut Map<'a>, repairs: &mut Repairs) -> Opt
     (scanner.at == object.len()).then_some(())
 }
 
-/// Adds a member: its key in quotes, its value as it was scanned.
-fn push<'a>(key: &'a str, kind: Kind, value: &'a str, map: &mut Map<'a>, repairs: &mut Repairs) {
-    let plain = |text: &str| find(text.as_bytes(), 0, |word| is(word, b'\\')).is_none();
-    let inside = |text: &'a str| &text[1..text.len() - 1];
-    let plain_key = plain(key);
-    if kind == Kind::Text && plain_key && plain(value) {
-        let (key, value) = (inside(key), inside(value));
-        return map.push_plain((key, hash(key.as_bytes())), value, Type::Text);
+/// A text of the object, and whether anything in it may have to be written in another way.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    text: &'a str,
+    odd: bool,
+}
+
+impl<'a> Part<'a> {
+    /// What stands in the quotes.
+    fn inside(self) -> &'a str {
+        &self.text[1..self.text.len() - 1]
     }
-    let key =
-        if plain_key { Cow::Borrowed(inside(key)) } else { unescape(key.as_bytes(), repairs) };
+
+    fn unescaped(self, repairs: &mut Repairs) -> Cow<'a, str> {
+        match self.odd {
+            false => Cow::Borrowed(self.inside()),
+            true => unescape(self.text.as_bytes(), repairs),
+        }
+    }
+}
+
+/// Adds a member: its key in quotes, its value as it was scanned.
+fn push<'a>(key: Part<'a>, kind: Kind, value: Part<'a>, map: &mut Map<'a>, repairs: &mut Repairs) {
+    if kind == Kind::Text && !key.odd && !value.odd {
+        let key = key.inside();
+        return map.push_plain((key, hash(key.as_bytes())), value.inside(), Type::Text);
+    }
+    if !matches!(kind, Kind::Text | Kind::Null) && !key.odd && !value.odd {
+        let key = key.inside();
+        return map.push_bare((key, hash(key.as_bytes())), value.text);
+    }
+    let key = key.unescaped(repairs);
     match kind {
-        Kind::Text => map.push(key, Value::Text(unescape(value.as_bytes(), repairs))),
+        Kind::Text => map.push(key, Value::Text(value.unescaped(repairs))),
         // Nothing is what no key says, too.
         Kind::Null => {}
-        Kind::Bool => map.push_json(&key, |json| json.push_str(value)),
-        // Only an exponent, or hundreds of digits, leave the range of doubles.
-        Kind::Number if value.len() < 300 && !value.contains(['e', 'E']) => {
-            map.push_json(&key, |json| json.push_str(value));
-        }
-        _ => map.push_json(&key, |json| write_clean(value.as_bytes(), json, repairs)),
+        _ => map.push_json(&key, |json| {
+            let mut text = String::with_capacity(value.text.len());
+            write_clean(value.text.as_bytes(), &mut text, repairs);
+            json.part(text.as_bytes());
+        }),
     }
 }
 

@@ -8,8 +8,8 @@ use mutt_model::{Event, Severity};
 use super::clock::{self, Written};
 use super::map::{MAX_FIELDS, Map, Type};
 use super::pairs::{self, Raw, Separated, Spaced};
-use super::{graded, lacks_host, set_origin};
-use crate::octets::{Keys, hash};
+use super::{graded, lacks_host, mark, set_origin};
+use crate::octets::{Keys, hash, named};
 use crate::syslog::{Options, format};
 
 /// A message of nobody in particular has at least so many pairs.
@@ -24,12 +24,25 @@ struct Vendor {
     early: &'static [&'static str],
     /// The fields that its document types as numbers.
     numbers: fn(&str, u8) -> bool,
-    host: &'static [&'static str],
-    severity: &'static [&'static str],
-    time: &'static [&'static str],
-    zone: &'static [&'static str],
-    mnemonic: &'static [&'static str],
-    resource: &'static [&'static str],
+    host: &'static [Name],
+    severity: &'static [Name],
+    time: &'static [Name],
+    zone: &'static [Name],
+    mnemonic: &'static [Name],
+    resource: &'static [Name],
+}
+
+/// A key with its hash.
+type Name = (&'static str, u8);
+
+const fn names<const N: usize>(words: [&'static str; N]) -> [Name; N] {
+    let mut names = [("", 0); N];
+    let mut at = 0;
+    while at < N {
+        names[at] = named(words[at]);
+        at += 1;
+    }
+    names
 }
 
 /// How far a vendor's second mark is looked for.
@@ -65,11 +78,11 @@ const SONICWALL: Vendor = Vendor {
     begins: &["id="],
     early: &[" sn="],
     numbers: |key, hash| SONICWALL_NUMBERS.contains(key, hash),
-    host: &["fw"],
-    severity: &["pri"],
-    time: &["time"],
+    host: &names(["fw"]),
+    severity: &names(["pri"]),
+    time: &names(["time"]),
     zone: &[],
-    mnemonic: &["m"],
+    mnemonic: &names(["m"]),
     resource: &[],
 };
 
@@ -95,12 +108,12 @@ const STORMSHIELD: Vendor = Vendor {
     begins: &["id="],
     early: &[" fw="],
     numbers: |key, hash| STORMSHIELD_NUMBERS.contains(key, hash),
-    host: &["fw"],
-    severity: &["pri"],
-    time: &["time"],
-    zone: &["tz"],
-    mnemonic: &["logtype"],
-    resource: &["srcif"],
+    host: &names(["fw"]),
+    severity: &names(["pri"]),
+    time: &names(["time"]),
+    zone: &names(["tz"]),
+    mnemonic: &names(["logtype"]),
+    resource: &names(["srcif"]),
 };
 
 /// Numbers of Sophos.
@@ -140,10 +153,10 @@ const SOPHOS: Vendor = Vendor {
     early: &[" log_id=", " device_id=", " device_serial_id=", " log_type="],
     numbers: |key, hash| SOPHOS_NUMBERS.contains(key, hash),
     host: &[],
-    severity: &["severity", "priority"],
-    time: &["timestamp"],
-    zone: &["timezone"],
-    mnemonic: &["log_id"],
+    severity: &names(["severity", "priority"]),
+    time: &names(["timestamp"]),
+    zone: &names(["timezone"]),
+    mnemonic: &names(["log_id"]),
     resource: &[],
 };
 
@@ -156,12 +169,12 @@ const F5: Vendor = Vendor {
     begins: &["ASM:", "f5_asm=", "unit_hostname="],
     early: &["=\""],
     numbers: |key, hash| F5_NUMBERS.contains(key, hash),
-    host: &["unit_hostname", "unit_host", "dvchost"],
-    severity: &["severity"],
-    time: &["date_time"],
+    host: &names(["unit_hostname", "unit_host", "dvchost"]),
+    severity: &names(["severity"]),
+    time: &names(["date_time"]),
     zone: &[],
-    mnemonic: &["attack_type", "anomaly_attack_type"],
-    resource: &["vs_name", "policy_name", "virtual_server"],
+    mnemonic: &names(["attack_type", "anomaly_attack_type"]),
+    resource: &names(["vs_name", "policy_name", "virtual_server"]),
 };
 
 /// The pairs of nobody in particular: what logfmt calls its level and time.
@@ -171,9 +184,9 @@ const ANY: Vendor = Vendor {
     early: &[],
     numbers: |_, _| false,
     host: &[],
-    severity: &["level", "lvl", "severity"],
-    time: &["time", "ts", "timestamp"],
-    zone: &["tz"],
+    severity: &names(["level", "lvl", "severity"]),
+    time: &names(["time", "ts", "timestamp"]),
+    zone: &names(["tz"]),
     mnemonic: &[],
     resource: &[],
 };
@@ -186,10 +199,7 @@ fn vendor(text: &str) -> Option<&'static Vendor> {
     let front = &text.as_bytes()[..text.len().min(EARLY)];
     ALL.into_iter().find(|vendor| {
         vendor.begins.iter().any(|start| text.starts_with(start))
-            && vendor
-                .early
-                .iter()
-                .any(|mark| memchr::memmem::find(front, mark.as_bytes()).is_some())
+            && vendor.early.iter().any(|early| mark(front, early.as_bytes()).is_some())
     })
 }
 
@@ -205,7 +215,7 @@ pub(crate) fn read<'a>(
     options: &Options,
 ) -> Option<&'static str> {
     let text = message.strip_prefix("ASM:").unwrap_or(message);
-    pairs::leading_key(text)?;
+    let (_, first_value) = pairs::leading_key(text)?;
     let known = vendor(message);
     let of = known.unwrap_or(&ANY);
     let mut map = Map::of_pairs(text, 24);
@@ -214,7 +224,7 @@ pub(crate) fn read<'a>(
         let escapes = if raw.quoted { &b"\"\\"[..] } else { b"" };
         map.push_pair((key, hash), raw, escapes, Type::number((of.numbers)(key, hash)));
     };
-    match separator(text) {
+    match separator(&text[first_value..]) {
         b' ' if known.is_some() => {
             Spaced::of_many_words(text).take(MAX_FIELDS + 1).for_each(&mut push);
         }
@@ -232,10 +242,8 @@ pub(crate) fn read<'a>(
     Some(of.format)
 }
 
-/// What stands between pairs: seen behind the first value.
-fn separator(text: &str) -> u8 {
-    let Some((_, at)) = pairs::leading_key(text) else { return b' ' };
-    let value = &text[at..];
+/// What stands between pairs: seen behind the first value, with which this text begins.
+fn separator(value: &str) -> u8 {
     let bytes = value.as_bytes();
     let by = match bytes.first() {
         Some(b'"') => memchr::memchr(b'"', &bytes[1..])
@@ -251,20 +259,20 @@ fn separator(text: &str) -> u8 {
 
 fn envelope<'a>(event: &mut Event<'a>, map: &Map<'a>, of: &Vendor, options: &Options) {
     if lacks_host(event)
-        && let Some(host) = map.first(of.host)
+        && let Some(host) = map.first_named(of.host)
     {
         set_origin(event, host);
     }
     if event.severity.is_none() {
-        event.severity = map.first(of.severity).and_then(|word| match word.parse() {
+        event.severity = map.first_named(of.severity).and_then(|word| match word.parse() {
             Ok(number) => Severity::new(number),
             Err(_) => graded(word),
         });
     }
-    event.mnemonic = map.first(of.mnemonic).map(Cow::Borrowed);
-    event.resource = map.first(of.resource).map(Cow::Borrowed);
-    let zone = map.first(of.zone);
-    match (map.first(of.time), map.get("date")) {
+    event.mnemonic = map.first_named(of.mnemonic).map(Cow::Borrowed);
+    event.resource = map.first_named(of.resource).map(Cow::Borrowed);
+    let zone = map.first_named(of.zone);
+    match (map.first_named(of.time), map.get("date")) {
         // Sophos wrote its date and time apart.
         (None, Some(date)) => {
             let Some(time) = map.get("time") else { return };
@@ -282,7 +290,9 @@ mod tests {
 
     #[test]
     fn separators_are_seen_behind_the_first_value() {
-        let check = |text: &str, expected: u8| assert_eq!(separator(text), expected, "{text}");
+        let check = |text: &str, expected: u8| {
+            assert_eq!(separator(&text[2..]), expected, "{text}");
+        };
         check("a=1 b=2", b' ');
         check("a=1,b=2", b',');
         check("a=1, b=2", b',');

@@ -9,10 +9,12 @@ use super::clock::{self, Written};
 use super::map::{MAX_FIELDS, Map, Type, Value};
 use super::pairs::{self, Raw, words};
 use super::{graded, lacks_host, set_origin};
-use crate::octets::{Keys, escaped, find, hash, is};
+use crate::octets::{Keys, escaped, find, hash, is, named};
 use crate::syslog::{Options, format, notes};
+use crate::text::{without_blanks, without_spaces};
 
-const HEADER: [&str; 4] = ["vendor", "product", "product_version", "event_id"];
+const HEADER: [(&str, u8); 4] =
+    [named("vendor"), named("product"), named("product_version"), named("event_id")];
 
 /// `LEEF:1.0|`
 pub(crate) fn begins(text: &str) -> bool {
@@ -47,7 +49,7 @@ static NUMBERS: Keys<13> = Keys::new([
 pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str, options: &Options) -> &'static str {
     let Some((version, mut rest)) = version(message) else { return format::LEEF };
     let mut map = Map::of_pairs(message, 24);
-    map.push("leef_version", version);
+    map.push_text(named("leef_version"), version);
     for (at, name) in HEADER.iter().enumerate() {
         let (value, behind) = match memchr::memchr(b'|', rest.as_bytes()) {
             Some(end) => (&rest[..end], &rest[end + 1..]),
@@ -58,7 +60,7 @@ pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str, options: &Option
                 (rest, "")
             }
         };
-        map.push(*name, value.trim_matches(' '));
+        map.push_text(*name, without_spaces(value));
         rest = behind;
     }
     let (delimiter, attributes) = delimiter(version, rest);
@@ -151,7 +153,7 @@ fn separated<'a>(text: &'a str, by: u8, map: &mut Map<'a>) {
 /// Adds `key=value`; `plain` when JSON escapes nothing in it.
 fn push<'a>(part: &'a str, plain: bool, map: &mut Map<'a>) {
     let Some(at) = find(part.as_bytes(), 0, |word| is(word, b'=')) else { return };
-    let (key, value) = (part[..at].trim_matches(' '), part[at + 1..].trim_matches([' ', '\t']));
+    let (key, value) = (without_spaces(&part[..at]), without_blanks(&part[at + 1..]));
     let hash = hash(key.as_bytes());
     let of = Type::number(NUMBERS.contains(key, hash));
     if plain {

@@ -5,16 +5,17 @@ use std::borrow::Cow;
 use mutt_model::{Event, ParseStatus};
 
 use super::pairs::{Raw, unescape};
-use crate::octets::{all_digits, hash, same};
+use crate::octets::{escaped, find, hash, same};
 use crate::syslog::notes;
-use crate::text::{push_json_part, push_json_str};
+use crate::text::push_json_part;
+use crate::writer::Writer;
 
 /// So many fields are kept of one message.
 pub(crate) const MAX_FIELDS: usize = 256;
 /// So many bytes of keys and values.
-const MAX_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_BYTES: usize = 64 * 1024;
 /// So many bytes of JSON: escapes make a text longer.
-const MAX_JSON: usize = 96 * 1024;
+pub(crate) const MAX_JSON: usize = 96 * 1024;
 
 /// The value of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
             Self::Number(text) => text.len(),
@@ -46,12 +47,24 @@ impl<'a> Value<'a> {
         }
     }
 
-    fn push(&self, json: &mut String) {
+    /// The value as it stands in the message, where it does.
+    pub(crate) fn raw(&self) -> Option<&'a str> {
         match self {
-            Self::Text(text) => push_json_str(json, text),
-            Self::Number(text) => json.push_str(text),
-            Self::Bool(true) => json.push_str("true"),
-            Self::Bool(false) => json.push_str("false"),
+            Self::Text(Cow::Borrowed(text)) | Self::Number(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn push(&self, json: &mut Writer<'_>) {
+        match self {
+            Self::Text(text) => {
+                json.put(b"\"");
+                json.escaped(text);
+                json.put(b"\"");
+            }
+            Self::Number(text) => json.part(text.as_bytes()),
+            Self::Bool(true) => json.put(b"true"),
+            Self::Bool(false) => json.put(b"false"),
         }
     }
 }
@@ -81,10 +94,10 @@ impl<'a> From<&'a str> for Value<'a> {
 }
 
 /// How many bytes a boolean counts for.
-const TRUTH: usize = 5;
+pub(crate) const TRUTH: usize = 5;
 
 #[inline(always)]
-fn truth(text: &str) -> Option<bool> {
+pub(crate) fn truth(text: &str) -> Option<bool> {
     match text.as_bytes() {
         b"true" => Some(true),
         b"false" => Some(false),
@@ -94,17 +107,17 @@ fn truth(text: &str) -> Option<bool> {
 
 /// A number that every reader of JSON takes and no reader rounds: at most eighteen digits, or an
 /// integer that fits into 64 bits.
+#[inline(always)]
 pub(crate) fn is_number(text: &str) -> bool {
     // Most numbers are a few digits; every one of nineteen fits, too.
-    if text == "0" {
-        return true;
+    match text.as_bytes() {
+        b"0" => true,
+        [b'1'..=b'9', more @ ..] if more.len() <= 18 && more.iter().all(u8::is_ascii_digit) => true,
+        _ => is_odd_number(text),
     }
-    if let [b'1'..=b'9', ..] = text.as_bytes()
-        && text.len() <= 19
-        && all_digits(text.as_bytes())
-    {
-        return true;
-    }
+}
+
+fn is_odd_number(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(w, f)| (w, Some(f)));
     let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -118,13 +131,25 @@ pub(crate) fn is_number(text: &str) -> bool {
     }
 }
 
+/// The length without its escapes of a text in which backslashes stand before quotes and backslashes
+/// and JSON escapes nothing else: JSON writes it as it stands.
+fn size_as_json(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let (mut at, mut size) = (0, bytes.len());
+    while let Some(found) = find(bytes, at, escaped) {
+        let Some([b'\\', b'"' | b'\\']) = bytes.get(found..found + 2) else { return None };
+        (at, size) = (found + 2, size - 1);
+    }
+    (size < bytes.len()).then_some(size)
+}
+
 /// What of a field is looked up again; key and value themselves stand in the JSON text.
 #[derive(Clone, Copy)]
 struct Entry<'a> {
-    /// Where in the text the key begins; its end is two before its value.
+    /// Where in the text the key begins; its end is two before its value, and the value's end is two
+    /// before the next key.
     key: u32,
     value: u32,
-    end: u32,
     /// How long the value is without escapes.
     len: u32,
     /// The value as it stands in the message, where it does.
@@ -150,7 +175,7 @@ const BUCKETS: usize = 128;
 pub(crate) struct Map<'a> {
     entries: Vec<Entry<'a>>,
     /// `{"`, then each field and `,"` behind it.
-    json: String,
+    json: Writer<'a>,
     /// For each bucket its last entry with a key of its own, counted from 1; 0 for none.
     last: [u16; BUCKETS],
     bytes: usize,
@@ -160,19 +185,20 @@ pub(crate) struct Map<'a> {
 }
 
 impl<'a> Map<'a> {
-    pub(crate) fn with_capacity(fields: usize) -> Self {
-        Self::sized(fields, fields * 24)
+    /// For some fields of a text.
+    pub(crate) fn with_capacity(text: &'a str, fields: usize) -> Self {
+        Self::sized(text, fields, fields * 24)
     }
 
     /// For a text that is pairs throughout.
-    pub(crate) fn of_pairs(text: &str, fields: usize) -> Self {
-        Self::sized(fields, text.len() + fields * 4)
+    pub(crate) fn of_pairs(text: &'a str, fields: usize) -> Self {
+        Self::sized(text, fields, text.len() + fields * 4)
     }
 
     /// Room for so many fields and bytes of JSON.
-    pub(crate) fn sized(fields: usize, bytes: usize) -> Self {
-        let mut json = String::with_capacity(bytes.min(MAX_JSON));
-        json.push_str("{\"");
+    pub(crate) fn sized(text: &'a str, fields: usize, bytes: usize) -> Self {
+        let mut json = Writer::new(text, bytes.min(MAX_JSON));
+        json.put(b"{\"");
         Self {
             entries: Vec::with_capacity(fields.min(MAX_FIELDS)),
             json,
@@ -192,11 +218,7 @@ impl<'a> Map<'a> {
         }
         let begun = self.begin(&key);
         value.push(&mut self.json);
-        let raw = match value {
-            Value::Text(Cow::Borrowed(text)) | Value::Number(text) => Some(text),
-            _ => None,
-        };
-        self.end(begun, hash(key.as_bytes()), raw, size);
+        self.end(begun, hash(key.as_bytes()), value.raw(), size);
     }
 
     /// Adds a field as it stands in the message: JSON escapes nothing in it.
@@ -207,23 +229,25 @@ impl<'a> Map<'a> {
         if !self.admits(key, size) {
             return;
         }
-        let json = &mut self.json;
-        json.reserve(key.len() + value.len() + 7);
-        let start = json.len();
-        json.push_str(key);
+        let start = self.json.len();
         let begun = Begun { key: start, value: start + key.len() + 2 };
-        let bare = truth || (of == Type::Number && is_number(value));
-        let raw = if truth { None } else { Some(value) };
-        if bare {
-            json.push_str("\":");
-            json.push_str(value);
-            self.note(begun, hash, raw, size, self.json.len());
-            self.json.push_str(",\"");
+        if truth || (of == Type::Number && is_number(value)) {
+            self.json.part_and(key.as_bytes(), b"\":");
+            self.json.part_and(value.as_bytes(), b",\"");
+            let raw = if truth { None } else { Some(value) };
+            self.note(begun, hash, raw, size);
         } else {
-            json.push_str("\":\"");
-            json.push_str(value);
-            self.note(begun, hash, raw, size, self.json.len() + 1);
-            self.json.push_str("\",\"");
+            self.json.part_and(key.as_bytes(), b"\":\"");
+            self.json.part_and(value.as_bytes(), b"\",\"");
+            self.note(begun, hash, Some(value), size);
+        }
+    }
+
+    /// Adds a text under a name in which JSON escapes nothing.
+    pub(crate) fn push_text(&mut self, name: (&str, u8), text: &'a str) {
+        match find(text.as_bytes(), 0, escaped) {
+            None => self.push_plain(name, text, Type::Text),
+            Some(_) => self.push(name.0, text),
         }
     }
 
@@ -233,17 +257,47 @@ impl<'a> Map<'a> {
         if raw.plain {
             return self.push_plain(key, raw.text, of);
         }
-        let text = unescape(raw.text, escapes);
+        self.push_escaped(key.0, raw.text, escapes, of);
+    }
+
+    #[inline(never)]
+    fn push_escaped(&mut self, key: &str, text: &'a str, escapes: &[u8], of: Type) {
+        if escapes.contains(&b'"')
+            && escapes.contains(&b'\\')
+            && let Some(size) = size_as_json(text)
+        {
+            if self.admits(key, size) {
+                let begun = self.begin(key);
+                self.json.put(b"\"");
+                self.json.part(text.as_bytes());
+                self.json.put(b"\"");
+                self.end(begun, hash(key.as_bytes()), None, size);
+            }
+            return;
+        }
+        let text = unescape(text, escapes);
         let value = match of {
             Type::Text => Value::Text(text),
             Type::Word => Value::typed(text, false),
             Type::Number => Value::typed(text, true),
         };
-        self.push(key.0, value);
+        self.push(key, value);
+    }
+
+    /// Adds a field whose value is JSON as it stands in the message; JSON escapes nothing in its key.
+    #[inline]
+    pub(crate) fn push_bare(&mut self, (key, hash): (&str, u8), value: &str) {
+        if self.admits(key, value.len()) {
+            let start = self.json.len();
+            let begun = Begun { key: start, value: start + key.len() + 2 };
+            self.json.part_and(key.as_bytes(), b"\":");
+            self.json.part_and(value.as_bytes(), b",\"");
+            self.note(begun, hash, None, value.len());
+        }
     }
 
     /// Adds a field whose value `write` writes as JSON; where it writes nothing, none.
-    pub(crate) fn push_json(&mut self, key: &str, write: impl FnOnce(&mut String)) {
+    pub(crate) fn push_json(&mut self, key: &str, write: impl FnOnce(&mut Writer<'a>)) {
         let begun = self.begin(key);
         write(&mut self.json);
         let size = self.json.len() - begun.value;
@@ -258,8 +312,9 @@ impl<'a> Map<'a> {
     pub(crate) fn push_again(&mut self, key: &str, of: usize) {
         let entry = self.entries[of];
         if self.admits(key, entry.len as usize) {
+            let value = entry.value as usize..self.value_end(of);
             let begun = self.begin(key);
-            self.json.extend_from_within(entry.value as usize..entry.end as usize);
+            self.json.again(value);
             self.end(begun, hash(key.as_bytes()), entry.raw, entry.len as usize);
         }
     }
@@ -280,26 +335,25 @@ impl<'a> Map<'a> {
 
     fn begin(&mut self, key: &str) -> Begun {
         let start = self.json.len();
-        push_json_part(&mut self.json, key);
-        self.json.push_str("\":");
+        self.json.escaped(key);
+        self.json.put(b"\":");
         Begun { key: start, value: self.json.len() }
     }
 
     /// Ends the field that was written.
     fn end(&mut self, begun: Begun, hash: u8, raw: Option<&'a str>, len: usize) {
-        self.note(begun, hash, raw, len, self.json.len());
-        self.json.push_str(",\"");
+        self.json.put(b",\"");
+        self.note(begun, hash, raw, len);
     }
 
-    /// Notes a field whose value ends at `end`.
+    /// Notes a field that was written.
     #[inline(always)]
-    fn note(&mut self, begun: Begun, hash: u8, raw: Option<&'a str>, len: usize, end: usize) {
+    fn note(&mut self, begun: Begun, hash: u8, raw: Option<&'a str>, len: usize) {
         let bucket = usize::from(hash) % BUCKETS;
         let before = self.last[bucket];
         let mut entry = Entry {
             key: begun.key as u32,
             value: begun.value as u32,
-            end: end as u32,
             len: len as u32,
             raw,
             before,
@@ -307,7 +361,7 @@ impl<'a> Map<'a> {
             repeated: false,
         };
         if before > 0
-            && let Some(first) = self.in_bucket(before, self.key(&entry).as_bytes())
+            && let Some(first) = self.in_bucket(before, self.key(&entry))
         {
             self.entries[first].repeated = true;
             (entry.again, self.repeats) = (true, true);
@@ -320,8 +374,14 @@ impl<'a> Map<'a> {
 
     /// The key of an entry, as JSON writes it.
     #[inline(always)]
-    fn key(&self, entry: &Entry<'_>) -> &str {
-        &self.json[entry.key as usize..entry.value as usize - 2]
+    fn key(&self, entry: &Entry<'_>) -> &[u8] {
+        &self.json.written()[entry.key as usize..entry.value as usize - 2]
+    }
+
+    /// Where the value of the entry `at` ends.
+    fn value_end(&self, at: usize) -> usize {
+        let behind = self.entries.get(at + 1).map_or(self.json.len(), |next| next.key as usize);
+        behind - ",\"".len()
     }
 
     /// The entry of a bucket that has this key, as JSON writes it.
@@ -330,7 +390,7 @@ impl<'a> Map<'a> {
         let mut at = usize::from(last);
         while at > 0 {
             let entry = &self.entries[at - 1];
-            if same(&self.json.as_bytes()[entry.key as usize..entry.value as usize - 2], key) {
+            if same(self.key(entry), key) {
                 return Some(at - 1);
             }
             at = usize::from(entry.before);
@@ -359,13 +419,22 @@ impl<'a> Map<'a> {
 
     #[cfg(test)]
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().map(|entry| self.key(entry))
+        self.entries.iter().filter_map(|entry| std::str::from_utf8(self.key(entry)).ok())
     }
 
     /// The first value of a key as it stands in the message.
     #[inline(always)]
     pub(crate) fn get(&self, key: &str) -> Option<&'a str> {
         self.find(key).and_then(|at| self.entries[at].raw)
+    }
+
+    /// The first of several keys, with their hashes, that has a value.
+    pub(crate) fn first_named(&self, keys: &[(&str, u8)]) -> Option<&'a str> {
+        keys.iter().find_map(|(key, hash)| {
+            let last = self.last[usize::from(*hash) % BUCKETS];
+            let at = if last > 0 { self.in_bucket(last, key.as_bytes())? } else { return None };
+            self.entries[at].raw
+        })
     }
 
     /// The first of several keys that has a value.
@@ -379,12 +448,14 @@ impl<'a> Map<'a> {
         if self.entries.is_empty() {
             return;
         }
-        self.json.truncate(self.json.len() - ",\"".len());
-        if self.repeats || self.json.len() > MAX_JSON {
+        let end = self.json.len() - ",\"".len();
+        if self.repeats || end > MAX_JSON {
             self.put_together();
+        } else {
+            self.json.truncate(end);
         }
-        self.json.push('}');
-        event.fields = Some(Cow::Owned(self.json));
+        self.json.put(b"}");
+        event.fields = Some(Cow::Owned(self.json.finish()));
         if self.cut {
             notes::add(event, ParseStatus::Partial, notes::FIELDS_CUT);
         }
@@ -393,8 +464,8 @@ impl<'a> Map<'a> {
     /// Writes the text anew: lists where keys came again, and no more than is kept.
     #[cold]
     fn put_together(&mut self) {
-        let mut json = String::with_capacity(self.json.len().min(MAX_JSON) + 64);
-        json.push('{');
+        let mut json = Writer::new("", self.json.len().min(MAX_JSON) + 64);
+        json.put(b"{");
         for at in 0..self.entries.len() {
             let before = json.len();
             self.write(at, &mut json);
@@ -407,27 +478,31 @@ impl<'a> Map<'a> {
         self.json = json;
     }
 
-    fn write(&self, at: usize, json: &mut String) {
+    fn write(&self, at: usize, json: &mut Writer<'_>) {
         let entry = &self.entries[at];
         if entry.again {
             return;
         }
-        let value = |entry: &Entry<'_>| &self.json[entry.value as usize..entry.end as usize];
-        json.push_str(if json.len() > 1 { ",\"" } else { "\"" });
-        json.push_str(self.key(entry));
-        json.push_str("\":");
+        let value =
+            |at: usize| &self.json.written()[self.entries[at].value as usize..self.value_end(at)];
+        if json.len() > 1 {
+            json.put(b",");
+        }
+        json.put(b"\"");
+        json.part_and(self.key(entry), b"\":");
         if !entry.repeated {
-            json.push_str(value(entry));
+            json.part(value(at));
             return;
         }
-        json.push('[');
-        json.push_str(value(entry));
-        let others = self.entries[at + 1..].iter();
-        for other in others.filter(|other| other.again && self.key(other) == self.key(entry)) {
-            json.push(',');
-            json.push_str(value(other));
+        json.put(b"[");
+        json.part(value(at));
+        for (other, more) in self.entries.iter().enumerate().skip(at + 1) {
+            if more.again && self.key(more) == self.key(entry) {
+                json.put(b",");
+                json.part(value(other));
+            }
         }
-        json.push(']');
+        json.put(b"]");
     }
 }
 
@@ -462,7 +537,7 @@ mod tests {
 
     #[test]
     fn repeated_keys_become_lists() {
-        let mut map = Map::with_capacity(4);
+        let mut map = Map::with_capacity("", 4);
         map.push("a", "1");
         map.push("b", Value::Number("2"));
         map.push("a", Value::Bool(true));
@@ -477,9 +552,27 @@ mod tests {
     }
 
     #[test]
+    fn escapes_are_those_of_the_dialect() {
+        let check = |text: &str, escapes: &[u8], expected: &str| {
+            let mut map = Map::with_capacity(text, 1);
+            let raw = Raw { text, quoted: true, plain: false };
+            map.push_pair(("a", hash(b"a")), raw, escapes, Type::Word);
+            let mut event = event();
+            map.finish(&mut event);
+            assert_eq!(event.fields.as_deref(), Some(expected), "{text}");
+        };
+        check(r#"q\"r\\s"#, b"\"\\", r#"{"a":"q\"r\\s"}"#);
+        check(r#"q\"r\\s"#, b"\"", r#"{"a":"q\"r\\\\s"}"#);
+        check(r#"q\"r\\s"#, b"", r#"{"a":"q\\\"r\\\\s"}"#);
+        check(r"q\n", b"\"\\", r#"{"a":"q\\n"}"#);
+        check("q\t\\\"", b"\"\\", r#"{"a":"q\t\""}"#);
+        check("q\\", b"\"\\", r#"{"a":"q\\"}"#);
+    }
+
+    #[test]
     fn count_and_size_are_bounded() {
         let keys: Vec<String> = (0..MAX_FIELDS + 1).map(|n| format!("k{n}")).collect();
-        let mut map = Map::with_capacity(0);
+        let mut map = Map::with_capacity("", 0);
         for key in &keys {
             map.push(key.as_str(), "v");
         }
@@ -490,7 +583,7 @@ mod tests {
         assert_eq!(json.as_object().map(serde_json::Map::len), Some(MAX_FIELDS));
         assert_eq!(many.parse.notes, notes::FIELDS_CUT);
         let long = "\u{1}".repeat(MAX_BYTES / 2);
-        let mut map = Map::with_capacity(0);
+        let mut map = Map::with_capacity("", 0);
         map.push("short", "v");
         map.push("long", long.as_str());
         map.push("again", long.as_str());

@@ -51,7 +51,7 @@ pub(crate) fn read<'a>(event: &mut Event<'a>, text: &'a str) -> Option<&'static 
     if rest.is_empty() {
         event.message = Cow::Borrowed(kind);
     }
-    let mut map = Map::with_capacity(16);
+    let mut map = Map::with_capacity(text, 16);
     map.push("log_type", kind);
     event.app = Some(Cow::Borrowed(kind));
     event.mnemonic = event.app.clone();

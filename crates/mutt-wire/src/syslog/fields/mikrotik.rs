@@ -2,7 +2,9 @@
 //! `forward: in:ether1 out:bridge, proto TCP (SYN), 192.0.2.1:1->192.0.2.2:2, len 64`.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use mutt_model::{Event, Severity};
 
 use super::map::{Map, Value};
@@ -66,7 +68,10 @@ fn topics(text: &str) -> Option<(&str, &str)> {
 
 /// The packet that the firewall tells of, chain and prefix before it.
 fn packet(text: &str) -> Option<(&str, &str)> {
+    static OUT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" out:"));
     let front = &text.as_bytes()[..text.len().min(160)];
+    // The rarer of the two first: most texts have neither.
+    OUT.find(front)?;
     let at = mark(front, b"in:")?;
     mark(&front[at..], b" out:")?;
     let before = text[..at].trim_end_matches(' ');
@@ -83,7 +88,7 @@ pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'stat
     if topics.is_empty() && packet.is_none() {
         return None;
     }
-    let mut map = Map::with_capacity(16);
+    let mut map = Map::with_capacity(message, 16);
     for topic in topics.split(',') {
         map.push("topics", topic);
         let level = LEVELS.iter().find(|(name, _)| *name == topic).map(|(_, level)| *level);

@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn pairs_stand_between_dashes() {
         let check = |text: &str, expected: &[(&str, &str)]| {
-            let mut map = Map::with_capacity(8);
+            let mut map = Map::with_capacity(text, 8);
             push(text, &mut map);
             let seen: Vec<(String, String)> = map
                 .keys()

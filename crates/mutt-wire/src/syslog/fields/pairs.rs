@@ -55,6 +55,13 @@ fn letters(bytes: &[u8], from: usize) -> usize {
     }
 }
 
+/// Where the key ends with which a text begins, this mark behind it.
+#[inline]
+pub(crate) fn key_before(bytes: &[u8], mark: u8) -> Option<usize> {
+    let end = letters(bytes, 0);
+    (bytes.get(end) == Some(&mark) && may_be_key(&bytes[..end])).then_some(end)
+}
+
 /// Where the key ends that begins at `from`, an `=` behind it.
 #[inline(always)]
 fn key_end(bytes: &[u8], from: usize) -> Option<usize> {

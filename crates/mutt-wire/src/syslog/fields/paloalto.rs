@@ -2,18 +2,19 @@
 
 use std::borrow::Cow;
 
-use mutt_model::Event;
 use mutt_model::event::peer_host;
+use mutt_model::{Event, ParseStatus};
 
 use super::clock::{self, Written};
-use super::map::{Map, Type, Value};
+use super::map::{MAX_BYTES, MAX_JSON, TRUTH, Value, is_number, truth};
 use super::{graded, set_origin};
 use crate::octets::{escaped, find, is};
-use crate::syslog::{Options, format};
+use crate::syslog::{Options, format, notes};
+use crate::writer::Writer;
 
 mod columns;
 
-use columns::{COMMON, Column, MAX_COLUMNS};
+use columns::{COMMON, Column, PARTS};
 
 /// `1,2026/08/06 10:00:00,0011...,TRAFFIC,end,...`
 pub(crate) fn begins(text: &str) -> bool {
@@ -32,48 +33,156 @@ pub(crate) fn read<'a>(
     message: &'a str,
     options: &Options,
 ) -> Option<&'static str> {
-    let (mut columns, mut plain) = ([""; MAX_COLUMNS], [true; MAX_COLUMNS]);
-    let count = split(message, &mut columns, &mut plain);
-    let kind = columns[3];
-    if count < 7 || kind.is_empty() || !kind.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') {
+    let kind = column(message, 3)?;
+    if kind.is_empty() || !kind.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') {
         return None;
     }
     // The details of a change stand in the log only where a custom form asks for them: the flags
     // behind the sequence number tell.
-    let detailed = columns[17].starts_with("0x") && !columns[15].starts_with("0x");
-    let names = columns::of(kind, detailed).unwrap_or_default();
-    let mut map = Map::sized(32, message.len() + count * 16);
-    let columns = columns[..count].iter().zip(plain);
-    push(COMMON.iter().chain(names).zip(columns), &mut map);
-    envelope(event, &map, kind, options);
-    map.finish(event);
+    let flags = |at| column(message, at).is_some_and(|text| text.starts_with("0x"));
+    let detailed = kind == "CONFIG" && flags(17) && !flags(15);
+    let mut reader = Reader::new(message);
+    if reader.columns(&COMMON) < COMMON.len() {
+        return None;
+    }
+    reader.columns(columns::of(kind, detailed).unwrap_or_default());
+    envelope(event, &reader.parts, kind, options);
+    reader.finish(event);
     Some(format::PALOALTO)
 }
 
-/// Adds the columns that have a name and hold something.
-#[inline]
-fn push<'a, 'c>(
-    columns: impl Iterator<Item = (&'static Column, (&'c &'a str, bool))>,
-    map: &mut Map<'a>,
-) where
-    'a: 'c,
-{
-    for (column, (text, plain)) in columns {
-        if text.is_empty() || column.name.0 == "-" {
-            continue;
+/// One of the first columns.
+fn column(message: &str, number: usize) -> Option<&str> {
+    let mut at = 0;
+    for _ in 0..number {
+        let (end, _) = column_end(message.as_bytes(), at);
+        at = end + 1;
+    }
+    message.get(at..column_end(message.as_bytes(), at).0)
+}
+
+/// Walks over the columns and writes those that have a name and hold something.
+struct Reader<'a> {
+    message: &'a str,
+    /// Where the next column begins; behind the end when there is none.
+    at: usize,
+    /// `{"`, then each field and `,"` behind it.
+    json: Writer<'a>,
+    /// Keys and values.
+    bytes: usize,
+    cut: bool,
+    /// There is as much text as is kept.
+    full: bool,
+    parts: [Option<&'a str>; PARTS.len() + 1],
+}
+
+impl<'a> Reader<'a> {
+    fn new(message: &'a str) -> Self {
+        let mut json = Writer::new(message, 2 * message.len() + 512);
+        json.put(b"{\"");
+        let parts = [None; PARTS.len() + 1];
+        Self { message, at: 0, json, bytes: 0, cut: false, full: false, parts }
+    }
+
+    /// Takes these columns; how many of them there were.
+    #[inline(always)]
+    fn columns(&mut self, columns: &'static [Column]) -> usize {
+        let bytes = self.message.as_bytes();
+        for (count, column) in columns.iter().enumerate() {
+            // Half of the columns of many logs are empty.
+            if bytes.get(self.at) == Some(&b',') {
+                self.at += 1;
+                continue;
+            }
+            if self.at > bytes.len() {
+                return count;
+            }
+            let start = self.at;
+            let (end, plain) = column_end(bytes, start);
+            self.at = end + 1;
+            if column.len > 0 && end > start {
+                self.push(column, &self.message[start..end], plain);
+            }
         }
-        if plain {
-            map.push_plain(column.name, text, Type::number(column.number));
+        columns.len()
+    }
+
+    #[inline(always)]
+    fn push(&mut self, column: &Column, text: &'a str, plain: bool) {
+        if !plain {
+            return self.push_odd(column, text);
+        }
+        let truth = truth(text).is_some();
+        let start = self.json.len();
+        if !self.admits(column.len + if truth { TRUTH } else { text.len() }) {
+            return;
+        }
+        if truth || (column.number && is_number(text)) {
+            self.json.most_of(&column.written, column.len + 2);
+            self.json.part_and(text.as_bytes(), b",\"");
         } else {
-            map.push(column.name.0, Value::typed(unquoted(text), column.number));
+            self.json.most_of(&column.written, column.len + 3);
+            self.json.part_and(text.as_bytes(), b"\",\"");
+        }
+        self.end(start, column, if truth { None } else { Some(text) });
+    }
+
+    #[inline(never)]
+    fn push_odd(&mut self, column: &Column, text: &'a str) {
+        let value = Value::typed(unquoted(text), column.number);
+        let start = self.json.len();
+        if value.len() == 0 || !self.admits(column.len + value.len()) {
+            return;
+        }
+        self.json.most_of(&column.written, column.len + 2);
+        value.push(&mut self.json);
+        self.json.put(b",\"");
+        self.end(start, column, value.raw());
+    }
+
+    fn admits(&mut self, bytes: usize) -> bool {
+        if self.bytes + bytes > MAX_BYTES {
+            self.cut = true;
+            return false;
+        }
+        self.bytes += bytes;
+        true
+    }
+
+    /// Ends a field that began at `start`.
+    #[inline(always)]
+    fn end(&mut self, start: usize, column: &Column, raw: Option<&'a str>) {
+        if let Some(part) = self.parts.get_mut(column.part) {
+            *part = raw;
+        }
+        if self.full || self.json.len() - 2 > MAX_JSON {
+            self.json.truncate(start);
+            (self.cut, self.full) = (true, true);
+        }
+    }
+
+    fn finish(mut self, event: &mut Event<'a>) {
+        if self.json.len() > 2 {
+            self.json.truncate(self.json.len() - 2);
+            self.json.put(b"}");
+            event.fields = Some(Cow::Owned(self.json.finish()));
+        }
+        if self.cut {
+            notes::add(event, ParseStatus::Partial, notes::FIELDS_CUT);
         }
     }
 }
 
-fn envelope<'a>(event: &mut Event<'a>, map: &Map<'a>, kind: &'a str, options: &Options) {
+fn envelope<'a>(
+    event: &mut Event<'a>,
+    parts: &[Option<&'a str>; PARTS.len() + 1],
+    kind: &'a str,
+    options: &Options,
+) {
+    let [serial, device, severity, id, object, precise, generated, received, _] = *parts;
     // A header may name nothing, or the serial number in the host's place.
-    let serial = map.get("serial").unwrap_or_default();
-    if let Some(device) = map.get("device_name")
+    let serial = serial.unwrap_or_default();
+    if let Some(device) = device
         && (event.relay.is_none() || event.host == serial)
     {
         if event.host == serial {
@@ -82,54 +191,33 @@ fn envelope<'a>(event: &mut Event<'a>, map: &Map<'a>, kind: &'a str, options: &O
         set_origin(event, device);
     }
     if event.severity.is_none() {
-        event.severity = map.get("severity").and_then(graded);
+        event.severity = severity.and_then(graded);
     }
     let named = matches!(kind, "SYSTEM" | "GLOBALPROTECT");
-    let id = map.get("eventid").filter(|_| named).unwrap_or(kind);
-    event.mnemonic = Some(Cow::Borrowed(id));
-    event.resource = map.get("object").filter(|_| kind == "SYSTEM").map(Cow::Borrowed);
-    if let Some(text) = map.first(&["high_res_timestamp", "time_generated", "receive_time"]) {
+    event.mnemonic = Some(Cow::Borrowed(id.filter(|_| named).unwrap_or(kind)));
+    event.resource = object.filter(|_| kind == "SYSTEM").map(Cow::Borrowed);
+    if let Some(text) = precise.or(generated).or(received) {
         clock::fill(event, Written::from(text), options);
     }
 }
 
-/// Splits at commas outside of quotes; gives how many columns there are. Quotes stay on. Columns in
-/// which JSON escapes something are not plain.
-fn split<'a>(
-    text: &'a str,
-    columns: &mut [&'a str; MAX_COLUMNS],
-    plain: &mut [bool; MAX_COLUMNS],
-) -> usize {
-    let bytes = text.as_bytes();
-    let (mut count, mut from, mut at) = (0, 0, 0);
-    while count < MAX_COLUMNS {
-        let comma = |word| is(word, b',');
-        // Half of the columns of many logs are empty.
-        if bytes.get(at) == Some(&b',') && count + 1 < MAX_COLUMNS {
-            count += 1;
-            at += 1;
-            from = at;
-            continue;
-        }
-        if bytes.get(at) == Some(&b'"') {
-            plain[count] = false;
-            at = find(bytes, closing_quote(bytes, at + 1), comma).unwrap_or(bytes.len());
-        } else {
-            at = find(bytes, at, |word| comma(word) | escaped(word)).unwrap_or(bytes.len());
-            if bytes.get(at).is_some_and(|byte| *byte != b',') {
-                plain[count] = false;
-                at = find(bytes, at, comma).unwrap_or(bytes.len());
-            }
-        }
-        columns[count] = &text[from..at];
-        count += 1;
-        if at >= bytes.len() {
-            break;
-        }
-        at += 1;
-        from = at;
+/// Where the column ends that begins here: at a comma outside of quotes. Quotes stay on. A column in
+/// which JSON escapes something is not plain.
+#[inline(always)]
+fn column_end(bytes: &[u8], from: usize) -> (usize, bool) {
+    let comma = |word| is(word, b',');
+    let found = find(bytes, from, |word| comma(word) | escaped(word)).unwrap_or(bytes.len());
+    match bytes.get(found) {
+        Some(b',') | None => (found, true),
+        Some(_) => (odd_end(bytes, from, found), false),
     }
-    count
+}
+
+#[inline(never)]
+fn odd_end(bytes: &[u8], from: usize, odd: usize) -> usize {
+    let quoted = bytes[from] == b'"';
+    let from = if quoted { closing_quote(bytes, from + 1) } else { odd };
+    find(bytes, from, |word| is(word, b',')).unwrap_or(bytes.len())
 }
 
 /// Behind the quote that closes; two in a row are one inside. The end when none closes.
@@ -156,11 +244,27 @@ fn unquoted(column: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
+    const KINDS: [&str; 12] = [
+        "TRAFFIC",
+        "THREAT",
+        "SYSTEM",
+        "CONFIG",
+        "HIP-MATCH",
+        "GLOBALPROTECT",
+        "USERID",
+        "CORRELATION",
+        "DECRYPTION",
+        "AUTHENTICATION",
+        "IPTAG",
+        "URL",
+    ];
+
     #[test]
     fn tables_are_as_long_as_their_documents_say() {
         let at = |kind, name: &str| {
             let names = columns::of(kind, false).expect("a table");
-            names.iter().position(|column| column.name.0 == name).map(|at| at + COMMON.len())
+            let named = |column: &Column| column.written[..column.len] == *name.as_bytes();
+            names.iter().position(named).map(|at| at + COMMON.len())
         };
         assert_eq!(at("TRAFFIC", "device_name"), Some(52));
         assert_eq!(at("TRAFFIC", "high_res_timestamp"), Some(102));
@@ -170,8 +274,18 @@ mod tests {
         assert_eq!(at("SYSTEM", "opaque"), Some(14));
         assert_eq!(at("DECRYPTION", "error"), Some(64));
         assert_eq!(at("GLOBALPROTECT", "device_name"), Some(47));
-        for kind in ["TRAFFIC", "THREAT", "DECRYPTION", "CONFIG", "USERID"] {
-            assert!(columns::of(kind, true).is_some_and(|n| n.len() + COMMON.len() < MAX_COLUMNS));
+    }
+
+    #[test]
+    fn no_log_has_a_name_twice() {
+        for kind in KINDS {
+            for detailed in [false, true] {
+                let of = columns::of(kind, detailed).expect("a table");
+                let columns: Vec<&Column> = COMMON.iter().chain(of).filter(|c| c.len > 0).collect();
+                let names: std::collections::HashSet<&[u8]> =
+                    columns.iter().map(|column| &column.written[..column.len]).collect();
+                assert_eq!(names.len(), columns.len(), "{kind}");
+            }
         }
     }
 }

@@ -3,7 +3,9 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use mutt_model::Event;
 
 use super::map::{MAX_FIELDS, Map, Type, Value};
@@ -12,6 +14,7 @@ use crate::octets::hash;
 use crate::syslog::format;
 
 const MARK: &str = "msg_id=\"";
+static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(MARK));
 /// So many words are looked at for the packet.
 const MAX_WORDS: usize = 32;
 
@@ -37,9 +40,7 @@ fn front(text: &str) -> Option<(&str, &str)> {
         return Some(("", text));
     }
     let near = &text.as_bytes()[..text.len().min(160)];
-    let at = memchr::memchr_iter(b'=', near)
-        .map(|at| near[..at].strip_suffix(b"msg_id").map_or(usize::MAX, <[u8]>::len))
-        .find(|at| near.get(*at..).is_some_and(|rest| rest.starts_with(MARK.as_bytes())))?;
+    let at = FINDER.find(near)?;
     let before = text[..at].strip_suffix(": ")?;
     (before.split(' ').count() <= 3).then(|| (before, &text[at..]))
 }
@@ -47,7 +48,7 @@ fn front(text: &str) -> Option<(&str, &str)> {
 pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'static str> {
     let (before, text) = front(message)?;
     let (id, rest) = text[MARK.len()..].split_once('"')?;
-    let mut map = Map::with_capacity(24);
+    let mut map = Map::with_capacity(message, 24);
     if !before.is_empty() {
         let mut words = before.rsplit(' ');
         let process = words.next().unwrap_or_default();

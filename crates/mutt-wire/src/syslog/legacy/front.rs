@@ -104,16 +104,13 @@ pub(super) fn usual_host(rest: &str) -> Option<(&str, &str)> {
     (!twice && host != "Message").then_some((host, behind))
 }
 
-/// The tag behind a stamp and a host.
+/// The tag behind a stamp and a host, where no fields begin.
 #[inline]
 pub(in crate::syslog) fn usual_tag<'a>(
     text: &'a str,
     stamp: &Stamp<'a>,
     host: &'a str,
 ) -> Option<Usual<'a>> {
-    if fields::begins(text) {
-        return None;
-    }
     let (usual, plain) = Usual::tag(text)?;
     if plain {
         return Some(usual);

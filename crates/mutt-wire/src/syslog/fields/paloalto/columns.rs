@@ -1,25 +1,70 @@
 //! The columns of the logs of PAN-OS 10.1 to 11, in the order of their documents, from the eighth
 //! on; the seven before are the same in all. `-` is a column of no meaning yet, `#` marks a number.
 
-use crate::octets::named;
-
-/// A column: its name with its hash.
+/// A column.
 #[derive(Clone, Copy)]
 pub(super) struct Column {
-    pub(super) name: (&'static str, u8),
+    /// `name":"` as JSON writes it; what is behind it is of no meaning.
+    pub(super) written: [u8; NAME],
+    /// How long the name is; 0 for a column of no meaning.
+    pub(super) len: usize,
     pub(super) number: bool,
+    /// Its place among the columns of which the envelope is made; `PARTS.len()` for all others.
+    pub(super) part: usize,
+}
+
+/// No name is so long, with what is behind it.
+pub(super) const NAME: usize = 32;
+
+/// Of these columns the envelope is made.
+pub(super) const PARTS: [&str; 8] = [
+    "serial",
+    "device_name",
+    "severity",
+    "eventid",
+    "object",
+    "high_res_timestamp",
+    "time_generated",
+    "receive_time",
+];
+
+const NONE: Column = Column { written: [0; NAME], len: 0, number: false, part: PARTS.len() };
+
+const fn same(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
+const fn column(name: &[u8]) -> Column {
+    let (mut column, mut from) = (NONE, 0);
+    if name[0] == b'#' {
+        (column.number, from) = (true, 1);
+    }
+    let name = name.split_at(from).1;
+    let mut at = 0;
+    while at < name.len() {
+        column.written[at] = name[at];
+        at += 1;
+    }
+    [column.written[at], column.written[at + 1], column.written[at + 2]] = *b"\":\"";
+    column.len = at;
+    column.part = 0;
+    while column.part < PARTS.len() && !same(PARTS[column.part].as_bytes(), name) {
+        column.part += 1;
+    }
+    column
 }
 
 /// Columns of their names as they are written here.
 const fn columns<const N: usize>(names: [&'static str; N]) -> [Column; N] {
-    let mut columns = [Column { name: ("-", 0), number: false }; N];
-    let mut at = 0;
+    let (mut columns, mut at) = ([NONE; N], 0);
     while at < N {
-        let name = names[at];
-        columns[at] = match name.as_bytes() {
-            [b'#', ..] => Column { name: named(name.split_at(1).1), number: true },
-            _ => Column { name: named(name), number: false },
-        };
+        if !same(names[at].as_bytes(), b"-") {
+            columns[at] = column(names[at].as_bytes());
+        }
         at += 1;
     }
     columns
@@ -28,8 +73,6 @@ const fn columns<const N: usize>(names: [&'static str; N]) -> [Column; N] {
 /// What every log begins with.
 pub(super) static COMMON: [Column; 7] =
     columns(["-", "receive_time", "serial", "type", "subtype", "-", "time_generated"]);
-/// More columns than any log has.
-pub(super) const MAX_COLUMNS: usize = 160;
 
 /// The names of a type's columns; `None` for a type without a table here.
 pub(super) fn of(kind: &str, detailed: bool) -> Option<&'static [Column]> {
