@@ -197,6 +197,17 @@ pub(crate) fn near(byte: u8, bytes: &[u8]) -> Option<usize> {
     Some(bytes.len() - rest.len() + found)
 }
 
+/// The words between single spaces, as `split(' ')` gives them.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = near(b' ', text.as_bytes());
+        rest = end.map(|end| &text[end + 1..]);
+        Some(end.map_or(text, |end| &text[..end]))
+    })
+}
+
 /// The longest word of a list.
 const LONGEST: usize = 31;
 

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use mutt_model::{Event, Severity};
 
 use super::{format, hpe, netscreen, nokia, ubiquiti, vmware};
-use crate::text::push_json_str;
+use crate::text::{near, words};
+use crate::writer::Writer;
 
 /// Looks at a message in which no mnemonic of Cisco's or Huawei's kind stands. The answer is the
 /// format; message, fields and what else the device tells are in the event then.
@@ -68,7 +69,7 @@ pub(crate) fn f5_number(text: &str) -> Option<(&str, u8)> {
 
 /// The pool member, node, pool or virtual server that a message of BIG-IP names.
 fn f5_resource(text: &str) -> Option<&str> {
-    let mut words = text.split(' ').take(24).peekable();
+    let mut words = words(text).take(24).peekable();
     let mut found = None;
     while let Some(word) = words.next() {
         let next = words.peek().copied().unwrap_or_default();
@@ -111,26 +112,26 @@ pub(crate) fn bind_category(message: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// A field map of the pairs that have a value, with names in which JSON escapes nothing; `None` when
-/// none has.
-pub(crate) fn fields(pairs: &[(&str, &str)]) -> Option<Cow<'static, str>> {
+/// none has. Most values stand in the message.
+pub(crate) fn fields(message: &str, pairs: &[(&str, &str)]) -> Option<Cow<'static, str>> {
     let size: usize = pairs.iter().map(|(name, value)| name.len() + value.len() + 6).sum();
-    let mut json = String::with_capacity(size + 2);
+    let mut json = Writer::new(message, size + 2);
     for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
-        json.push_str(if json.is_empty() { "{\"" } else { ",\"" });
-        json.push_str(name);
-        json.push_str("\":");
-        push_json_str(&mut json, value);
+        json.put(if json.len() == 0 { b"{\"" } else { b",\"" });
+        json.part_and(name.as_bytes(), b"\":\"");
+        json.escaped(value);
+        json.put(b"\"");
     }
-    if json.is_empty() {
+    if json.len() == 0 {
         return None;
     }
-    json.push('}');
-    Some(Cow::Owned(json))
+    json.put(b"}");
+    Some(Cow::Owned(json.finish()))
 }
 
 /// The text up to `close` and what stands behind it.
 pub(crate) fn until(text: &str, close: u8) -> Option<(&str, &str)> {
-    let at = memchr::memchr(close, text.as_bytes())?;
+    let at = near(close, text.as_bytes())?;
     Some((&text[..at], &text[at + 1..]))
 }
 
@@ -166,9 +167,9 @@ mod tests {
     #[test]
     fn fields_are_json() {
         assert_eq!(
-            fields(&[("a", "1"), ("b", ""), ("c", "\"")]).as_deref(),
+            fields("1", &[("a", "1"), ("b", ""), ("c", "\"")]).as_deref(),
             Some(r#"{"a":"1","c":"\""}"#)
         );
-        assert_eq!(fields(&[("a", "")]), None);
+        assert_eq!(fields("", &[("a", "")]), None);
     }
 }

@@ -8,6 +8,7 @@ use mutt_model::{Event, Severity};
 use super::devices::{fields, until};
 use super::stamp::Stamp;
 use super::{format, tag};
+use crate::text::words;
 
 /// The event's number and the module, then the text.
 pub(crate) fn procurve(text: &str) -> Option<(&str, &str, &str)> {
@@ -32,7 +33,7 @@ pub(crate) fn read_procurve<'a>(event: &mut Event<'a>, found: (&'a str, &'a str,
 
 /// `port 2 is now on-line`, `Port 1/A1-...`, `interface 1/1/24`.
 fn port(text: &str) -> Option<&str> {
-    let mut words = text.split(' ').take(32);
+    let mut words = words(text).take(32);
     while let Some(word) = words.next() {
         if !matches!(word, "port" | "Port" | "interface" | "Interface" | "trunk") {
             continue;
@@ -63,8 +64,10 @@ pub(crate) fn aoscx<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'sta
         event.msgid = Some(Cow::Borrowed(number));
     }
     let slot = if slot == "-" { "" } else { slot };
-    event.fields =
-        fields(&[("event_id", number), ("level", level), ("module", module), ("slot", slot)]);
+    event.fields = fields(
+        message,
+        &[("event_id", number), ("level", level), ("module", module), ("slot", slot)],
+    );
     event.resource = port(text).map(Cow::Borrowed);
     event.message = Cow::Borrowed(text);
     Some(format::HPE_AOSCX)

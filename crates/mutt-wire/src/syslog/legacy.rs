@@ -17,7 +17,9 @@ use crate::text::{Words, behind_spaces, kind, made_of, near};
 
 mod front;
 
-pub(super) use front::{Usual, stamp_and_colon, stamp_and_host, stamp_and_node, usual_tag};
+pub(super) use front::{
+    Usual, levelled_tag, stamp_and_colon, stamp_and_host, stamp_and_node, usual_tag,
+};
 
 /// A header before a header is read this often.
 const MAX_HEADERS: usize = 3;
@@ -54,7 +56,8 @@ fn may_hold_header(text: &str) -> bool {
     let len = near(b' ', behind).unwrap_or(behind.len());
     // Behind two words a stamp that begins with its year.
     let third = behind[len..].iter().find(|byte| **byte != b' ');
-    may_be_node(&behind[..len]) || third.is_some_and(u8::is_ascii_digit)
+    let dated = third.is_some_and(u8::is_ascii_digit) && !behind[..len].ends_with(b":");
+    may_be_node(&behind[..len]) || dated
 }
 
 /// `RP/0/RSP0/CPU0:Aug`
@@ -96,7 +99,7 @@ pub(super) fn read_usual<'a>(
     apply(header, event, options);
     event.app = usual.app.map(Cow::Borrowed);
     event.procid = usual.procid.map(Cow::Borrowed);
-    read_body(usual.message, header, false, event, options);
+    read_body(usual.message, header, usual.levelled, event, options);
 }
 
 /// What `read` does, part after part, for whatever headers there are.

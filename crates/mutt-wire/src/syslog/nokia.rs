@@ -7,7 +7,7 @@ use mutt_model::{Event, Severity};
 
 use super::devices::{fields, until};
 use super::format;
-use crate::text::near;
+use crate::text::{near, words};
 
 /// The severities of SR OS and the levels of syslog that its documents map them to.
 const SEVERITIES: [(&str, Severity); 6] = [
@@ -41,13 +41,16 @@ pub(crate) fn sros<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'stat
     let subject =
         behind.strip_prefix('[').and_then(|inside| inside.find("]:").map(|at| &inside[..at]));
     let subject = subject.unwrap_or_default();
-    event.fields = fields(&[
-        ("sequence", sequence),
-        ("router", router),
-        ("application", application),
-        ("severity", level),
-        ("subject", subject),
-    ]);
+    event.fields = fields(
+        message,
+        &[
+            ("sequence", sequence),
+            ("router", router),
+            ("application", application),
+            ("severity", level),
+            ("subject", subject),
+        ],
+    );
     event.mnemonic = Some(Cow::Borrowed(name));
     if !subject.is_empty() {
         event.resource = Some(Cow::Borrowed(subject));
@@ -100,12 +103,10 @@ pub(crate) fn srlinux<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'s
     if event.procid.is_none() {
         event.procid = Some(Cow::Borrowed(pid));
     }
-    event.fields = fields(&[
-        ("subsystem", subsystem),
-        ("thread", thread),
-        ("sequence", sequence),
-        ("level", level),
-    ]);
+    event.fields = fields(
+        message,
+        &[("subsystem", subsystem), ("thread", thread), ("sequence", sequence), ("level", level)],
+    );
     let text = message[end + 1..].trim_start_matches(' ');
     event.message = Cow::Borrowed(text);
     event.resource = resource(text).map(Cow::Borrowed);
@@ -114,7 +115,7 @@ pub(crate) fn srlinux<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'s
 
 /// `Peer 10.1.2.5`, `Interface ethernet-1/1`, `Session from 10.1.2.1:1 to 10.1.2.5:1`.
 fn resource(text: &str) -> Option<&str> {
-    let mut words = text.split(' ').take(24);
+    let mut words = words(text).take(24);
     while let Some(word) = words.next() {
         let name = match word {
             "Peer" | "peer" | "neighbor" | "Interface" | "interface" | "Port" | "port" => {

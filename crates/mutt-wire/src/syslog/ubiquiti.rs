@@ -67,11 +67,14 @@ pub(crate) fn take<'a>(event: &mut Event<'a>, device: Device<'a>, named: bool) {
     if !named {
         set_host(event, device.mac, None);
     }
-    event.fields = super::devices::fields(&[
-        ("model", device.model),
-        ("mac", device.mac),
-        ("version", device.version.trim_start_matches('v')),
-    ]);
+    event.fields = super::devices::fields(
+        device.version,
+        &[
+            ("model", device.model),
+            ("mac", device.mac),
+            ("version", device.version.trim_start_matches('v')),
+        ],
+    );
     event.parse.format = Cow::Borrowed(format::UBIQUITI);
 }
 

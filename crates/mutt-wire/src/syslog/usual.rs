@@ -51,7 +51,7 @@ pub(super) fn decode<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> 
                     if behind.starts_with(": %") {
                         // Only Cisco's firewalls set their host between a stamp and a colon.
                         let header = Header { cisco: true, ..Header::of(stamp, host) };
-                        let tag = legacy::Usual { app: None, procid: None, message: &behind[2..] };
+                        let tag = legacy::Usual::of(&behind[2..]);
                         // Those of FTD that have pairs have more to read.
                         let pairs = behind.as_bytes().get(9..14) == Some(b"43000");
                         let told = if pairs { None } else { by_parts(priority, &header, &tag) };
@@ -183,10 +183,10 @@ fn by_fields<'a>(priority: u8, header: &rfc5424::Usual<'a>) -> Option<Told<'a>> 
 #[inline]
 fn tag<'a>(text: &'a str, stamp: &Stamp<'a>, host: &'a str) -> Option<legacy::Usual<'a>> {
     match text.as_bytes().first()? {
-        b'%' if ubiquiti::device(text).is_none() => {
-            Some(legacy::Usual { app: None, procid: None, message: text })
+        b'%' if ubiquiti::device(text).is_none() => Some(legacy::Usual::of(text)),
+        b'A'..=b'Z' | b'a'..=b'z' | b'/' => {
+            legacy::usual_tag(text, stamp, host).or_else(|| legacy::levelled_tag(text, stamp, host))
         }
-        b'A'..=b'Z' | b'a'..=b'z' | b'/' => legacy::usual_tag(text, stamp, host),
         _ => None,
     }
 }
@@ -199,7 +199,10 @@ fn by_host<'a>(
     host: &'a str,
     tag: &legacy::Usual<'a>,
 ) -> Option<Told<'a>> {
-    let legacy::Usual { app, procid, message } = *tag;
+    let legacy::Usual { app, procid, message, levelled } = *tag;
+    if levelled {
+        return None;
+    }
     let found = found(message, app, format::RFC3164)?;
     Some(Told {
         priority,
@@ -249,7 +252,7 @@ fn by_node(priority: u8, text: &str) -> Option<Told<'_>> {
 
 /// What network devices write, whatever stands in their headers.
 fn by_parts<'a>(priority: u8, header: &Header<'a>, tag: &legacy::Usual<'a>) -> Option<Told<'a>> {
-    let legacy::Usual { app, procid, message } = *tag;
+    let legacy::Usual { app, procid, message, .. } = *tag;
     let (stamp, sync) = header.stamp?;
     let found = found(message, app, header.dialect(app.is_some()))?;
     Some(Told {

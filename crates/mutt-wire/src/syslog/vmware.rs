@@ -89,7 +89,7 @@ pub(crate) fn levelled<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'
         event.app = Some(Cow::Borrowed(name));
     }
     event.procid = Some(Cow::Borrowed(id));
-    event.fields = fields(&[("level", level)]);
+    event.fields = fields(message, &[("level", level)]);
     let text = text.trim_start_matches(' ');
     event.message = Cow::Borrowed(text);
     Some(originator(event, text, level).unwrap_or_else(|| plain(event, text)))
@@ -128,7 +128,7 @@ pub(crate) fn vcenter<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'s
         ("target", target),
         ("chain_id", chain),
     ];
-    event.fields = fields(if named { &all } else { &all[..2] });
+    event.fields = fields(message, if named { &all } else { &all[..2] });
     if named && !target.is_empty() {
         event.resource = Some(Cow::Borrowed(target));
     }

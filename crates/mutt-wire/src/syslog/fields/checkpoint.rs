@@ -11,6 +11,7 @@ use super::pairs::{self, Separated};
 use super::{graded, set_origin};
 use crate::octets::{Keys, hash};
 use crate::syslog::{Options, format};
+use crate::text::behind_spaces;
 
 /// How the fields are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +68,7 @@ fn plain(text: &str) -> Option<[&str; 5]> {
         return None;
     }
     let (clock, rest) = rest.trim_start_matches(' ').split_once(' ')?;
+    let when = &text[..text.len() - rest.len() - 1];
     let (action, rest) = rest.trim_start_matches(' ').split_once(' ')?;
     let (origin, rest) = rest.trim_start_matches(' ').split_once(' ')?;
     let (interface, rest) = match rest.split_once(' ') {
@@ -74,7 +76,6 @@ fn plain(text: &str) -> Option<[&str; 5]> {
         _ => ("", rest),
     };
     let clocked = clock.len() == 8 && clock.bytes().filter(|b| *b == b':').count() == 2;
-    let when = &text[..date.len() + 1 + clock.len()];
     (clocked && rest.contains(';')).then_some([when, action, origin, interface, rest])
 }
 
@@ -170,7 +171,7 @@ fn push_plain(when: &str, event: &mut Event<'_>, options: &Options) {
     let digits = date.bytes().take_while(u8::is_ascii_digit).count();
     let (day, month_year) = date.split_at(digits);
     let (month, year) = month_year.split_at(3);
-    let text = format!("{month} {day} {year} {clock}");
+    let text = format!("{month} {day} {year} {}", behind_spaces(clock));
     clock::fill(event, Written::from(text.as_str()), options);
 }
 
@@ -220,6 +221,9 @@ mod tests {
         check("|hostname=gw|product=IPS|", Some(Form::Bars));
         check("21Aug2007 12:00:00 accept 192.0.2.1 >eth0 rule: 1; x: y;", Some(Form::Plain));
         check("3Sep2007 15:10:28 drop 192.0.2.1 rule: 9; x: y;", Some(Form::Plain));
+        check("21Aug2007  12:00:00 accept 192.0.2.1 >eth0 rule: 1; x: y;", Some(Form::Plain));
+        // Found by fuzzing: two spaces, and no clock but letters of more than a byte.
+        check("21Aug2007  aciv\u{fffd} accept 192.0.2.1 rule: 1;", None);
         check("[Originator@6876 sub=x]", None);
         check("time=12:00 level=info", None);
         check("12:00:00 x", None);

@@ -2,7 +2,8 @@
 //! of them. Whatever is odd is left to it.
 
 use super::{
-    HOST, Header, NAME, fields, may_hold_header, netscaler, stamp, tag, tag_is_mnemonic, ubiquiti,
+    HOST, Header, NAME, behind_level, fields, may_hold_header, netscaler, stamp, tag,
+    tag_is_mnemonic, ubiquiti,
 };
 use crate::syslog::stamp::Stamp;
 use crate::syslog::tag::Tag;
@@ -14,9 +15,16 @@ pub(in crate::syslog) struct Usual<'a> {
     pub(in crate::syslog) app: Option<&'a str>,
     pub(in crate::syslog) procid: Option<&'a str>,
     pub(in crate::syslog) message: &'a str,
+    /// A level stood before the tag.
+    pub(in crate::syslog) levelled: bool,
 }
 
 impl<'a> Usual<'a> {
+    /// A message without a tag.
+    pub(in crate::syslog) fn of(message: &'a str) -> Self {
+        Self { app: None, procid: None, message, levelled: false }
+    }
+
     /// Reads header and tag as nearly every sender writes them: what `read_parts` makes of them. Whatever
     /// is odd is left to it.
     #[inline]
@@ -41,7 +49,7 @@ impl<'a> Usual<'a> {
         if passed_on || (!header.cisco && ubiquiti::device(message).is_some()) {
             return None;
         }
-        Some(Self { app: header.app, procid: None, message })
+        Some(Self { app: header.app, ..Self::of(message) })
     }
 
     fn tagged(text: &'a str, header: &mut Header<'a>) -> Option<Self> {
@@ -72,7 +80,7 @@ impl<'a> Usual<'a> {
             [b' ', b'!'..=b'~', ..] => &rest[1..],
             _ => rest.trim_start_matches([' ', '\u{feff}']),
         };
-        (!odd).then_some((Self { app: Some(app), procid, message }, plain))
+        (!odd).then_some((Self { app: Some(app), procid, ..Self::of(message) }, plain))
     }
 }
 
@@ -117,6 +125,21 @@ pub(in crate::syslog) fn usual_tag<'a>(
     }
     let follows = may_hold_header(text) && header_follows(text, stamp, host);
     (!follows).then_some(usual)
+}
+
+/// The same behind the level that BIG-IP writes.
+pub(in crate::syslog) fn levelled_tag<'a>(
+    text: &'a str,
+    stamp: &Stamp<'a>,
+    host: &'a str,
+) -> Option<Usual<'a>> {
+    let tagged = behind_level(text);
+    if tagged.len() == text.len() {
+        return None;
+    }
+    let (usual, _) = Usual::tag(tagged)?;
+    let follows = may_hold_header(text) && header_follows(text, stamp, host);
+    (!follows).then_some(Usual { levelled: true, ..usual })
 }
 
 #[cold]
@@ -193,7 +216,7 @@ pub(in crate::syslog) fn stamp_and_node(text: &str) -> Option<(Header<'_>, Usual
     let (stamp, at) = stamp::read(stamped)?;
     let text = behind_spaces(behind_spaces(&stamped[at..]).strip_prefix(": ")?);
     let usual = match text.as_bytes().first()? {
-        b'%' => Usual { app: None, procid: None, message: text },
+        b'%' => Usual::of(text),
         _ => {
             let (usual, plain) = Usual::tag(text)?;
             (plain && !fields::begins(text)).then_some(usual)?
