@@ -9,15 +9,17 @@ use super::devices::{fields, until};
 use super::format;
 use crate::text::{near, words};
 
-/// The severities of SR OS and the levels of syslog that its documents map them to.
-const SEVERITIES: [(&str, Severity); 6] = [
-    ("CRITICAL", Severity::ALERT),
-    ("MAJOR", Severity::CRITICAL),
-    ("MINOR", Severity::ERROR),
-    ("WARNING", Severity::WARNING),
-    ("CLEARED", Severity::INFO),
-    ("INDETERMINATE", Severity::INFO),
-];
+/// The levels of syslog that the documents of SR OS map its severities to.
+fn severity(name: &str) -> Option<Severity> {
+    Some(match name {
+        "CRITICAL" => Severity::ALERT,
+        "MAJOR" => Severity::CRITICAL,
+        "MINOR" => Severity::ERROR,
+        "WARNING" => Severity::WARNING,
+        "CLEARED" | "INDETERMINATE" => Severity::INFO,
+        _ => return None,
+    })
+}
 
 /// Sequence number, router instance, then `application-SEVERITY-event-number [subject]:  text`.
 pub(crate) fn sros<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'static str> {
@@ -28,18 +30,17 @@ pub(crate) fn sros<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'stat
     let (router, text) = until(rest, b' ')?;
     let text = text.trim_start_matches(' ');
     let (name, behind) = until(text, b' ')?;
-    let mut parts = name.splitn(4, '-');
-    let (application, level) = (parts.next()?, parts.next()?);
-    let (_event, number) = (parts.next()?, parts.next()?);
+    let (application, parts) = until(name, b'-')?;
+    let (level, parts) = until(parts, b'-')?;
+    let (_event, number) = until(parts, b'-')?;
     if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let severity = SEVERITIES.iter().find(|(known, _)| *known == level)?.1;
+    let severity = severity(level)?;
     if event.severity.is_none() {
         event.severity = Some(severity);
     }
-    let subject =
-        behind.strip_prefix('[').and_then(|inside| inside.find("]:").map(|at| &inside[..at]));
+    let subject = behind.strip_prefix('[').and_then(subject_in);
     let subject = subject.unwrap_or_default();
     event.fields = fields(
         message,
@@ -59,19 +60,27 @@ pub(crate) fn sros<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'stat
     Some(format::NOKIA_SROS)
 }
 
-/// The letters of SR Linux by severity.
-const LETTERS: [(&str, Severity); 10] = [
-    ("D", Severity::DEBUG),
-    ("I", Severity::INFO),
-    ("N", Severity::NOTICE),
-    ("W", Severity::WARNING),
-    ("E", Severity::ERROR),
-    ("C", Severity::CRITICAL),
-    ("A", Severity::ALERT),
-    ("M", Severity::EMERGENCY),
-    ("X", Severity::EMERGENCY),
-    ("P", Severity::EMERGENCY),
-];
+/// What stands before the first bracket that a colon follows.
+fn subject_in(text: &str) -> Option<&str> {
+    let closes = |at: &usize| text.as_bytes().get(at + 1) == Some(&b':');
+    let at = memchr::memchr_iter(b']', text.as_bytes()).find(closes)?;
+    Some(&text[..at])
+}
+
+/// The severity of a letter of SR Linux.
+fn lettered(letter: &str) -> Option<Severity> {
+    Some(match letter {
+        "D" => Severity::DEBUG,
+        "I" => Severity::INFO,
+        "N" => Severity::NOTICE,
+        "W" => Severity::WARNING,
+        "E" => Severity::ERROR,
+        "C" => Severity::CRITICAL,
+        "A" => Severity::ALERT,
+        "M" | "X" | "P" => Severity::EMERGENCY,
+        _ => return None,
+    })
+}
 
 /// False where no bar stands in the first word.
 #[inline]
@@ -91,7 +100,7 @@ pub(crate) fn srlinux<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'s
     let mut parts = head.split('|');
     let (subsystem, pid) = (parts.next()?, parts.next()?);
     let level = parts.next_back()?;
-    let severity = LETTERS.iter().find(|(letter, _)| *letter == level)?.1;
+    let severity = lettered(level)?;
     let word = subsystem.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if !word || pid.is_empty() || !pid.bytes().all(|b| b.is_ascii_digit()) {
         return None;

@@ -137,13 +137,13 @@ pub(crate) fn vcenter<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'s
 
 /// What is left: the name of an observation (`[vob.net.vmnic.linkstate.down]`, `[esx.problem...]`).
 pub(crate) fn plain<'a>(event: &mut Event<'a>, text: &'a str) -> &'static str {
-    let mut end = text.len().min(160);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let front = &text[..end];
-    let at = front.find("[vob.").or_else(|| front.find("[esx."));
-    if let Some((name, behind)) = at.and_then(|at| until(&text[at + 1..], b']')) {
+    let end = text.len().min(160);
+    let named = |start: &str| {
+        let brackets = memchr::memchr_iter(b'[', &text.as_bytes()[..end]);
+        brackets.map(|at| &text[at + 1..]).find(|inside| inside.starts_with(start))
+    };
+    let inside = named("vob.").or_else(|| named("esx."));
+    if let Some((name, behind)) = inside.and_then(|inside| until(inside, b']')) {
         event.mnemonic = Some(Cow::Borrowed(name));
         // `vmnic vmnic1 linkstate down`
         let nic = behind.trim_start_matches(' ').split(' ').find(|word| {
