@@ -30,6 +30,8 @@ end
 
 -- Writes what has changed.
 local function save()
+  -- Whatever was told or stood there: a count below nothing would be refused by every process, for ever.
+  if s.acked < 0 then s.acked, s.lost = 0, s.lost + s.acked end
   local changed = {}
   for i, name in ipairs(NAMES) do
     local value = s[name]
@@ -185,8 +187,6 @@ local function report(line, cum, ack, acked)
   if grown > 0 or credit ~= 0 then
     s.acked = s.acked + credit
     s.lost = s.lost + grown - credit
-    -- Whatever was told: a count below nothing would be refused by every process, for ever.
-    if s.acked < 0 then s.acked, s.lost = 0, s.lost + s.acked end
     l.to, l.ack, l.acked = l.to + grown, math.max(l.ack, ack), l.acked + credit
     remember(line, l)
     if s.ack + grown >= s.cum then advance(s.ack) end
