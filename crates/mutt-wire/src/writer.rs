@@ -118,7 +118,9 @@ impl<'t> Writer<'t> {
     /// The text. Parts are whole texts, and so is what was made of them.
     pub(crate) fn finish(mut self) -> String {
         self.out.truncate(self.at);
-        String::from_utf8(self.out).unwrap_or_default()
+        // Were they ever not, a text with a mark in it is still JSON; none would not be.
+        String::from_utf8(self.out)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
 }
 
