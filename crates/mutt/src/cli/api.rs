@@ -1,9 +1,10 @@
 //! The client of the REST API that the commands use: one request at a time, pages, live events.
 
+use std::cmp::Reverse;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use mutt_model::Secret;
 use mutt_model::codes;
@@ -26,7 +27,7 @@ const PAGE: u64 = 1_000;
 /// Where the REST API is when nothing else is said.
 const DEFAULT_URL: &str = "http://127.0.0.1:8090";
 /// Places where the first start leaves its secrets when nothing else is said.
-const DATA_DIRS: [&str; 2] = ["./mutt-data", "/var/lib/mutt"];
+const DATA_DIRS: [&str; 3] = ["./mutt-data", super::serve::DEMO_DIR, "/var/lib/mutt"];
 
 /// Runs a future to its end on this thread.
 pub(super) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
@@ -85,9 +86,19 @@ pub(super) fn find_secret(
     Err(no_token(format!("{variable} is not set, and {}", tried.join("; "))))
 }
 
-/// Folders in which a program on this host may have left its files, the likeliest first.
+/// Folders in which a program on this host may have left its files, the likeliest first: the one that
+/// is named, then the others.
 fn data_dirs() -> impl Iterator<Item = PathBuf> {
-    ProcessEnv.var("MUTT__DATA_DIR").into_iter().chain(DATA_DIRS.map(str::to_owned)).map(Into::into)
+    let others = last_started_first(DATA_DIRS.map(PathBuf::from));
+    ProcessEnv.var("MUTT__DATA_DIR").map(PathBuf::from).into_iter().chain(others)
+}
+
+/// Folders on which a program started last come first, those on which none did keep their order.
+fn last_started_first<const N: usize>(mut dirs: [PathBuf; N]) -> [PathBuf; N] {
+    dirs.sort_by_cached_key(|dir| {
+        Reverse(listener_files(dir).map(|(_, written, _)| written).max())
+    });
+    dirs
 }
 
 /// An address of the program that runs on this host's data directory: `web_ui`, `http`.
@@ -103,21 +114,25 @@ pub(super) fn running_on(data_dir: &Path, name: &str) -> Option<String> {
 /// What the programs on `data_dir` have said: the one with all services first, then those with some,
 /// the newest first.
 fn listeners_in(data_dir: &Path) -> Vec<Value> {
-    let file = crate::config::LISTENERS_FILE;
-    let part = file.replace(".json", "-");
-    let entries = std::fs::read_dir(data_dir).into_iter().flatten().flatten();
-    let mut found: Vec<_> = entries
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let whole = name == file;
-            let said = whole || (name.starts_with(&part) && name.ends_with(".json"));
-            let written = entry.metadata().ok()?.modified().ok()?;
-            said.then(|| (whole, written, entry.path()))
-        })
-        .collect();
+    let mut found: Vec<_> = listener_files(data_dir).collect();
     found.sort();
     let read = |path: &PathBuf| serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok();
     found.iter().rev().filter_map(|(_, _, path)| read(path)).collect()
+}
+
+/// The files in which programs on `data_dir` say where they listen: true for all services, when it was
+/// written, its path.
+fn listener_files(data_dir: &Path) -> impl Iterator<Item = (bool, SystemTime, PathBuf)> {
+    let file = crate::config::LISTENERS_FILE;
+    let part = file.replace(".json", "-");
+    let entries = std::fs::read_dir(data_dir).into_iter().flatten().flatten();
+    entries.filter_map(move |entry| {
+        let name = entry.file_name().into_string().ok()?;
+        let whole = name == file;
+        let said = whole || (name.starts_with(&part) && name.ends_with(".json"));
+        let written = entry.metadata().ok()?.modified().ok()?;
+        said.then(|| (whole, written, entry.path()))
+    })
 }
 
 /// Where the program that runs on this host takes datagrams or streams: the first address of
@@ -341,4 +356,32 @@ pub(super) fn root_cause(why: &dyn std::error::Error) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    #[test]
+    fn the_folder_of_the_last_start_comes_first() {
+        let root = tempfile::tempdir().unwrap();
+        let dirs = ["data", "demo", "lib"].map(|name| root.path().join(name));
+        let order = || {
+            last_started_first(dirs.clone())
+                .map(|dir| dir.file_name().unwrap().to_str().unwrap().to_owned())
+        };
+        assert_eq!(order(), ["data", "demo", "lib"]);
+        let started = |dir: &Path, file: &str, at: u64| {
+            std::fs::create_dir_all(dir).unwrap();
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(at);
+            File::create(dir.join(file)).unwrap().set_modified(at).unwrap();
+        };
+        started(&dirs[1], "listeners.json", 10);
+        assert_eq!(order(), ["demo", "data", "lib"]);
+        started(&dirs[2], "listeners-web-ui.json", 20);
+        started(&dirs[0], "another.json", 30);
+        assert_eq!(order(), ["lib", "demo", "data"]);
+    }
 }

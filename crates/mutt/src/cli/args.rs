@@ -111,11 +111,12 @@ pub enum Command {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "REST API")]
 pub struct Target {
-    /// Address of the REST API; else the program running on ./mutt-data or /var/lib/mutt, else
-    /// http://127.0.0.1:8090
+    /// Address of the REST API; else the program running on ./mutt-data, ./mutt-demo or
+    /// /var/lib/mutt, else http://127.0.0.1:8090
     #[arg(long, global = true, env = "MUTT_URL", value_name = "URL")]
     pub url: Option<String>,
-    /// File with the token; else MUTT_TOKEN, else ./mutt-data/admin-token or /var/lib/mutt/admin-token
+    /// File with the token; else MUTT_TOKEN, else admin-token in ./mutt-data, ./mutt-demo or
+    /// /var/lib/mutt
     #[arg(long, global = true, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// Trust this CA (PEM) besides the host's

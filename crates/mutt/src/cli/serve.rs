@@ -9,7 +9,7 @@ use crate::serve::{ServeOptions, run as serve};
 use crate::services::Service;
 
 /// Where the demo keeps its data, apart from real data.
-const DEMO_DIR: &str = "./mutt-demo";
+pub(super) const DEMO_DIR: &str = "./mutt-demo";
 
 /// Runs until a signal.
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {

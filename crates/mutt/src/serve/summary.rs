@@ -157,7 +157,7 @@ impl Summary {
         }
         if let (Some((scheme, a)), Some(key)) = (self.ingest_http, &self.ingest_key) {
             lines.push(format!(
-                "curl -H \"X-API-KEY: $(cat {})\" -d '{{\"hostname\":\"edge-r1\",\"message\":\"%BGP-5-ADJCHANGE: neighbor 192.0.2.1 Down\",\"severity\":\"error\"}}' {scheme}://{a}/ingest",
+                "curl -H \"X-API-KEY: $(cat {})\" -d '{{\"timestamp\":\"'$(date -Is)'\",\"hostname\":\"edge-r1\",\"message\":\"%BGP-5-ADJCHANGE: neighbor 192.0.2.1 Down\",\"severity\":\"error\"}}' {scheme}://{a}/ingest",
                 key.display()
             ));
         }

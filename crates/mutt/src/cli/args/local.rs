@@ -91,7 +91,8 @@ pub struct SendSyslog {
     /// The message
     #[arg(default_value = "%MUTT-5-TEST: a test message from muttctl")]
     pub message: String,
-    /// The listener; else the program running on ./mutt-data or /var/lib/mutt, else 127.0.0.1:5514
+    /// The listener; else the program running on ./mutt-data, ./mutt-demo or /var/lib/mutt, else
+    /// 127.0.0.1:5514
     #[arg(long, value_name = "IP:PORT")]
     pub to: Option<SocketAddr>,
     /// Use TCP
@@ -137,7 +138,8 @@ pub struct SendTrap {
     /// Varbinds, as 1.3.6.1.2.1.2.2.1.1.12=i:12
     #[arg(value_name = "OID=TYPE:VALUE")]
     pub varbinds: Vec<String>,
-    /// The listener; else the program running on ./mutt-data or /var/lib/mutt, else 127.0.0.1:9162
+    /// The listener; else the program running on ./mutt-data, ./mutt-demo or /var/lib/mutt, else
+    /// 127.0.0.1:9162
     #[arg(long, value_name = "IP:PORT")]
     pub to: Option<SocketAddr>,
     /// The trap's OID; default: linkDown
@@ -184,11 +186,11 @@ pub struct SendTrap {
     after_help = "Examples:\n  muttctl send http --message \"link down\" --hostname edge-r1\n  muttctl send http --body event.json\n  muttctl send http --idempotency-key 42 --message once"
 )]
 pub struct SendHttp {
-    /// The ingest address; else the program running on ./mutt-data or /var/lib/mutt, else
+    /// The ingest address; else the program running on ./mutt-data, ./mutt-demo or /var/lib/mutt, else
     /// http://127.0.0.1:8080/ingest
     #[arg(long, value_name = "URL")]
     pub to: Option<String>,
-    /// File with the ingest key; else ./mutt-data/ingest-key or /var/lib/mutt/ingest-key
+    /// File with the ingest key; else ingest-key in ./mutt-data, ./mutt-demo or /var/lib/mutt
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
     /// Trust this CA (PEM) besides the host's

@@ -3,14 +3,13 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
-use std::time::Duration;
 
 use mutt_model::failpoint;
 use serde_json::Value;
 
 use super::{AUDITED, Site, fill, numbers};
 use crate::redis_server::RedisServer;
-use crate::support::wait::dawdle;
+use crate::support::wait::{Stopwatch, dawdle};
 use crate::support::{Audit, Setup};
 
 /// Items of [`fill`] that can be taken, over all lists.
@@ -125,16 +124,21 @@ async fn an_import_that_dies_at_any_of_its_steps_is_run_again() {
 
 #[tokio::test]
 async fn an_import_that_is_killed_at_any_moment_is_run_again() {
+    // How long it takes here tells where to kill.
+    let first = Both::new().await;
+    let watch = Stopwatch::start();
+    first.whole();
+    let all = watch.elapsed();
     let both = Both::new().await;
     let mut killed = 0;
-    // From at once to about as long as it takes, so that the kills fall into all of its parts.
-    for run in 0..12_u64 {
+    // From at once to the time that all of it takes: the runs before have done their part.
+    for run in 1..=12 {
         both.redis.command(&["DEL", "mutt:import:v2:lock:all"]);
         let args = both.args();
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let mut command = both.site.command(&args);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        dawdle(Duration::from_millis(fastrand::u64(0..100) + run * 60));
+        dawdle(all.mul_f64(fastrand::f64() * f64::from(run) / 12.0));
         let _ = child.kill();
         killed += u32::from(child.wait().unwrap().signal() == Some(9));
     }
