@@ -66,6 +66,14 @@ const INSERTS: &[&str] = &[
     "<13>",
     "x=y",
     "#ILO 4: ",
+    "Event|401|LOG_INFO|AMM|1/1|",
+    "bgp|1894|W: ",
+    "17 Base ",
+    "info hostd[7] ",
+    "[Originator@6876 sub=a] ",
+    "LEEF:1.0|",
+    " out:",
+    "msg_id=\"",
 ];
 
 fn check_changes(line: &str, seed: &mut u64) {
