@@ -173,9 +173,11 @@ fn with_shape<'a>(
 fn bare<'a>(frame: Frame<'a>, text: &'a str) -> Event<'a> {
     let mut event = frame.event(Source::Syslog);
     event.message = Cow::Borrowed(text);
-    event.parse.format = Cow::Borrowed(format::UNKNOWN);
-    notes::add(&mut event, ParseStatus::Partial, notes::NO_PRIORITY);
-    notes::add(&mut event, ParseStatus::Partial, notes::NO_HEADER);
+    event.parse = Parse {
+        status: ParseStatus::Partial,
+        format: Cow::Borrowed(format::UNKNOWN),
+        notes: Cow::Borrowed(notes::BARE),
+    };
     event
 }
 
