@@ -221,13 +221,15 @@ pub(crate) struct Words<const N: usize> {
     begins: [u8; LONGEST + 2],
     /// For each length the first letters, as bits of their five low bits.
     first: [u32; LONGEST + 1],
+    /// Those of all.
+    letters: u32,
 }
 
 impl<const N: usize> Words<N> {
     pub(crate) const fn new(words: [&'static str; N]) -> Self {
         assert!(N < 256);
         let (mut sorted, mut begins) = ([0; N], [0; LONGEST + 2]);
-        let mut first = [0; LONGEST + 1];
+        let (mut first, mut letters) = ([0; LONGEST + 1], 0);
         let (mut len, mut count) = (0, 0);
         while len <= LONGEST {
             begins[len] = count as u8;
@@ -236,6 +238,7 @@ impl<const N: usize> Words<N> {
                 let word = words[at].as_bytes();
                 if word.len() == len {
                     first[len] |= 1 << (word[0] & 31);
+                    letters |= first[len];
                     sorted[count] = at as u8;
                     count += 1;
                 }
@@ -245,7 +248,13 @@ impl<const N: usize> Words<N> {
         }
         begins[len] = count as u8;
         assert!(count == N, "a word is longer than the longest");
-        Self { words, sorted, begins, first }
+        Self { words, sorted, begins, first, letters }
+    }
+
+    /// False where no word begins with this byte, for most.
+    #[inline]
+    pub(crate) fn may_begin(&self, byte: Option<&u8>) -> bool {
+        byte.is_some_and(|byte| self.letters >> (byte & 31) & 1 != 0)
     }
 
     /// False for nearly every word that is not in the list.

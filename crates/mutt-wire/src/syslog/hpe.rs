@@ -5,10 +5,10 @@ use std::borrow::Cow;
 
 use mutt_model::{Event, Severity};
 
-use super::devices::{fields, until};
+use super::devices::{Name, fields, named_behind, names, until};
 use super::stamp::Stamp;
 use super::{format, tag};
-use crate::text::words;
+use crate::text::Words;
 
 /// The event's number and the module, then the text.
 pub(crate) fn procurve(text: &str) -> Option<(&str, &str, &str)> {
@@ -33,18 +33,11 @@ pub(crate) fn read_procurve<'a>(event: &mut Event<'a>, found: (&'a str, &'a str,
 
 /// `port 2 is now on-line`, `Port 1/A1-...`, `interface 1/1/24`.
 fn port(text: &str) -> Option<&str> {
-    let mut words = words(text).take(32);
-    while let Some(word) = words.next() {
-        if !matches!(word, "port" | "Port" | "interface" | "Interface" | "trunk") {
-            continue;
-        }
-        let name = words.next()?.trim_end_matches([',', '.', ';', ':']);
-        if name.len() <= 16 && name.bytes().any(|b| b.is_ascii_digit()) {
-            return Some(name);
-        }
-    }
-    None
+    static THINGS: Words<5> = Words::new(["port", "Port", "interface", "Interface", "trunk"]);
+    named_behind(text, &THINGS, (32, 16))
 }
+
+static AOSCX: [Name; 4] = names(["event_id", "level", "module", "slot"]);
 
 /// `Event|number|LOG_level|module|slot|text`.
 pub(crate) fn aoscx<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'static str> {
@@ -64,10 +57,7 @@ pub(crate) fn aoscx<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'sta
         event.msgid = Some(Cow::Borrowed(number));
     }
     let slot = if slot == "-" { "" } else { slot };
-    event.fields = fields(
-        message,
-        &[("event_id", number), ("level", level), ("module", module), ("slot", slot)],
-    );
+    event.fields = fields(message, &AOSCX, [number, level, module, slot]);
     event.resource = port(text).map(Cow::Borrowed);
     event.message = Cow::Borrowed(text);
     Some(format::HPE_AOSCX)

@@ -18,7 +18,8 @@ use crate::text::{Words, behind_spaces, kind, made_of, near};
 mod front;
 
 pub(super) use front::{
-    Usual, levelled_tag, stamp_and_colon, stamp_and_host, stamp_and_node, usual_tag,
+    Usual, is_bare, levelled_tag, own_device, stamp_and_colon, stamp_and_host, stamp_and_node,
+    usual_tag,
 };
 
 /// A header before a header is read this often.
@@ -245,7 +246,18 @@ fn by_header<'a>(
         return Some(super::read_message(event, rest, format::BIND));
     }
     let device = ubiquiti::device(rest)?;
-    ubiquiti::take(event, device, header.host.is_some());
+    read_device(rest, device, header.host.is_some(), event);
+    Some(format::UBIQUITI)
+}
+
+/// What stands behind the description that a device of Ubiquiti puts in front of a text.
+pub(super) fn read_device<'a>(
+    text: &str,
+    device: ubiquiti::Device<'a>,
+    named: bool,
+    event: &mut Event<'a>,
+) {
+    ubiquiti::take(event, text, device, named);
     let (mut text, _) = read_tag(device.rest, None, event);
     // `mcad: mcad[1837]: text`
     if let Some(again) = tag::read(text.trim_start_matches(' '))
@@ -259,7 +271,6 @@ fn by_header<'a>(
     if event.resource.is_none() {
         event.resource = ubiquiti::port(message).map(Cow::Borrowed);
     }
-    Some(format::UBIQUITI)
 }
 
 /// Arista numbers its messages behind the tag: `Ebra: 000123: %LINEPROTO-5-UPDOWN: ...`.

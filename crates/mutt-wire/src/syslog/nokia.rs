@@ -5,9 +5,10 @@ use std::borrow::Cow;
 
 use mutt_model::{Event, Severity};
 
-use super::devices::{fields, until};
+use super::devices::{Name, fields, named_behind, names, until};
 use super::format;
-use crate::text::{near, words};
+use crate::octets::{all_digits, rfind};
+use crate::text::Words;
 
 /// The levels of syslog that the documents of SR OS map its severities to.
 fn severity(name: &str) -> Option<Severity> {
@@ -20,6 +21,8 @@ fn severity(name: &str) -> Option<Severity> {
         _ => return None,
     })
 }
+
+static SROS: [Name; 5] = names(["sequence", "router", "application", "severity", "subject"]);
 
 /// Sequence number, router instance, then `application-SEVERITY-event-number [subject]:  text`.
 pub(crate) fn sros<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'static str> {
@@ -42,16 +45,7 @@ pub(crate) fn sros<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'stat
     }
     let subject = behind.strip_prefix('[').and_then(subject_in);
     let subject = subject.unwrap_or_default();
-    event.fields = fields(
-        message,
-        &[
-            ("sequence", sequence),
-            ("router", router),
-            ("application", application),
-            ("severity", level),
-            ("subject", subject),
-        ],
-    );
+    event.fields = fields(message, &SROS, [sequence, router, application, level, subject]);
     event.mnemonic = Some(Cow::Borrowed(name));
     if !subject.is_empty() {
         event.resource = Some(Cow::Borrowed(subject));
@@ -82,40 +76,33 @@ fn lettered(letter: &str) -> Option<Severity> {
     })
 }
 
-/// False where no bar stands in the first word.
-#[inline]
-pub(crate) fn may_be_srlinux(message: &str) -> bool {
-    let word = near(b' ', message.as_bytes()).unwrap_or(message.len());
-    near(b'|', &message.as_bytes()[..word]).is_some()
-}
+static SRLINUX: [Name; 4] = names(["subsystem", "thread", "sequence", "level"]);
 
 /// `subsystem|pid|thread|sequence|level: text`; some releases leave thread and sequence out.
 pub(crate) fn srlinux<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'static str> {
     let front = &message.as_bytes()[..message.len().min(96)];
     let end = memchr::memchr2(b' ', b':', front)?;
-    if front[end] != b':' || memchr::memchr(b'|', &front[..end]).is_none() {
+    if front[end] != b':' {
         return None;
     }
-    let head = &message[..end];
-    let mut parts = head.split('|');
-    let (subsystem, pid) = (parts.next()?, parts.next()?);
-    let level = parts.next_back()?;
+    let last = rfind(&front[..end], b'|')?;
+    let level = &message[last + 1..end];
+    let (subsystem, rest) = until(&message[..last], b'|')?;
+    let (pid, rest) = until(rest, b'|').unwrap_or((rest, ""));
+    let (thread, rest) = until(rest, b'|').unwrap_or((rest, ""));
+    let sequence = until(rest, b'|').map_or(rest, |(sequence, _)| sequence);
     let severity = lettered(level)?;
     let word = subsystem.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    if !word || pid.is_empty() || !pid.bytes().all(|b| b.is_ascii_digit()) {
+    if !word || pid.is_empty() || !all_digits(pid.as_bytes()) {
         return None;
     }
-    let (thread, sequence) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     if event.severity.is_none() {
         event.severity = Some(severity);
     }
     if event.procid.is_none() {
         event.procid = Some(Cow::Borrowed(pid));
     }
-    event.fields = fields(
-        message,
-        &[("subsystem", subsystem), ("thread", thread), ("sequence", sequence), ("level", level)],
-    );
+    event.fields = fields(message, &SRLINUX, [subsystem, thread, sequence, level]);
     let text = message[end + 1..].trim_start_matches(' ');
     event.message = Cow::Borrowed(text);
     event.resource = resource(text).map(Cow::Borrowed);
@@ -124,18 +111,7 @@ pub(crate) fn srlinux<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'s
 
 /// `Peer 10.1.2.5`, `Interface ethernet-1/1`, `Session from 10.1.2.1:1 to 10.1.2.5:1`.
 fn resource(text: &str) -> Option<&str> {
-    let mut words = words(text).take(24);
-    while let Some(word) = words.next() {
-        let name = match word {
-            "Peer" | "peer" | "neighbor" | "Interface" | "interface" | "Port" | "port" => {
-                words.next()?
-            }
-            _ => continue,
-        };
-        let name = name.trim_end_matches([',', '.', ';', ':']);
-        if name.bytes().any(|b| b.is_ascii_digit()) && name.len() <= 64 {
-            return Some(name);
-        }
-    }
-    None
+    static THINGS: Words<7> =
+        Words::new(["Peer", "peer", "neighbor", "Interface", "interface", "Port", "port"]);
+    named_behind(text, &THINGS, (24, 64))
 }

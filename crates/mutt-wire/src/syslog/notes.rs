@@ -14,6 +14,8 @@ pub const NO_PRIORITY: &str = "no priority";
 pub const BAD_PRIORITY: &str = "malformed priority";
 /// Neither a stamp nor a known shape of message.
 pub const NO_HEADER: &str = "no header";
+/// Both of a text without priority and header, as they are joined.
+pub(super) const BARE: &str = "no priority\nno header";
 /// A header without a stamp.
 pub const NO_TIMESTAMP: &str = "no timestamp";
 /// RFC 5424 with something else in the stamp's place.

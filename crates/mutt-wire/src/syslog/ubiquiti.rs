@@ -6,8 +6,9 @@ use std::borrow::Cow;
 
 use mutt_model::Event;
 
-use super::devices::until;
+use super::devices::{Name, fields, names, until};
 use super::{format, set_host};
+use crate::octets::rfind;
 use crate::text::near;
 
 /// A UniFi device as it names itself.
@@ -41,9 +42,9 @@ pub(crate) fn device(text: &str) -> Option<Device<'_>> {
     let rest = rest.trim_start_matches([' ', ':']);
     if is_mac(first) {
         // `UAP-AC-Lite-6.8.2+15592`: the version is the last part that begins with a digit.
-        let (model, version) = behind
-            .rsplit_once('-')
-            .filter(|(_, version)| version.starts_with(|c: char| c.is_ascii_digit()))
+        let (model, version) = rfind(behind.as_bytes(), b'-')
+            .map(|at| (&behind[..at], &behind[at + 1..]))
+            .filter(|(_, version)| version.as_bytes().first().is_some_and(u8::is_ascii_digit))
             .unwrap_or((behind, ""));
         return Some(Device { model, mac: first, version, rest });
     }
@@ -62,26 +63,24 @@ fn is_mac(word: &str) -> bool {
     }
 }
 
-/// Puts the device into the event; where no host was named, its MAC address is the host.
-pub(crate) fn take<'a>(event: &mut Event<'a>, device: Device<'a>, named: bool) {
+static FIELDS: [Name; 3] = names(["model", "mac", "version"]);
+
+/// Puts the device, which this text names, into the event; where no host was named, its MAC address is the host.
+pub(crate) fn take<'a>(event: &mut Event<'a>, text: &str, device: Device<'a>, named: bool) {
     if !named {
         set_host(event, device.mac, None);
     }
-    event.fields = super::devices::fields(
-        device.version,
-        &[
-            ("model", device.model),
-            ("mac", device.mac),
-            ("version", device.version.trim_start_matches('v')),
-        ],
-    );
+    let version = device.version.trim_start_matches('v');
+    event.fields = fields(text, &FIELDS, [device.model, device.mac, version]);
     event.parse.format = Cow::Borrowed(format::UBIQUITI);
 }
 
 /// `TRAPMGR: Link Up: 0/9`: the switch's port.
 pub(crate) fn port(text: &str) -> Option<&str> {
+    let first = memchr::memchr(b'L', text.as_bytes())?;
     let behind = |mark: &str| {
-        memchr::memchr_iter(b'L', text.as_bytes())
+        memchr::memchr_iter(b'L', &text.as_bytes()[first..])
+            .map(|at| first + at)
             .find(|at| text.as_bytes()[*at..].starts_with(mark.as_bytes()))
             .map(|at| at + mark.len())
     };

@@ -5,14 +5,14 @@
 
 use std::borrow::Cow;
 
-use mutt_model::{Event, Severity, Source, event::Parse};
+use mutt_model::{Event, ParseStatus, Severity, Source, event::Parse};
 
 use super::legacy::{self, Header, node_fields};
 use super::mnemonic::{self, Found};
 use super::zone::{self, Sync};
 use super::{
-    Options, devices, fields, format, ftd, netscaler, relay_of, resource, rfc5424, stamp::Stamp,
-    take_priority, ubiquiti, written_priority,
+    Options, devices, fields, format, ftd, netscaler, notes, relay_of, resource, rfc5424,
+    stamp::Stamp, take_priority, ubiquiti, written_priority,
 };
 use crate::frame::{Frame, host_of};
 use crate::text::behind_spaces;
@@ -31,6 +31,15 @@ pub(super) struct Told<'a> {
     message: &'a str,
     found: Found<'a>,
 }
+
+/// What is found in a message of which its reader tells all.
+const NOTHING: Found<'static> = Found {
+    mnemonic: None,
+    severity: None,
+    format: format::RFC3164,
+    look_for_resource: false,
+    text_at: 0,
+};
 
 /// Makes the event of a frame.
 #[inline]
@@ -65,12 +74,22 @@ pub(super) fn decode<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> 
                         return with_fields(frame, priority, &header, behind, options);
                     }
                     if let Some(tag) = tag(behind, &stamp, host) {
-                        return match by_host(priority, &stamp, host, &tag) {
-                            Some(told) => told.event(frame, options),
+                        if let Some(reader) = devices::shaped(tag.message) {
+                            let header = (priority, &stamp, host);
+                            return with_shape(frame, header, tag, reader, options);
+                        }
+                        return match found_by_host(&tag) {
+                            Some(found) => {
+                                by_host(priority, &stamp, host, &tag, found).event(frame, options)
+                            }
                             None => {
                                 with_body(frame, priority, &Header::of(stamp, host), tag, options)
                             }
                         };
+                    }
+                    if let Some(device) = legacy::own_device(behind, &stamp, host) {
+                        let header = (priority, &stamp, host);
+                        return with_device(frame, header, (behind, device), options);
                     }
                 } else if let Some(told) =
                     by_colon(priority, rest).or_else(|| by_node(priority, rest))
@@ -98,6 +117,8 @@ pub(super) fn decode<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> 
             }
             _ => {}
         }
+    } else if legacy::is_bare(text) {
+        return bare(frame, text);
     }
     super::decode_text(frame, text, options)
 }
@@ -127,6 +148,50 @@ fn with_body<'a>(
     let mut event = frame.event(Source::Syslog);
     take_priority(&mut event, priority);
     legacy::read_usual(header, tag, &mut event, options);
+    event
+}
+
+/// RFC 3164 with a message that begins as those of one device do.
+#[inline(never)]
+fn with_shape<'a>(
+    frame: Frame<'a>,
+    (priority, stamp, host): (u8, &Stamp<'a>, &'a str),
+    tag: legacy::Usual<'a>,
+    reader: devices::Reader,
+    options: &Options,
+) -> Event<'a> {
+    let mut event = by_host(priority, stamp, host, &tag, NOTHING).event(frame, options);
+    match reader(&mut event, tag.message) {
+        Some(format) => event.parse.format = Cow::Borrowed(format),
+        None => return with_body(frame, priority, &Header::of(*stamp, host), tag, options),
+    }
+    event
+}
+
+/// A text without a priority, a header and any mark: a message and no more.
+#[inline(never)]
+fn bare<'a>(frame: Frame<'a>, text: &'a str) -> Event<'a> {
+    let mut event = frame.event(Source::Syslog);
+    event.message = Cow::Borrowed(text);
+    event.parse = Parse {
+        status: ParseStatus::Partial,
+        format: Cow::Borrowed(format::UNKNOWN),
+        notes: Cow::Borrowed(notes::BARE),
+    };
+    event
+}
+
+/// The description of a device stands where others have a tag.
+#[inline(never)]
+fn with_device<'a>(
+    frame: Frame<'a>,
+    (priority, stamp, host): (u8, &Stamp<'a>, &'a str),
+    (text, device): (&'a str, ubiquiti::Device<'a>),
+    options: &Options,
+) -> Event<'a> {
+    let tag = legacy::Usual::of(text);
+    let mut event = by_host(priority, stamp, host, &tag, NOTHING).event(frame, options);
+    legacy::read_device(text, device, true, &mut event);
     event
 }
 
@@ -169,13 +234,7 @@ fn by_fields<'a>(priority: u8, header: &rfc5424::Usual<'a>) -> Option<Told<'a>> 
         msgid: header.msgid(),
         node: None,
         message,
-        found: Found {
-            mnemonic: None,
-            severity: None,
-            format: format::RFC5424,
-            look_for_resource: false,
-            text_at: 0,
-        },
+        found: Found { format: format::RFC5424, ..NOTHING },
     })
 }
 
@@ -198,13 +257,10 @@ fn by_host<'a>(
     stamp: &Stamp<'a>,
     host: &'a str,
     tag: &legacy::Usual<'a>,
-) -> Option<Told<'a>> {
-    let legacy::Usual { app, procid, message, levelled } = *tag;
-    if levelled {
-        return None;
-    }
-    let found = found(message, app, format::RFC3164)?;
-    Some(Told {
+    found: Found<'a>,
+) -> Told<'a> {
+    let legacy::Usual { app, procid, message, .. } = *tag;
+    Told {
         priority,
         host: Some(host),
         relay: None,
@@ -216,7 +272,13 @@ fn by_host<'a>(
         node: None,
         message,
         found,
-    })
+    }
+}
+
+/// What the first words of a message behind a tag tell. BIG-IP writes a level before it.
+#[inline]
+fn found_by_host<'a>(tag: &legacy::Usual<'a>) -> Option<Found<'a>> {
+    if tag.levelled { None } else { found(tag.message, tag.app, format::RFC3164) }
 }
 
 /// Cisco: `45: r1: *Aug  6 10:00:00.001 UTC: %LINK-3-UPDOWN: text`, sequence, host and mark where they

@@ -2,7 +2,7 @@
 //! of them. Whatever is odd is left to it.
 
 use super::{
-    HOST, Header, NAME, behind_level, fields, may_hold_header, netscaler, stamp, tag,
+    HOST, Header, NAME, behind_level, devices, fields, may_hold_header, netscaler, stamp, tag,
     tag_is_mnemonic, ubiquiti,
 };
 use crate::syslog::stamp::Stamp;
@@ -123,8 +123,41 @@ pub(in crate::syslog) fn usual_tag<'a>(
     if plain {
         return Some(usual);
     }
-    let follows = may_hold_header(text) && header_follows(text, stamp, host);
+    // A number and a word behind a tag are no header.
+    let numbered = || {
+        devices::is_numbered(usual.message.as_bytes())
+            && usual.procid.is_none()
+            && !stamp::begins_with_name(text.as_bytes())
+    };
+    let follows = may_hold_header(text) && !numbered() && header_follows(text, stamp, host);
     (!follows).then_some(usual)
+}
+
+/// True for a text that begins with a small letter and has none of the marks of headers, tags, fields
+/// and devices. A comma is one in the first word only.
+pub(in crate::syslog) fn is_bare(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.first().is_some_and(u8::is_ascii_lowercase)
+        && memchr::memchr3(b':', b'=', b'|', bytes).is_none()
+        && memchr::memchr2(b'[', b'%', bytes).is_none()
+        && memchr::memchr2(b' ', b',', bytes).is_none_or(|at| bytes[at] == b' ')
+        && !may_hold_header(text)
+}
+
+/// The description of a device of Ubiquiti behind a stamp and a host, where no fields begin.
+pub(in crate::syslog) fn own_device<'a>(
+    text: &'a str,
+    stamp: &Stamp<'a>,
+    host: &'a str,
+) -> Option<ubiquiti::Device<'a>> {
+    if !matches!(text.as_bytes().first()?, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'(') {
+        return None;
+    }
+    let device = ubiquiti::device(text).filter(|_| !netscaler::begins(text))?;
+    // No header begins with the twelve digits of an address and a comma.
+    let addressed = device.mac.len() == 12 && text.starts_with(device.mac);
+    let follows = !addressed && may_hold_header(text) && header_follows(text, stamp, host);
+    (!follows).then_some(device)
 }
 
 /// The same behind the level that BIG-IP writes.

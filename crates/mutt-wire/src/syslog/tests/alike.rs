@@ -66,6 +66,14 @@ const INSERTS: &[&str] = &[
     "<13>",
     "x=y",
     "#ILO 4: ",
+    "Event|401|LOG_INFO|AMM|1/1|",
+    "bgp|1894|W: ",
+    "17 Base ",
+    "info hostd[7] ",
+    "[Originator@6876 sub=a] ",
+    "LEEF:1.0|",
+    " out:",
+    "msg_id=\"",
 ];
 
 fn check_changes(line: &str, seed: &mut u64) {
@@ -107,6 +115,29 @@ fn usual_headers_are_read_as_their_parts_are() {
     }
     for (_, case) in vendors::cases() {
         check_changes(case["raw"].as_str().expect("raw"), &mut seed);
+    }
+}
+
+/// Behind usual headers, or none, what is read by its first words alone.
+#[test]
+fn first_words_are_read_as_parts_are() {
+    const LINES: &[&str] = &[
+        "something that is no message at all, of the usual length of a line",
+        "link 3/1 of the switch is down",
+        "<166>2026-08-06T10:00:00.123Z esx1 Hostd: info hostd[2099457] [Originator@6876 sub=Vimsvc.ha opID=58b4 user=vpxuser] Event 616 : User x logged in",
+        "<166>Aug  6 10:00:00 esx1 vobd: warning hostd[7] [vob.net.vmnic.linkstate.down] vmnic vmnic1 linkstate down",
+        "<30>Aug  6 10:00:00 lobby-ap 802aa8000001,UAP-AC-Lite-6.8.2+15592: mcad: mcad[1837]: wireless_agg_stats: bssid=00:00:5e:00:53:ad",
+        "<30>Aug  6 10:00:00 lobby-ap BZ2,80:2a:a8:00:00:01,v6.6.55: switch: TRAPMGR: Link Up: 0/9",
+        "<30>Aug  6 10:00:00 lobby-ap (\"U7LT,802aa8000001,v3.7.17.5220\") hostapd: ath0: STA associated",
+        "<190>2026-08-06T10:00:00.861162+00:00 cx1 ops-switchd[1489]: Event|8120|LOG_INFO|AMM|1/1|Tunnel 192.0.2.9 of port 1/1/3 is up",
+        "<188>Jan  2 18:43:23 192.0.2.108 TMNX: 17 Base SYSTEM-WARNING-tmnxStateChange-2009 [CHASSIS]:  Status of Card 1 changed, state: inService",
+        "<180>Jan 11 18:39:00 srl-1 sr_bgp_mgr: bgp|1894|1965|00071|W: In network-instance default, the session: Peer 192.0.2.5 moved to lower state",
+    ];
+    let mut seed = 42;
+    for line in LINES {
+        for _ in 0..5 {
+            check_changes(line, &mut seed);
+        }
     }
 }
 
