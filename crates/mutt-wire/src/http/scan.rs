@@ -98,10 +98,10 @@ impl<'a> Scanner<'a> {
 
     /// The array or object that begins here.
     fn nested(&mut self, start: usize, kind: Kind) -> Result<Scanned<'a>, Fault> {
-        let (mut open, mut depth) = (Vec::new(), 0);
+        let (mut open, mut depth) = (Open::default(), 0);
         loop {
             let opened = self.begin(&mut open)?;
-            depth = depth.max(open.len());
+            depth = depth.max(open.depth);
             let another = (opened && self.first_inside(&mut open)?) || self.close(&mut open)?;
             if !another {
                 return Ok(Scanned { kind, depth, raw: &self.bytes[start..self.at] });
@@ -133,7 +133,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes a scalar, or the opening of an array or object; says whether it opened one.
-    fn begin(&mut self, open: &mut Vec<Kind>) -> Result<bool, Fault> {
+    fn begin(&mut self, open: &mut Open) -> Result<bool, Fault> {
         self.skip_space();
         match self.kind()? {
             kind @ (Kind::Object | Kind::Array) => {
@@ -149,7 +149,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// After an opening: whether a value follows (an object's first key is then taken).
-    fn first_inside(&mut self, open: &mut [Kind]) -> Result<bool, Fault> {
+    fn first_inside(&mut self, open: &mut Open) -> Result<bool, Fault> {
         self.skip_space();
         match open.last() {
             Some(Kind::Object) if self.peek() != Some(b'}') => self.key().map(|_| true),
@@ -159,15 +159,15 @@ impl<'a> Scanner<'a> {
     }
 
     /// After a value: closes what ends here; whether another value follows.
-    fn close(&mut self, open: &mut Vec<Kind>) -> Result<bool, Fault> {
+    fn close(&mut self, open: &mut Open) -> Result<bool, Fault> {
         // An opening without content comes here too: its own bracket is then what stands here.
         while let Some(kind) = open.last() {
             self.skip_space();
-            let end = if *kind == Kind::Object { b'}' } else { b']' };
+            let end = if kind == Kind::Object { b'}' } else { b']' };
             if self.take(end) {
                 open.pop();
             } else if self.take(b',') {
-                if *kind == Kind::Object {
+                if kind == Kind::Object {
                     self.skip_space();
                     self.key()?;
                 }
@@ -260,6 +260,39 @@ impl<'a> Scanner<'a> {
             }
         }
         self.fault("a word that is neither true, false nor null")
+    }
+}
+
+/// The arrays and objects that are open, a bit each; only those that nest deep need a list.
+#[derive(Default)]
+struct Open {
+    depth: usize,
+    /// Of the innermost the lowest; set for an object.
+    bits: u64,
+    /// Bits of the outer ones, 64 each.
+    outer: Vec<u64>,
+}
+
+impl Open {
+    fn push(&mut self, kind: Kind) {
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.outer.push(self.bits);
+        }
+        self.bits = self.bits << 1 | u64::from(kind == Kind::Object);
+        self.depth += 1;
+    }
+
+    fn last(&self) -> Option<Kind> {
+        let kind = if self.bits & 1 == 1 { Kind::Object } else { Kind::Array };
+        (self.depth > 0).then_some(kind)
+    }
+
+    fn pop(&mut self) {
+        self.depth -= 1;
+        self.bits >>= 1;
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.bits = self.outer.pop().unwrap_or_default();
+        }
     }
 }
 

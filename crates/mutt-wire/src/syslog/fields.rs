@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use mutt_model::event::peer_host;
 use mutt_model::{Event, Severity};
 
-use super::{Options, format, set_host, structured};
+use super::{Options, format, netscreen, set_host, structured};
 use crate::octets;
 
 mod barracuda;
@@ -31,6 +31,8 @@ mod watchguard;
 
 /// How far a mark of CEF or LEEF is looked for behind other words.
 const MAX_BEFORE: usize = 128;
+/// So far into a message stand the marks of all that are known by one.
+const MAX_MARK: usize = 160;
 
 /// True for a body that is known by its first characters: no header and no tag is looked for in it.
 pub(crate) fn begins(text: &str) -> bool {
@@ -154,7 +156,12 @@ pub(crate) fn read<'a>(
         b'd' | b'l' | b't' if fortinet::begins(message) => {
             return Some(fortinet::read(event, message, options));
         }
+        // It reads its own, once the tag is known.
+        b'N' if netscreen::begins(message) && !may_be_marked(message) => return None,
         _ => {}
+    }
+    if is_pairs(message) {
+        return keyvalue::read(event, message, options);
     }
     // Most messages have none of the marks that these readers need: one look tells.
     let bytes = message.as_bytes();
@@ -192,6 +199,24 @@ pub(crate) fn read<'a>(
         return None;
     }
     watchguard::read(event, message).or_else(|| keyvalue::read(event, message, options))
+}
+
+/// True for pairs in which no reader but that of pairs finds something.
+fn is_pairs(message: &str) -> bool {
+    let Some((key, _)) = pairs::leading_key(message) else { return false };
+    let others = match key {
+        "msg_id" => true,
+        "time" | "hostname" => memchr::memchr(b'|', message.as_bytes()).is_some(),
+        _ => false,
+    };
+    !others && !may_be_marked(message)
+}
+
+/// False where no colon can be one of `CEF:`, `LEEF:`, MikroTik's ` out:` or WatchGuard's `: msg_id=`.
+fn may_be_marked(message: &str) -> bool {
+    let front = &message.as_bytes()[..message.len().min(MAX_MARK)];
+    memchr::memchr_iter(b':', front)
+        .any(|at| matches!(front[..at], [.., b'F' | b't']) || front[at + 1..].starts_with(b" m"))
 }
 
 /// Where a short mark that ends in a colon or an equals sign first stands: its last byte is rare, so

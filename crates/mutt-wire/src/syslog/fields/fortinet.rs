@@ -14,7 +14,8 @@ use crate::syslog::{Options, format};
 /// True for a log of FortiOS or one of its sisters: it begins with one of three keys and names its
 /// device or its log id early.
 pub(crate) fn begins(text: &str) -> bool {
-    let named = ["date=", "logver=", "timestamp="].iter().any(|key| text.starts_with(key));
+    let named =
+        text.starts_with("date=") || text.starts_with("logver=") || text.starts_with("timestamp=");
     if !named {
         return false;
     }
