@@ -87,7 +87,8 @@ impl<'t> Writer<'t> {
     /// Writes a part as it stands and a few bytes behind it, at most eight.
     #[inline(always)]
     pub(crate) fn part_and<const N: usize>(&mut self, part: &[u8], behind: &[u8; N]) {
-        if let Some(step) = step(self.text, &self.tail, part)
+        if part.len() <= STEP
+            && let Some(step) = step(self.text, &self.tail, part)
             && let Some(place) = self.out.get_mut(self.at..)
             && let Some(place) = place.first_chunk_mut::<WINDOW>()
         {
@@ -108,7 +109,9 @@ impl<'t> Writer<'t> {
         (other, behind): (&[u8], &[u8; M]),
     ) {
         let (text, tail) = (self.text, &self.tail);
-        if let (Some(first), Some(second)) = (step(text, tail, one), step(text, tail, other))
+        if one.len() <= STEP
+            && other.len() <= STEP
+            && let (Some(first), Some(second)) = (step(text, tail, one), step(text, tail, other))
             && let Some(place) = self.out.get_mut(self.at..)
             && let Some(place) = place.first_chunk_mut::<PAIR>()
         {
@@ -155,12 +158,9 @@ impl<'t> Writer<'t> {
     }
 }
 
-/// The part and what stands behind it, where it is short and one of the message.
+/// The short part and what stands behind it, where it is one of the message.
 #[inline(always)]
 fn step<'s>(text: &'s [u8], tail: &'s [u8; 2 * STEP], part: &[u8]) -> Option<&'s [u8; STEP]> {
-    if part.len() > STEP {
-        return None;
-    }
     // Where it stands in the message; beyond its end where it does not.
     let from = part.as_ptr().addr().wrapping_sub(text.as_ptr().addr());
     let behind = text.get(from..)?;

@@ -83,6 +83,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// One whole value, white space before it skipped.
+    #[inline(always)]
     pub(crate) fn value(&mut self) -> Result<Scanned<'a>, Fault> {
         self.skip_space();
         let start = self.at;
@@ -182,6 +183,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// An object's key and the colon after it.
+    #[inline(always)]
     pub(crate) fn key(&mut self) -> Result<&'a [u8], Fault> {
         if self.peek() != Some(b'"') {
             return self.fault("a key in quotes must stand here");
@@ -192,6 +194,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A text with its quotes.
+    #[inline(always)]
     fn text(&mut self) -> Result<&'a [u8], Fault> {
         let start = self.at;
         self.at += 1;
@@ -209,6 +212,7 @@ impl<'a> Scanner<'a> {
         Ok(&self.bytes[start..self.at])
     }
 
+    #[inline(never)]
     fn escape(&mut self) -> Result<(), Fault> {
         self.odd = true;
         let length = match self.bytes.get(self.at + 1) {
@@ -232,6 +236,7 @@ impl<'a> Scanner<'a> {
         if self.at == start { self.fault("a digit must stand here") } else { Ok(()) }
     }
 
+    #[inline]
     fn number(&mut self) -> Result<(), Fault> {
         let start = self.at;
         self.take(b'-');

@@ -160,10 +160,20 @@ pub(crate) fn read<'a>(
         b'N' if netscreen::begins(message) && !may_be_marked(message) => return None,
         _ => {}
     }
-    if is_pairs(message) {
-        return keyvalue::read(event, message, options);
+    if let Some(first_value) = pairs_alone(message) {
+        return keyvalue::read_pairs(event, message, message, first_value, options);
     }
+    read_marked(event, message, options)
+}
+
+/// The dialects that are known by marks within the message.
+fn read_marked<'a>(
+    event: &mut Event<'a>,
+    message: &'a str,
+    options: &Options,
+) -> Option<&'static str> {
     // Most messages have none of the marks that these readers need: one look tells.
+    let first = *message.as_bytes().first()?;
     let bytes = message.as_bytes();
     let colon = memchr::memchr(b':', bytes).is_some();
     let marked = memchr::memchr2(b'=', b'|', bytes).is_some();
@@ -201,15 +211,15 @@ pub(crate) fn read<'a>(
     watchguard::read(event, message).or_else(|| keyvalue::read(event, message, options))
 }
 
-/// True for pairs in which no reader but that of pairs finds something.
-fn is_pairs(message: &str) -> bool {
-    let Some((key, _)) = pairs::leading_key(message) else { return false };
+/// Pairs in which no reader but that of pairs finds something: where the first value begins.
+fn pairs_alone(message: &str) -> Option<usize> {
+    let (key, first_value) = pairs::leading_key(message)?;
     let others = match key {
         "msg_id" => true,
         "time" | "hostname" => memchr::memchr(b'|', message.as_bytes()).is_some(),
         _ => false,
     };
-    !others && !may_be_marked(message)
+    (!others && !may_be_marked(message)).then_some(first_value)
 }
 
 /// False where no colon can be one of `CEF:`, `LEEF:`, MikroTik's ` out:` or WatchGuard's `: msg_id=`.
@@ -221,7 +231,7 @@ fn may_be_marked(message: &str) -> bool {
 
 /// Where a short mark that ends in a colon or an equals sign first stands: its last byte is rare, so
 /// that one quick look often tells that there is none.
-fn mark(front: &[u8], mark: &[u8]) -> Option<usize> {
+pub(crate) fn mark(front: &[u8], mark: &[u8]) -> Option<usize> {
     let last = *mark.last()?;
     memchr::memchr_iter(last, front)
         .find(|at| front[..=*at].ends_with(mark))
@@ -279,5 +289,66 @@ fn graded(word: &str) -> Option<Severity> {
         () if is("high") => Some(Severity::ERROR),
         () if is("very-high") || is("veryhigh") => Some(Severity::CRITICAL),
         () => Severity::parse(word),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mutt_model::{Id, Source, Timestamp};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What pairs are made of, and the marks of the others.
+    const PIECES: &[&str] = &[
+        "a=1",
+        "time=1",
+        "hostname=h",
+        "msg_id=\"3000\"",
+        " ",
+        " b=2",
+        " c=\"x y\"",
+        "|",
+        "|product=p",
+        ":",
+        ": ",
+        ", ",
+        "F:",
+        " CEF:0|a|b|1|2|n|3|x=y",
+        " LEEF:1.0|a|b|1|2|x=y",
+        "forward: in:e1 out:e2, proto TCP, 192.0.2.1:1->192.0.2.2:2, len 64",
+        " out:",
+        "in:",
+        "w msg_id=\"3000\"",
+        "NetScreen device_id=fw1  [Root]system-notification-1(a): s=1",
+        "word",
+    ];
+
+    fn long(pieces: &[&str], spaces: usize) -> String {
+        pieces.concat().replacen(' ', &" ".repeat(1 + spaces), 1)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn marks_are_not_missed(
+            pieces in proptest::collection::vec(proptest::sample::select(PIECES), 1..8),
+            spaces in prop_oneof![Just(0usize), 100usize..170],
+        ) {
+            let text = long(&pieces, spaces);
+            let quick = pairs_alone(&text).is_some()
+                || (netscreen::begins(&text) && !may_be_marked(&text));
+            if quick && !fortinet::begins(&text) {
+                let given = |read: fn(&mut Event<'static>, &'static str, &Options) -> _| {
+                    let text: &'static str = text.clone().leak();
+                    let (id, time) = (Id::default(), Timestamp::default());
+                    let mut event = Event::from_raw(id, time, Source::Syslog, "", "", b"");
+                    let format: Option<&'static str> = read(&mut event, text, &Options::default());
+                    event.message = Cow::Borrowed(text);
+                    (format, event)
+                };
+                prop_assert_eq!(given(read), given(read_marked));
+            }
+        }
     }
 }

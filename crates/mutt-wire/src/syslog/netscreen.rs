@@ -1,19 +1,17 @@
 //! ScreenOS: `NetScreen device_id=fw1  [Root]system-notification-00257(traffic): start_time="..." ...`.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
 use mutt_model::{Event, Severity};
 
 use super::devices::until;
+use super::fields::mark;
 use super::{format, set_host};
 use crate::octets::{all_digits, below, escaped, find, is};
 use crate::text::{near, trimmed};
 use crate::writer::Writer;
 
 const BEGINS: &str = "NetScreen device_id=";
-static START_TIME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("start_time=\""));
 const MAX_PAIRS: usize = 48;
 
 /// True where a message of ScreenOS begins.
@@ -68,11 +66,15 @@ pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'stat
 /// Writes a text where it is not empty, its name before it, and what stands before the next.
 #[inline(always)]
 fn push_text<'a, const N: usize>(json: &mut Writer<'a>, name: &[u8; N], text: &'a str) {
-    if !text.is_empty() {
-        json.put(name);
-        json.escaped(text);
-        json.put(b"\",\"");
+    if text.is_empty() {
+        return;
     }
+    json.put(name);
+    if find(text.as_bytes(), 0, escaped).is_none() {
+        return json.part_and(text.as_bytes(), b"\",\"");
+    }
+    json.escaped(text);
+    json.put(b"\",\"");
 }
 
 /// Writes a pair where it has a value, and what stands before the next.
@@ -109,9 +111,8 @@ fn parted(text: &str, by: u8) -> Option<(&str, &str)> {
 
 /// When it happened: what `start_time` says, or what stands in brackets at the end.
 pub(crate) fn time(message: &str) -> Option<&str> {
-    // It is the first pair of most messages.
-    let bytes = message.as_bytes();
-    if let Some(at) = START_TIME.find(bytes) {
+    // It is the first in quotes of most messages.
+    if let Some(at) = mark(message.as_bytes(), b"start_time=\"") {
         return until(&message[at + 12..], b'"').map(|(time, _)| time);
     }
     let (_, behind) = message.strip_suffix(')')?.rsplit_once('(')?;

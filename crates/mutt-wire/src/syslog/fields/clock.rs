@@ -86,7 +86,10 @@ pub(crate) fn epoch(text: &str) -> Option<Timestamp> {
     if !digits(fraction) || (!fraction.is_empty() && whole.len() > 10) {
         return None;
     }
-    let value: i64 = whole.parse().ok()?;
+    let value = match whole.as_bytes() {
+        few if few.len() <= 18 => few.iter().fold(0, |n, b| n * 10 + i64::from(b - b'0')),
+        _ => whole.parse().ok()?,
+    };
     let micros = match fraction {
         "" => 0,
         _ => (fraction.bytes().chain(std::iter::repeat(b'0')).take(6))

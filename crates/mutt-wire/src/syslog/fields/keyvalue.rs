@@ -218,6 +218,17 @@ pub(crate) fn read<'a>(
 ) -> Option<&'static str> {
     let text = message.strip_prefix("ASM:").unwrap_or(message);
     let (_, first_value) = pairs::leading_key(text)?;
+    read_pairs(event, message, text, first_value, options)
+}
+
+/// The same of a message whose pairs are known to begin with a key before this place.
+pub(crate) fn read_pairs<'a>(
+    event: &mut Event<'a>,
+    message: &'a str,
+    text: &'a str,
+    first_value: usize,
+    options: &Options,
+) -> Option<&'static str> {
     let known = vendor(message);
     let of = known.unwrap_or(&ANY);
     let mut map = Map::of_pairs(text, 24);
@@ -290,6 +301,28 @@ fn envelope<'a>(event: &mut Event<'a>, map: &Map<'a>, of: &Vendor, options: &Opt
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn escapes_of_json_are_written_as_they_stand() {
+        let check = |text: &'static str, expected: &str| {
+            let mut map = Map::of_pairs(text, 4);
+            push_all(Spaced::new(text), &mut map, &ANY);
+            let mut event = Event::from_raw(
+                mutt_model::Id::default(),
+                mutt_model::Timestamp::default(),
+                mutt_model::Source::Syslog,
+                "",
+                "",
+                b"",
+            );
+            map.finish(&mut event);
+            assert_eq!(event.fields.as_deref(), Some(expected), "{text}");
+        };
+        check(r#"a="q \"r\" \\s" b=1"#, r#"{"a":"q \"r\" \\s","b":"1"}"#);
+        check(r#"a="q \"r" s" b='x\'y'"#, r#"{"a":"q \"r","b":"x\\'y"}"#);
+        check(r#"a="C:\temp \"x\"""#, r#"{"a":"C:\\temp \"x\""}"#);
+        check("a=\"\\\"x\\\" \t\"", "{\"a\":\"\\\"x\\\" \\t\"}");
+    }
 
     #[test]
     fn separators_are_seen_behind_the_first_value() {
