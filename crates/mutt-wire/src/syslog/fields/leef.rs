@@ -121,7 +121,7 @@ fn named_delimiter(text: &str) -> Option<char> {
 fn read_attributes<'a>(text: &'a str, delimiter: char, map: &mut Map<'a>) {
     match u8::try_from(delimiter) {
         Ok(b' ') => spaced(text, map),
-        // What JSON escapes ends the text, too.
+        // JSON escapes it, so that one look finds it.
         Ok(b'\t') => separated(text, b'\t', escaped, map),
         Ok(by) if by.is_ascii() => separated(text, by, |word| escaped(word) | is(word, by), map),
         _ => {
