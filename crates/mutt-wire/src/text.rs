@@ -99,6 +99,15 @@ pub(crate) fn without_spaces(text: &str) -> &str {
     }
 }
 
+/// The text without the white space around it, which most have not.
+#[inline(always)]
+pub(crate) fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'!'..=b'~'] | [b'!'..=b'~', .., b'!'..=b'~'] | [] => text,
+        _ => text.trim(),
+    }
+}
+
 /// Kinds of ASCII bytes, one bit each, so that a word is looked through once for what it is made of.
 pub(crate) mod kind {
     pub(crate) const UPPER: u16 = 1;

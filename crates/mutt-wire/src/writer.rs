@@ -7,11 +7,15 @@ use crate::text::each_json_part;
 const STEP: usize = 32;
 /// A step and what is written behind it.
 const WINDOW: usize = STEP + 8;
+/// Two steps, each with what is written behind it.
+const PAIR: usize = 2 * WINDOW;
 
 /// Writes parts one behind the other.
 pub(crate) struct Writer<'t> {
     /// The message whose parts most are.
     text: &'t [u8],
+    /// Its last step and as much behind it, so that there is a step wherever a part begins.
+    tail: [u8; 2 * STEP],
     /// What was written; what stands from `at` on is of no meaning.
     out: Vec<u8>,
     at: usize,
@@ -24,9 +28,14 @@ impl<'t> Writer<'t> {
         reason = "memory that the allocator zeroes does not come from the thread's cache: measured, slower"
     )]
     pub(crate) fn new(text: &'t str, bytes: usize) -> Self {
-        let mut out = Vec::with_capacity(bytes + WINDOW);
-        out.resize(bytes + WINDOW, 0);
-        Self { text: text.as_bytes(), out, at: 0 }
+        let mut out = Vec::with_capacity(bytes + PAIR);
+        out.resize(bytes + PAIR, 0);
+        let (text, mut tail) = (text.as_bytes(), [0; 2 * STEP]);
+        match text.last_chunk::<STEP>() {
+            Some(last) => tail[..STEP].copy_from_slice(last),
+            None => tail[..text.len()].copy_from_slice(text),
+        }
+        Self { text, tail, out, at: 0 }
     }
 
     #[inline(always)]
@@ -78,11 +87,9 @@ impl<'t> Writer<'t> {
     /// Writes a part as it stands and a few bytes behind it, at most eight.
     #[inline(always)]
     pub(crate) fn part_and<const N: usize>(&mut self, part: &[u8], behind: &[u8; N]) {
-        // Where it stands in the message; beyond its end where it does not.
-        let from = part.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
         if part.len() <= STEP
-            && let Some(step) = self.text.get(from..).and_then(<[u8]>::first_chunk::<STEP>)
-            && let Some(place) = self.out.get_mut(self.at..self.at + WINDOW)
+            && let Some(step) = step(self.text, &self.tail, part)
+            && let Some(place) = self.out.get_mut(self.at..)
             && let Some(place) = place.first_chunk_mut::<WINDOW>()
         {
             place[..STEP].copy_from_slice(step);
@@ -94,11 +101,38 @@ impl<'t> Writer<'t> {
         self.put(behind);
     }
 
+    /// Writes two parts, a few bytes behind each.
+    #[inline(always)]
+    pub(crate) fn pair<const N: usize, const M: usize>(
+        &mut self,
+        (one, between): (&[u8], &[u8; N]),
+        (other, behind): (&[u8], &[u8; M]),
+    ) {
+        let (text, tail) = (self.text, &self.tail);
+        if one.len() <= STEP
+            && other.len() <= STEP
+            && let (Some(first), Some(second)) = (step(text, tail, one), step(text, tail, other))
+            && let Some(place) = self.out.get_mut(self.at..)
+            && let Some(place) = place.first_chunk_mut::<PAIR>()
+        {
+            place[..STEP].copy_from_slice(first);
+            place[one.len()..one.len() + N].copy_from_slice(between);
+            let from = one.len() + N;
+            place[from..from + STEP].copy_from_slice(second);
+            let end = from + other.len();
+            place[end..end + M].copy_from_slice(behind);
+            self.at += end + M;
+            return;
+        }
+        self.part_and(one, between);
+        self.part_and(other, behind);
+    }
+
     #[inline(never)]
     fn put_slowly(&mut self, bytes: &[u8]) {
         let end = self.at + bytes.len();
-        if end + WINDOW > self.out.len() {
-            self.out.resize(2 * end + WINDOW, 0);
+        if end + PAIR > self.out.len() {
+            self.out.resize(2 * end + PAIR, 0);
         }
         self.out[self.at..end].copy_from_slice(bytes);
         self.at = end;
@@ -124,6 +158,20 @@ impl<'t> Writer<'t> {
     }
 }
 
+/// The short part and what stands behind it, where it is one of the message.
+#[inline(always)]
+fn step<'s>(text: &'s [u8], tail: &'s [u8; 2 * STEP], part: &[u8]) -> Option<&'s [u8; STEP]> {
+    // Where it stands in the message; beyond its end where it does not.
+    let from = part.as_ptr().addr().wrapping_sub(text.as_ptr().addr());
+    let behind = text.get(from..)?;
+    match behind.first_chunk() {
+        Some(step) => Some(step),
+        // What begins at the end may be of another text.
+        None if part.len() > behind.len() => None,
+        None => tail.get(from - text.len().saturating_sub(STEP)..)?.first_chunk(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -141,9 +189,19 @@ mod tests {
             for (from, len) in cuts {
                 let from = text.floor_char_boundary(from);
                 let to = text.floor_char_boundary(from + len);
-                writer.part_and(&text.as_bytes()[from..to], b"\":\"");
+                let part = &text.as_bytes()[from..to];
+                let half = text.floor_char_boundary(from + part.len() / 2) - from;
+                writer.part_and(part, b"\":\"");
+                writer.pair((part, b"\":"), (&part[half..], b"\",\""));
+                writer.pair((b"name", b"\":"), (part, b","));
                 expected.push_str(&text[from..to]);
                 expected.push_str("\":\"");
+                expected.push_str(&text[from..to]);
+                expected.push_str("\":");
+                expected.push_str(&text[from + half..to]);
+                expected.push_str("\",\"name\":");
+                expected.push_str(&text[from..to]);
+                expected.push(',');
                 writer.part(b"of another text");
                 writer.put(b",");
                 writer.most_of(b"names and more", 5);

@@ -83,6 +83,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// One whole value, white space before it skipped.
+    #[inline(always)]
     pub(crate) fn value(&mut self) -> Result<Scanned<'a>, Fault> {
         self.skip_space();
         let start = self.at;
@@ -98,10 +99,10 @@ impl<'a> Scanner<'a> {
 
     /// The array or object that begins here.
     fn nested(&mut self, start: usize, kind: Kind) -> Result<Scanned<'a>, Fault> {
-        let (mut open, mut depth) = (Vec::new(), 0);
+        let (mut open, mut depth) = (Open::default(), 0);
         loop {
             let opened = self.begin(&mut open)?;
-            depth = depth.max(open.len());
+            depth = depth.max(open.depth);
             let another = (opened && self.first_inside(&mut open)?) || self.close(&mut open)?;
             if !another {
                 return Ok(Scanned { kind, depth, raw: &self.bytes[start..self.at] });
@@ -133,7 +134,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes a scalar, or the opening of an array or object; says whether it opened one.
-    fn begin(&mut self, open: &mut Vec<Kind>) -> Result<bool, Fault> {
+    fn begin(&mut self, open: &mut Open) -> Result<bool, Fault> {
         self.skip_space();
         match self.kind()? {
             kind @ (Kind::Object | Kind::Array) => {
@@ -149,7 +150,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// After an opening: whether a value follows (an object's first key is then taken).
-    fn first_inside(&mut self, open: &mut [Kind]) -> Result<bool, Fault> {
+    fn first_inside(&mut self, open: &mut Open) -> Result<bool, Fault> {
         self.skip_space();
         match open.last() {
             Some(Kind::Object) if self.peek() != Some(b'}') => self.key().map(|_| true),
@@ -159,15 +160,15 @@ impl<'a> Scanner<'a> {
     }
 
     /// After a value: closes what ends here; whether another value follows.
-    fn close(&mut self, open: &mut Vec<Kind>) -> Result<bool, Fault> {
+    fn close(&mut self, open: &mut Open) -> Result<bool, Fault> {
         // An opening without content comes here too: its own bracket is then what stands here.
         while let Some(kind) = open.last() {
             self.skip_space();
-            let end = if *kind == Kind::Object { b'}' } else { b']' };
+            let end = if kind == Kind::Object { b'}' } else { b']' };
             if self.take(end) {
                 open.pop();
             } else if self.take(b',') {
-                if *kind == Kind::Object {
+                if kind == Kind::Object {
                     self.skip_space();
                     self.key()?;
                 }
@@ -182,6 +183,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// An object's key and the colon after it.
+    #[inline(always)]
     pub(crate) fn key(&mut self) -> Result<&'a [u8], Fault> {
         if self.peek() != Some(b'"') {
             return self.fault("a key in quotes must stand here");
@@ -192,6 +194,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A text with its quotes.
+    #[inline(always)]
     fn text(&mut self) -> Result<&'a [u8], Fault> {
         let start = self.at;
         self.at += 1;
@@ -209,6 +212,7 @@ impl<'a> Scanner<'a> {
         Ok(&self.bytes[start..self.at])
     }
 
+    #[inline(never)]
     fn escape(&mut self) -> Result<(), Fault> {
         self.odd = true;
         let length = match self.bytes.get(self.at + 1) {
@@ -232,6 +236,7 @@ impl<'a> Scanner<'a> {
         if self.at == start { self.fault("a digit must stand here") } else { Ok(()) }
     }
 
+    #[inline]
     fn number(&mut self) -> Result<(), Fault> {
         let start = self.at;
         self.take(b'-');
@@ -260,6 +265,39 @@ impl<'a> Scanner<'a> {
             }
         }
         self.fault("a word that is neither true, false nor null")
+    }
+}
+
+/// The arrays and objects that are open, a bit each; only those that nest deep need a list.
+#[derive(Default)]
+struct Open {
+    depth: usize,
+    /// Of the innermost the lowest; set for an object.
+    bits: u64,
+    /// Bits of the outer ones, 64 each.
+    outer: Vec<u64>,
+}
+
+impl Open {
+    fn push(&mut self, kind: Kind) {
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.outer.push(self.bits);
+        }
+        self.bits = self.bits << 1 | u64::from(kind == Kind::Object);
+        self.depth += 1;
+    }
+
+    fn last(&self) -> Option<Kind> {
+        let kind = if self.bits & 1 == 1 { Kind::Object } else { Kind::Array };
+        (self.depth > 0).then_some(kind)
+    }
+
+    fn pop(&mut self) {
+        self.depth -= 1;
+        self.bits >>= 1;
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.bits = self.outer.pop().unwrap_or_default();
+        }
     }
 }
 

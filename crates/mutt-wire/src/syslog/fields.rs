@@ -12,7 +12,7 @@ use memchr::memmem::Finder;
 use mutt_model::event::peer_host;
 use mutt_model::{Event, Severity};
 
-use super::{Options, format, set_host, structured};
+use super::{Options, format, netscreen, set_host, structured};
 use crate::octets;
 
 mod barracuda;
@@ -33,6 +33,8 @@ mod watchguard;
 
 /// How far a mark of CEF or LEEF is looked for behind other words.
 const MAX_BEFORE: usize = 128;
+/// So far into a message stand the marks of all that are known by one.
+const MAX_MARK: usize = 160;
 
 /// True for a body that is known by its first characters: no header and no tag is looked for in it.
 pub(crate) fn begins(text: &str) -> bool {
@@ -173,9 +175,24 @@ pub(crate) fn read<'a>(
         b'd' | b'l' | b't' if fortinet::begins(message) => {
             return Some(fortinet::read(event, message, options));
         }
+        // It reads its own, once the tag is known.
+        b'N' if netscreen::begins(message) && !may_be_marked(message) => return None,
         _ => {}
     }
+    if let Some(first_value) = pairs_alone(message) {
+        return keyvalue::read_pairs(event, message, message, first_value, options);
+    }
+    read_marked(event, message, options)
+}
+
+/// The dialects that are known by marks within the message.
+fn read_marked<'a>(
+    event: &mut Event<'a>,
+    message: &'a str,
+    options: &Options,
+) -> Option<&'static str> {
     // Most messages have none of the marks that these readers need: one look tells.
+    let first = *message.as_bytes().first()?;
     let bytes = message.as_bytes();
     let colon = memchr::memchr(b':', bytes).is_some();
     let marked = memchr::memchr2(b'=', b'|', bytes).is_some();
@@ -213,9 +230,27 @@ pub(crate) fn read<'a>(
     watchguard::read(event, message).or_else(|| keyvalue::read(event, message, options))
 }
 
+/// Pairs in which no reader but that of pairs finds something: where the first value begins.
+fn pairs_alone(message: &str) -> Option<usize> {
+    let (key, first_value) = pairs::leading_key(message)?;
+    let others = match key {
+        "msg_id" => true,
+        "time" | "hostname" => memchr::memchr(b'|', message.as_bytes()).is_some(),
+        _ => false,
+    };
+    (!others && !may_be_marked(message)).then_some(first_value)
+}
+
+/// False where no colon can be one of `CEF:`, `LEEF:`, MikroTik's ` out:` or WatchGuard's `: msg_id=`.
+fn may_be_marked(message: &str) -> bool {
+    let front = &message.as_bytes()[..message.len().min(MAX_MARK)];
+    memchr::memchr_iter(b':', front)
+        .any(|at| matches!(front[..at], [.., b'F' | b't']) || front[at + 1..].starts_with(b" m"))
+}
+
 /// Where a short mark that ends in a colon or an equals sign first stands: its last byte is rare, so
 /// that one quick look often tells that there is none.
-fn mark(front: &[u8], mark: &[u8]) -> Option<usize> {
+pub(crate) fn mark(front: &[u8], mark: &[u8]) -> Option<usize> {
     let last = *mark.last()?;
     memchr::memchr_iter(last, front)
         .find(|at| front[..=*at].ends_with(mark))
@@ -273,5 +308,66 @@ fn graded(word: &str) -> Option<Severity> {
         () if is("high") => Some(Severity::ERROR),
         () if is("very-high") || is("veryhigh") => Some(Severity::CRITICAL),
         () => Severity::parse(word),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mutt_model::{Id, Source, Timestamp};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What pairs are made of, and the marks of the others.
+    const PIECES: &[&str] = &[
+        "a=1",
+        "time=1",
+        "hostname=h",
+        "msg_id=\"3000\"",
+        " ",
+        " b=2",
+        " c=\"x y\"",
+        "|",
+        "|product=p",
+        ":",
+        ": ",
+        ", ",
+        "F:",
+        " CEF:0|a|b|1|2|n|3|x=y",
+        " LEEF:1.0|a|b|1|2|x=y",
+        "forward: in:e1 out:e2, proto TCP, 192.0.2.1:1->192.0.2.2:2, len 64",
+        " out:",
+        "in:",
+        "w msg_id=\"3000\"",
+        "NetScreen device_id=fw1  [Root]system-notification-1(a): s=1",
+        "word",
+    ];
+
+    fn long(pieces: &[&str], spaces: usize) -> String {
+        pieces.concat().replacen(' ', &" ".repeat(1 + spaces), 1)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn marks_are_not_missed(
+            pieces in proptest::collection::vec(proptest::sample::select(PIECES), 1..8),
+            spaces in prop_oneof![Just(0usize), 100usize..170],
+        ) {
+            let text = long(&pieces, spaces);
+            let quick = pairs_alone(&text).is_some()
+                || (netscreen::begins(&text) && !may_be_marked(&text));
+            if quick && !fortinet::begins(&text) {
+                let given = |read: fn(&mut Event<'static>, &'static str, &Options) -> _| {
+                    let text: &'static str = text.clone().leak();
+                    let (id, time) = (Id::default(), Timestamp::default());
+                    let mut event = Event::from_raw(id, time, Source::Syslog, "", "", b"");
+                    let format: Option<&'static str> = read(&mut event, text, &Options::default());
+                    event.message = Cow::Borrowed(text);
+                    (format, event)
+                };
+                prop_assert_eq!(given(read), given(read_marked));
+            }
+        }
     }
 }

@@ -1,19 +1,17 @@
 //! ScreenOS: `NetScreen device_id=fw1  [Root]system-notification-00257(traffic): start_time="..." ...`.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
 use mutt_model::{Event, Severity};
 
 use super::devices::until;
+use super::fields::mark;
 use super::{format, set_host};
-use crate::octets::{all_digits, escaped, find, is, rfind};
-use crate::text::near;
+use crate::octets::{all_digits, below, escaped, find, is};
+use crate::text::{near, trimmed};
 use crate::writer::Writer;
 
 const BEGINS: &str = "NetScreen device_id=";
-static START_TIME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("start_time=\""));
 const MAX_PAIRS: usize = 48;
 
 /// True where a message of ScreenOS begins.
@@ -51,10 +49,12 @@ pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'stat
     }
     let mut json = Writer::new(message, message.len() + message.len() / 4);
     json.put(b"{\"");
-    for (name, value) in [("device_id", device), ("vsys", vsys), ("type", kind)] {
-        push(&mut json, Pair { name, value, plain: false });
+    push_text(&mut json, b"device_id\":\"", device);
+    push_text(&mut json, b"vsys\":\"", vsys);
+    push_text(&mut json, b"type\":\"", kind);
+    for pair in Pairs::new(text).take(MAX_PAIRS) {
+        push(&mut json, pair);
     }
-    Pairs::new(text).take(MAX_PAIRS).for_each(|pair| push(&mut json, pair));
     // Without the quote of a next name and the comma before it.
     json.truncate(if json.len() > 2 { json.len() - 2 } else { 1 });
     json.put(b"}");
@@ -63,19 +63,32 @@ pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str) -> Option<&'stat
     Some(format::NETSCREEN)
 }
 
-/// Writes a pair where it has a value, and what stands before the next.
-#[inline]
-fn push<'a>(json: &mut Writer<'a>, pair: Pair<'a>) {
-    if pair.value.is_empty() {
+/// Writes a text where it is not empty, its name before it, and what stands before the next.
+#[inline(always)]
+fn push_text<'a, const N: usize>(json: &mut Writer<'a>, name: &[u8; N], text: &'a str) {
+    if text.is_empty() {
         return;
     }
-    if pair.plain {
-        json.part_and(pair.name.as_bytes(), b"\":\"");
-        return json.part_and(pair.value.as_bytes(), b"\",\"");
+    json.put(name);
+    if find(text.as_bytes(), 0, escaped).is_none() {
+        return json.part_and(text.as_bytes(), b"\",\"");
     }
-    json.escaped(pair.name);
+    json.escaped(text);
+    json.put(b"\",\"");
+}
+
+/// Writes a pair where it has a value, and what stands before the next.
+#[inline(always)]
+fn push<'a>(json: &mut Writer<'a>, Pair { name, value, plain }: Pair<'a>) {
+    if value.is_empty() {
+        return;
+    }
+    if plain {
+        return json.pair((name.as_bytes(), b"\":\""), (value.as_bytes(), b"\",\""));
+    }
+    json.escaped(name);
     json.put(b"\":\"");
-    json.escaped(pair.value);
+    json.escaped(value);
     json.put(b"\",\"");
 }
 
@@ -98,9 +111,8 @@ fn parted(text: &str, by: u8) -> Option<(&str, &str)> {
 
 /// When it happened: what `start_time` says, or what stands in brackets at the end.
 pub(crate) fn time(message: &str) -> Option<&str> {
-    // It is the first pair of most messages.
-    let bytes = message.as_bytes();
-    if let Some(at) = START_TIME.find(bytes) {
+    // It is the first in quotes of most messages.
+    if let Some(at) = mark(message.as_bytes(), b"start_time=\"") {
         return until(&message[at + 12..], b'"').map(|(time, _)| time);
     }
     let (_, behind) = message.strip_suffix(')')?.rsplit_once('(')?;
@@ -111,10 +123,7 @@ pub(crate) fn time(message: &str) -> Option<&str> {
 /// (`service=tcp/port 8080`): a value ends where the next key begins.
 struct Pairs<'a> {
     text: &'a str,
-    /// Where the next key begins, or is looked for.
-    at: usize,
-    /// What stands behind it, where that is known.
-    seen: Option<Equals>,
+    key: Key,
 }
 
 struct Pair<'a> {
@@ -124,87 +133,85 @@ struct Pair<'a> {
     plain: bool,
 }
 
-/// Where an equals sign stands, and whether JSON escapes nothing before it.
+/// Where the next key begins and its equals sign stands; the end of the text for both where there is none.
 #[derive(Clone, Copy)]
-struct Equals {
-    at: Option<usize>,
+struct Key {
+    begin: usize,
+    equals: usize,
+    /// JSON escapes nothing from where it was looked for to its equals sign.
     plain: bool,
+}
+
+impl Key {
+    /// The key that comes next from `from` on.
+    #[inline(always)]
+    fn next(bytes: &[u8], from: usize) -> Self {
+        let (mut at, mut word, mut plain) = (from, from, true);
+        // Below the byte behind the quote are the space, `!` and what JSON escapes.
+        let marks = |word| below(word, b'"' + 1) | is(word, b'=') | is(word, b'\\');
+        while let Some(equals) = find(bytes, at, marks) {
+            at = equals + 1;
+            match bytes[equals] {
+                b'=' => return Self { begin: begin(bytes, from, word, equals), equals, plain },
+                b' ' => word = at,
+                byte => plain &= byte == b'!',
+            }
+        }
+        Self { begin: bytes.len(), equals: bytes.len(), plain }
+    }
+}
+
+/// Where the key begins whose last word begins at `word`, not before `from`.
+#[inline(always)]
+fn begin(bytes: &[u8], from: usize, word: usize, end: usize) -> usize {
+    const TWO_WORDS: [&[u8]; 4] = [b"src zone", b"dst zone", b"src-xlated ip", b"dst-xlated ip"];
+    if matches!(&bytes[word..end], b"zone" | b"ip")
+        && let Some(key) = TWO_WORDS.iter().find(|key| bytes[from..end].ends_with(key))
+    {
+        return end - key.len();
+    }
+    word
 }
 
 impl<'a> Pairs<'a> {
     fn new(text: &'a str) -> Self {
-        Self { text, at: 0, seen: None }
+        Self { text, key: Key::next(text.as_bytes(), 0) }
     }
 
-    #[inline]
-    fn equals(&self, from: usize) -> Equals {
-        let bytes = self.text.as_bytes();
-        match find(bytes, from, |word| is(word, b'=') | escaped(word)) {
-            Some(at) if bytes.get(at) != Some(&b'=') => {
-                Equals { at: find(bytes, at, |word| is(word, b'=')), plain: false }
-            }
-            at => Equals { at, plain: true },
-        }
-    }
-
-    /// A value in quotes that begins here, where they are closed: its end.
-    #[inline]
-    fn quoted(&self, from: usize) -> Option<Equals> {
+    /// A value in quotes that begins here, where they are closed: its end, and whether JSON escapes
+    /// nothing in it.
+    #[inline(always)]
+    fn quoted(&self, from: usize) -> Option<(usize, bool)> {
         let bytes = self.text.as_bytes();
         let at = find(bytes, from, escaped)?;
         if bytes.get(at) == Some(&b'"') {
-            return Some(Equals { at: Some(at), plain: true });
+            return Some((at, true));
         }
-        let at = find(bytes, at, |word| is(word, b'"'))?;
-        Some(Equals { at: Some(at), plain: false })
+        find(bytes, at, |word| is(word, b'"')).map(|at| (at, false))
     }
 }
 
 impl<'a> Iterator for Pairs<'a> {
     type Item = Pair<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let (text, bytes) = (self.text, self.text.as_bytes());
-        let seen = self.seen.take().unwrap_or_else(|| self.equals(self.at));
-        let equals = seen.at?;
-        let name = &text[key_at(bytes, self.at, equals)..equals];
-        let from = equals + 1;
-        if bytes.get(from) == Some(&b'"')
-            && let Some(Equals { at: Some(close), plain }) = self.quoted(from + 1)
-        {
-            self.at = close + 1;
-            return Some(Pair { name, value: &text[from + 1..close], plain: plain && seen.plain });
+        let (text, bytes, key) = (self.text, self.text.as_bytes(), self.key);
+        if key.equals == bytes.len() {
+            return None;
         }
-        let next = self.equals(from);
-        self.at = next.at.map_or(text.len(), |equals| key_at(bytes, from, equals));
-        self.seen = Some(next);
-        let value = trimmed(&text[from..self.at]);
-        Some(Pair { name, value, plain: next.plain && seen.plain })
+        let (name, from) = (&text[key.begin..key.equals], key.equals + 1);
+        if bytes.get(from) == Some(&b'"')
+            && let Some((close, plain)) = self.quoted(from + 1)
+        {
+            self.key = Key::next(bytes, close + 1);
+            return Some(Pair { name, value: &text[from + 1..close], plain: plain && key.plain });
+        }
+        self.key = Key::next(bytes, from);
+        let value = &text[from..self.key.begin];
+        let value = trimmed(value.strip_suffix(' ').unwrap_or(value));
+        Some(Pair { name, value, plain: self.key.plain && key.plain })
     }
-}
-
-/// A value without the spaces around it, which most have only behind it.
-#[inline]
-fn trimmed(text: &str) -> &str {
-    let value = text.strip_suffix(' ').unwrap_or(text);
-    match value.as_bytes() {
-        [b'!'..=b'~'] | [b'!'..=b'~', .., b'!'..=b'~'] => value,
-        _ => value.trim(),
-    }
-}
-
-/// Where the key begins that ends at `end`, not before `from`.
-fn key_at(bytes: &[u8], from: usize, end: usize) -> usize {
-    const TWO_WORDS: [&[u8]; 4] = [b"src zone", b"dst zone", b"src-xlated ip", b"dst-xlated ip"];
-    let text = &bytes[from..end];
-    let word = rfind(text, b' ').map_or(text, |at| &text[at + 1..]);
-    if matches!(word, b"zone" | b"ip")
-        && let Some(key) = TWO_WORDS.iter().find(|key| text.ends_with(key))
-    {
-        return end - key.len();
-    }
-    end - word.len()
 }
 
 #[cfg(test)]

@@ -83,8 +83,7 @@ pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str, options: &Option
         rest = behind;
         let value = without_spaces(value);
         let plain = find(value.as_bytes(), 0, escaped).is_none();
-        let raw = Raw { text: value, quoted: false, plain };
-        map.push_pair(*name, raw, b"|\\nr", Type::number(*number));
+        map.push_pair(*name, Raw::unquoted(value, plain), b"|\\nr", Type::number(*number));
     }
     extension(rest, &mut map);
     envelope(event, &map, options);
@@ -119,7 +118,7 @@ fn extension<'a>(text: &'a str, map: &mut Map<'a>) {
             continue;
         };
         let value = words(text, at + len);
-        let raw = Raw { text: value.text, quoted: false, plain: value.plain };
+        let raw = Raw::unquoted(value.text, value.plain);
         let hash = hash(key.as_bytes());
         let before = map.len();
         map.push_pair((key, hash), raw, b"\\=|nr", Type::number(NUMBERS.contains(key, hash)));

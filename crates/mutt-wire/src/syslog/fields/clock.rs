@@ -9,6 +9,7 @@ use super::super::Options;
 use super::super::stamp::{self, Stamp};
 use super::super::zone::{self, Assumed, Sync};
 use crate::octets::{find, is, no_digit};
+use crate::text::trimmed;
 
 /// A longer text is no time.
 const MAX_TIME: usize = 64;
@@ -50,7 +51,7 @@ pub(crate) fn is_guessed(note: Option<&str>) -> bool {
 type Read = (Timestamp, Option<Cow<'static, str>>);
 
 fn read(written: Written<'_>, received_at: Timestamp, zone: Assumed<'_>) -> Option<Read> {
-    let text = written.text.trim();
+    let text = trimmed(written.text);
     if text.is_empty() || text.len() > MAX_TIME {
         return None;
     }
@@ -68,7 +69,7 @@ fn read(written: Written<'_>, received_at: Timestamp, zone: Assumed<'_>) -> Opti
     }
     let normal = normalised(text, written.zone);
     let (stamp, len) = stamp::read(&normal)?;
-    normal[len..].trim().is_empty().then(|| resolved(&stamp))?
+    trimmed(&normal[len..]).is_empty().then(|| resolved(&stamp))?
 }
 
 /// Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their digits; or
@@ -85,12 +86,15 @@ pub(crate) fn epoch(text: &str) -> Option<Timestamp> {
     if !digits(fraction) || (!fraction.is_empty() && whole.len() > 10) {
         return None;
     }
-    let value: i64 = whole.parse().ok()?;
-    let micros = fraction
-        .bytes()
-        .chain(std::iter::repeat(b'0'))
-        .take(6)
-        .fold(0, |n, b| n * 10 + i64::from(b - b'0'));
+    let value = match whole.as_bytes() {
+        few if few.len() <= 18 => few.iter().fold(0, |n, b| n * 10 + i64::from(b - b'0')),
+        _ => whole.parse().ok()?,
+    };
+    let micros = match fraction {
+        "" => 0,
+        _ => (fraction.bytes().chain(std::iter::repeat(b'0')).take(6))
+            .fold(0, |n, b| n * 10 + i64::from(b - b'0')),
+    };
     Some(Timestamp::from_micros(match whole.len() {
         9..=10 => value.checked_mul(1_000_000)?.checked_add(micros)?,
         13 => value.checked_mul(1000)?,

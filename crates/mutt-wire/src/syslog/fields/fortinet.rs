@@ -13,11 +13,14 @@ use crate::syslog::{Options, format};
 
 /// True for a log of FortiOS or one of its sisters: it begins with one of three keys and names its
 /// device or its log id early.
+#[inline]
 pub(crate) fn begins(text: &str) -> bool {
-    let named = ["date=", "logver=", "timestamp="].iter().any(|key| text.starts_with(key));
-    if !named {
-        return false;
-    }
+    let first_key =
+        text.starts_with("date=") || text.starts_with("logver=") || text.starts_with("timestamp=");
+    first_key && is_named(text)
+}
+
+fn is_named(text: &str) -> bool {
     let front = &text.as_bytes()[..text.len().min(256)];
     let mut at = 0;
     while let Some(found) = find(front, at, |word| is(word, b'=')) {

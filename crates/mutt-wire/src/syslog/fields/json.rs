@@ -10,6 +10,7 @@ use super::{graded, lacks_host, set_origin};
 use crate::http::scan::{Kind, Repairs, Scanner, unescape, write_clean};
 use crate::octets::hash;
 use crate::syslog::{Options, format, notes};
+use crate::text::without_blanks;
 
 /// Objects that nest deeper are text.
 const MAX_DEPTH: usize = 32;
@@ -17,7 +18,7 @@ const MAX_DEPTH: usize = 32;
 /// The object, and whether the cookie stands before it.
 fn object(text: &str) -> Option<(&str, bool)> {
     let behind = text.strip_prefix("@cee:");
-    let object = behind.unwrap_or(text).trim_matches([' ', '\t']);
+    let object = without_blanks(behind.unwrap_or(text));
     (object.starts_with('{') && object.ends_with('}')).then_some((object, behind.is_some()))
 }
 
@@ -54,7 +55,7 @@ fn members<'a>(object: &'a str, map: &mut Map<'a>, repairs: &mut Repairs) -> Opt
         let start = scanner.at;
         scanner.odd = false;
         let key = scanner.key().ok()?;
-        let key = Part { text: &object[start..start + key.len()], odd: scanner.odd };
+        let key = Part { object, from: start, to: start + key.len(), odd: scanner.odd };
         scanner.skip_space();
         scanner.odd = false;
         let value = scanner.value().ok()?;
@@ -62,8 +63,8 @@ fn members<'a>(object: &'a str, map: &mut Map<'a>, repairs: &mut Repairs) -> Opt
             return None;
         }
         if count <= MAX_FIELDS {
-            let text = &object[scanner.at - value.raw.len()..scanner.at];
-            push(key, value.kind, Part { text, odd: scanner.odd }, map, repairs);
+            let (from, to) = (scanner.at - value.raw.len(), scanner.at);
+            push(key, value.kind, Part { object, from, to, odd: scanner.odd }, map, repairs);
         }
         count += 1;
         scanner.skip_space();
@@ -75,28 +76,37 @@ fn members<'a>(object: &'a str, map: &mut Map<'a>, repairs: &mut Repairs) -> Opt
     (scanner.at == object.len()).then_some(())
 }
 
-/// A text of the object, and whether anything in it may have to be written in another way.
+/// A part of the object, and whether anything in it may have to be written in another way.
 #[derive(Clone, Copy)]
 struct Part<'a> {
-    text: &'a str,
+    object: &'a str,
+    from: usize,
+    to: usize,
     odd: bool,
 }
 
 impl<'a> Part<'a> {
+    #[inline(always)]
+    fn text(self) -> &'a str {
+        &self.object[self.from..self.to]
+    }
+
     /// What stands in the quotes.
+    #[inline(always)]
     fn inside(self) -> &'a str {
-        &self.text[1..self.text.len() - 1]
+        &self.object[self.from + 1..self.to - 1]
     }
 
     fn unescaped(self, repairs: &mut Repairs) -> Cow<'a, str> {
         match self.odd {
             false => Cow::Borrowed(self.inside()),
-            true => unescape(self.text.as_bytes(), repairs),
+            true => unescape(self.text().as_bytes(), repairs),
         }
     }
 }
 
 /// Adds a member: its key in quotes, its value as it was scanned.
+#[inline(always)]
 fn push<'a>(key: Part<'a>, kind: Kind, value: Part<'a>, map: &mut Map<'a>, repairs: &mut Repairs) {
     if kind == Kind::Text && !key.odd && !value.odd {
         let key = key.inside();
@@ -104,16 +114,27 @@ fn push<'a>(key: Part<'a>, kind: Kind, value: Part<'a>, map: &mut Map<'a>, repai
     }
     if !matches!(kind, Kind::Text | Kind::Null) && !key.odd && !value.odd {
         let key = key.inside();
-        return map.push_bare((key, hash(key.as_bytes())), value.text);
+        return map.push_bare((key, hash(key.as_bytes())), value.text());
     }
+    push_odd(key, kind, value, map, repairs);
+}
+
+#[inline(never)]
+fn push_odd<'a>(
+    key: Part<'a>,
+    kind: Kind,
+    value: Part<'a>,
+    map: &mut Map<'a>,
+    repairs: &mut Repairs,
+) {
     let key = key.unescaped(repairs);
     match kind {
         Kind::Text => map.push(key, Value::Text(value.unescaped(repairs))),
         // Nothing is what no key says, too.
         Kind::Null => {}
         _ => map.push_json(&key, |json| {
-            let mut text = String::with_capacity(value.text.len());
-            write_clean(value.text.as_bytes(), &mut text, repairs);
+            let mut text = String::with_capacity(value.to - value.from);
+            write_clean(value.text().as_bytes(), &mut text, repairs);
             json.part(text.as_bytes());
         }),
     }

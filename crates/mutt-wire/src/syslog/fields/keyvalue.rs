@@ -9,7 +9,7 @@ use super::clock::{self, Written};
 use super::map::{MAX_FIELDS, Map, Type};
 use super::pairs::{self, Raw, Separated, Spaced};
 use super::{graded, lacks_host, mark, set_origin};
-use crate::octets::{Keys, hash, named};
+use crate::octets::{AnyKeys, Keys, hash, named};
 use crate::syslog::{Options, format};
 
 /// A message of nobody in particular has at least so many pairs.
@@ -23,7 +23,7 @@ struct Vendor {
     /// One of these stands early in it.
     early: &'static [&'static str],
     /// The fields that its document types as numbers.
-    numbers: fn(&str, u8) -> bool,
+    numbers: AnyKeys,
     host: &'static [Name],
     severity: &'static [Name],
     time: &'static [Name],
@@ -77,7 +77,7 @@ const SONICWALL: Vendor = Vendor {
     format: format::SONICWALL,
     begins: &["id="],
     early: &[" sn="],
-    numbers: |key, hash| SONICWALL_NUMBERS.contains(key, hash),
+    numbers: SONICWALL_NUMBERS.any(),
     host: &names(["fw"]),
     severity: &names(["pri"]),
     time: &names(["time"]),
@@ -107,7 +107,7 @@ const STORMSHIELD: Vendor = Vendor {
     format: format::STORMSHIELD,
     begins: &["id="],
     early: &[" fw="],
-    numbers: |key, hash| STORMSHIELD_NUMBERS.contains(key, hash),
+    numbers: STORMSHIELD_NUMBERS.any(),
     host: &names(["fw"]),
     severity: &names(["pri"]),
     time: &names(["time"]),
@@ -151,7 +151,7 @@ const SOPHOS: Vendor = Vendor {
     format: format::SOPHOS,
     begins: &["device_name=", "device="],
     early: &[" log_id=", " device_id=", " device_serial_id=", " log_type="],
-    numbers: |key, hash| SOPHOS_NUMBERS.contains(key, hash),
+    numbers: SOPHOS_NUMBERS.any(),
     host: &[],
     severity: &names(["severity", "priority"]),
     time: &names(["timestamp"]),
@@ -168,7 +168,7 @@ const F5: Vendor = Vendor {
     format: format::F5_ASM,
     begins: &["ASM:", "f5_asm=", "unit_hostname="],
     early: &["=\""],
-    numbers: |key, hash| F5_NUMBERS.contains(key, hash),
+    numbers: F5_NUMBERS.any(),
     host: &names(["unit_hostname", "unit_host", "dvchost"]),
     severity: &names(["severity"]),
     time: &names(["date_time"]),
@@ -177,12 +177,14 @@ const F5: Vendor = Vendor {
     resource: &names(["vs_name", "policy_name", "virtual_server"]),
 };
 
+static NO_NUMBERS: Keys<0> = Keys::new([]);
+
 /// The pairs of nobody in particular: what logfmt calls its level and time.
 const ANY: Vendor = Vendor {
     format: format::KEY_VALUE,
     begins: &[],
     early: &[],
-    numbers: |_, _| false,
+    numbers: NO_NUMBERS.any(),
     host: &[],
     severity: &names(["level", "lvl", "severity"]),
     time: &names(["time", "ts", "timestamp"]),
@@ -216,20 +218,24 @@ pub(crate) fn read<'a>(
 ) -> Option<&'static str> {
     let text = message.strip_prefix("ASM:").unwrap_or(message);
     let (_, first_value) = pairs::leading_key(text)?;
+    read_pairs(event, message, text, first_value, options)
+}
+
+/// The same of a message whose pairs are known to begin with a key before this place.
+pub(crate) fn read_pairs<'a>(
+    event: &mut Event<'a>,
+    message: &'a str,
+    text: &'a str,
+    first_value: usize,
+    options: &Options,
+) -> Option<&'static str> {
     let known = vendor(message);
     let of = known.unwrap_or(&ANY);
     let mut map = Map::of_pairs(text, 24);
-    let mut push = |(key, raw): (&'a str, Raw<'a>)| {
-        let hash = hash(key.as_bytes());
-        let escapes = if raw.quoted { &b"\"\\"[..] } else { b"" };
-        map.push_pair((key, hash), raw, escapes, Type::number((of.numbers)(key, hash)));
-    };
     match separator(&text[first_value..]) {
-        b' ' if known.is_some() => {
-            Spaced::of_many_words(text).take(MAX_FIELDS + 1).for_each(&mut push);
-        }
-        b' ' => Spaced::new(text).take(MAX_FIELDS + 1).for_each(&mut push),
-        by => Separated::new(text, by).take(MAX_FIELDS + 1).for_each(&mut push),
+        b' ' if known.is_some() => push_all(Spaced::of_many_words(text), &mut map, of),
+        b' ' => push_all(Spaced::new(text), &mut map, of),
+        by => push_all(Separated::new(text, by), &mut map, of),
     }
     if known.is_none() && map.len() < FEWEST_PAIRS {
         return None;
@@ -240,6 +246,14 @@ pub(crate) fn read<'a>(
     envelope(event, &map, of, options);
     map.finish(event);
     Some(of.format)
+}
+
+fn push_all<'a>(pairs: impl Iterator<Item = (&'a str, Raw<'a>)>, map: &mut Map<'a>, of: &Vendor) {
+    for (key, raw) in pairs.take(MAX_FIELDS + 1) {
+        let hash = hash(key.as_bytes());
+        let escapes = if raw.quoted { &b"\"\\"[..] } else { b"" };
+        map.push_pair((key, hash), raw, escapes, Type::number(of.numbers.contains(key, hash)));
+    }
 }
 
 /// What stands between pairs: seen behind the first value, with which this text begins.
@@ -287,6 +301,28 @@ fn envelope<'a>(event: &mut Event<'a>, map: &Map<'a>, of: &Vendor, options: &Opt
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn escapes_of_json_are_written_as_they_stand() {
+        let check = |text: &'static str, expected: &str| {
+            let mut map = Map::of_pairs(text, 4);
+            push_all(Spaced::new(text), &mut map, &ANY);
+            let mut event = Event::from_raw(
+                mutt_model::Id::default(),
+                mutt_model::Timestamp::default(),
+                mutt_model::Source::Syslog,
+                "",
+                "",
+                b"",
+            );
+            map.finish(&mut event);
+            assert_eq!(event.fields.as_deref(), Some(expected), "{text}");
+        };
+        check(r#"a="q \"r\" \\s" b=1"#, r#"{"a":"q \"r\" \\s","b":"1"}"#);
+        check(r#"a="q \"r" s" b='x\'y'"#, r#"{"a":"q \"r","b":"x\\'y"}"#);
+        check(r#"a="C:\temp \"x\"""#, r#"{"a":"C:\\temp \"x\""}"#);
+        check("a=\"\\\"x\\\" \t\"", "{\"a\":\"\\\"x\\\" \\t\"}");
+    }
 
     #[test]
     fn separators_are_seen_behind_the_first_value() {

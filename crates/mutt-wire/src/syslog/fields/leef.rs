@@ -6,15 +6,20 @@ use std::borrow::Cow;
 use mutt_model::{Event, ParseStatus};
 
 use super::clock::{self, Written};
-use super::map::{MAX_FIELDS, Map, Type, Value};
+use super::map::{MAX_FIELDS, Map, Name, Type, Value};
 use super::pairs::{self, Raw, words};
 use super::{graded, lacks_host, set_origin};
-use crate::octets::{Keys, escaped, find, hash, is, named};
+use crate::octets::{Keys, escaped, find, hash, is};
 use crate::syslog::{Options, format, notes};
-use crate::text::{without_blanks, without_spaces};
+use crate::text::{behind_spaces, near, without_blanks, without_spaces};
 
-const HEADER: [(&str, u8); 4] =
-    [named("vendor"), named("product"), named("product_version"), named("event_id")];
+static VERSION: Name = Name::new("leef_version");
+static HEADER: [Name; 4] = [
+    Name::new("vendor"),
+    Name::new("product"),
+    Name::new("product_version"),
+    Name::new("event_id"),
+];
 
 /// `LEEF:1.0|`
 pub(crate) fn begins(text: &str) -> bool {
@@ -23,8 +28,11 @@ pub(crate) fn begins(text: &str) -> bool {
 
 /// The version and what stands behind its bar.
 fn version(text: &str) -> Option<(&str, &str)> {
-    let rest = text.strip_prefix("LEEF:")?.trim_start_matches(' ');
-    let len = rest.bytes().take(5).take_while(|b| b.is_ascii_digit() || *b == b'.').count();
+    let rest = behind_spaces(text.strip_prefix("LEEF:")?);
+    let len = match rest.as_bytes() {
+        [b'1' | b'2', b'.', b'0', b'|', ..] => 3,
+        bytes => bytes.iter().take(5).take_while(|b| b.is_ascii_digit() || **b == b'.').count(),
+    };
     let behind = rest[len..].strip_prefix('|')?;
     (len > 0).then_some((&rest[..len], behind))
 }
@@ -48,11 +56,14 @@ static NUMBERS: Keys<13> = Keys::new([
 
 pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str, options: &Options) -> &'static str {
     let Some((version, mut rest)) = version(message) else { return format::LEEF };
-    let mut map = Map::of_pairs(message, 24);
-    map.push_text(named("leef_version"), version);
+    // Its header has values without their names.
+    let mut map = Map::sized(message, 24, message.len() + 192);
+    map.push_text(&VERSION, version, true);
     for (at, name) in HEADER.iter().enumerate() {
-        let (value, behind) = match memchr::memchr(b'|', rest.as_bytes()) {
-            Some(end) => (&rest[..end], &rest[end + 1..]),
+        let bar = |word| escaped(word) | is(word, b'|');
+        let (end, plain) = look(rest.as_bytes(), 0, b'|', b'|', bar);
+        let (value, behind) = match rest.get(end + 1..) {
+            Some(behind) => (&rest[..end], behind),
             None => {
                 if at + 1 < HEADER.len() {
                     notes::add(event, ParseStatus::Partial, notes::LEEF_SHORT);
@@ -60,7 +71,7 @@ pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str, options: &Option
                 (rest, "")
             }
         };
-        map.push_text(*name, without_spaces(value));
+        map.push_text(name, without_spaces(value), plain);
         rest = behind;
     }
     let (delimiter, attributes) = delimiter(version, rest);
@@ -74,14 +85,15 @@ pub(crate) fn read<'a>(event: &mut Event<'a>, message: &'a str, options: &Option
 /// `x5E` or `0x5E`; without a name it is a tab. Senders that know no tab write bars or spaces.
 fn delimiter<'a>(version: &str, rest: &'a str) -> (char, &'a str) {
     if version.starts_with('2')
-        && let Some(end) = rest.bytes().take(32).position(|b| b == b'|')
+        && let Some(end) = near(b'|', &rest.as_bytes()[..rest.len().min(32)])
         && let Some(named) = named_delimiter(&rest[..end])
     {
         return (named, &rest[end + 1..]);
     }
     let is_bar = |at: usize| pairs::leading_key(&rest[at + 1..]).is_some();
     let found = match memchr::memchr2(b'\t', b'|', rest.as_bytes()) {
-        Some(at) if rest.as_bytes()[at] == b'|' && is_bar(at) => '|',
+        Some(at) if rest.as_bytes()[at] == b'\t' => '\t',
+        Some(at) if is_bar(at) => '|',
         None => ' ',
         _ if !rest.contains('\t') => ' ',
         _ => '\t',
@@ -109,10 +121,14 @@ fn named_delimiter(text: &str) -> Option<char> {
 fn read_attributes<'a>(text: &'a str, delimiter: char, map: &mut Map<'a>) {
     match u8::try_from(delimiter) {
         Ok(b' ') => spaced(text, map),
-        Ok(by) if by.is_ascii() => separated(text, by, map),
+        // JSON escapes it, so that one look finds it.
+        Ok(b'\t') => separated(text, b'\t', escaped, map),
+        Ok(by) if by.is_ascii() => separated(text, by, |word| escaped(word) | is(word, by), map),
         _ => {
             for part in text.split(delimiter).take(MAX_FIELDS + 1) {
-                push(part, find(part.as_bytes(), 0, escaped).is_none(), map);
+                if let Some((key, value)) = part.split_once('=') {
+                    push_odd(key, value, map);
+                }
             }
         }
     }
@@ -124,43 +140,61 @@ fn spaced<'a>(text: &'a str, map: &mut Map<'a>) {
         let Some((key, len)) = pairs::leading_key(&text[at..]) else { return };
         let value = words(text, at + len);
         let hash = hash(key.as_bytes());
-        let raw = Raw { text: value.text, quoted: false, plain: value.plain };
+        let raw = Raw::unquoted(value.text, value.plain);
         map.push_pair((key, hash), raw, b"", Type::number(NUMBERS.contains(key, hash)));
         at = value.behind;
     }
 }
 
-fn separated<'a>(text: &'a str, by: u8, map: &mut Map<'a>) {
+/// `key=value` between delimiters; `ends` marks the delimiter and what JSON escapes.
+#[inline(always)]
+fn separated<'a>(text: &'a str, by: u8, ends: impl Fn(u64) -> u64, map: &mut Map<'a>) {
     let bytes = text.as_bytes();
-    let mut start = 0;
-    for _ in 0..=MAX_FIELDS {
-        let (mut at, mut plain) = (start, true);
-        let end = loop {
-            match find(bytes, at, |word| escaped(word) | is(word, by)) {
-                None => break bytes.len(),
-                Some(end) if bytes[end] == by => break end,
-                Some(odd) => (at, plain) = (odd + 1, false),
-            }
-        };
-        push(&text[start..end], plain, map);
-        if end == bytes.len() {
-            return;
+    let (mut start, mut count) = (0, 0);
+    while count <= MAX_FIELDS && start < bytes.len() {
+        count += 1;
+        let (equals, plain) = look(bytes, start, b'=', by, |word| ends(word) | is(word, b'='));
+        if bytes.get(equals) != Some(&b'=') || by == b'=' {
+            start = equals + 1;
+            continue;
         }
+        let (end, also_plain) = look(bytes, equals + 1, by, by, &ends);
+        let (key, value) = (&text[start..equals], &text[equals + 1..end]);
         start = end + 1;
+        if !plain || !also_plain {
+            push_odd(key, value, map);
+            continue;
+        }
+        let (key, value) = (without_spaces(key), without_blanks(value));
+        let hash = hash(key.as_bytes());
+        map.push_plain((key, hash), value, Type::number(NUMBERS.contains(key, hash)));
     }
 }
 
-/// Adds `key=value`; `plain` when JSON escapes nothing in it.
-fn push<'a>(part: &'a str, plain: bool, map: &mut Map<'a>) {
-    let Some(at) = find(part.as_bytes(), 0, |word| is(word, b'=')) else { return };
-    let (key, value) = (without_spaces(&part[..at]), without_blanks(&part[at + 1..]));
-    let hash = hash(key.as_bytes());
-    let of = Type::number(NUMBERS.contains(key, hash));
-    if plain {
-        map.push_plain((key, hash), value, of);
-    } else {
-        map.push(key, Value::typed(Cow::Borrowed(value), of == Type::Number));
+/// Where, from `from` on, one of two bytes stands, or the end; and whether JSON escapes nothing before.
+#[inline(always)]
+fn look(
+    bytes: &[u8],
+    from: usize,
+    one: u8,
+    other: u8,
+    marks: impl Fn(u64) -> u64,
+) -> (usize, bool) {
+    let (mut at, mut plain) = (from, true);
+    while let Some(found) = find(bytes, at, &marks) {
+        if bytes[found] == one || bytes[found] == other {
+            return (found, plain);
+        }
+        (at, plain) = (found + 1, false);
     }
+    (bytes.len(), plain)
+}
+
+#[inline(never)]
+fn push_odd<'a>(key: &'a str, value: &'a str, map: &mut Map<'a>) {
+    let (key, value) = (without_spaces(key), without_blanks(value));
+    let number = NUMBERS.contains(key, hash(key.as_bytes()));
+    map.push(key, Value::typed(Cow::Borrowed(value), number));
 }
 
 fn envelope<'a>(event: &mut Event<'a>, map: &Map<'a>, options: &Options) {

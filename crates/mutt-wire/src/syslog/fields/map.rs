@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use mutt_model::{Event, ParseStatus};
 
 use super::pairs::{Raw, unescape};
-use crate::octets::{escaped, find, hash, same};
+use crate::octets::{hash, same};
 use crate::syslog::notes;
 use crate::text::push_json_part;
 use crate::writer::Writer;
@@ -93,6 +93,27 @@ impl<'a> From<&'a str> for Value<'a> {
     }
 }
 
+/// A name that MUTT gives, with its hash and as JSON writes it before a text: `vendor":"`.
+pub(crate) struct Name {
+    word: &'static str,
+    hash: u8,
+    written: [u8; 24],
+}
+
+impl Name {
+    /// JSON escapes nothing in it, and it has at most 21 letters.
+    pub(crate) const fn new(word: &'static str) -> Self {
+        let (bytes, mut written) = (word.as_bytes(), [0; 24]);
+        let mut at = 0;
+        while at < bytes.len() {
+            written[at] = bytes[at];
+            at += 1;
+        }
+        (written[at], written[at + 1], written[at + 2]) = (b'"', b':', b'"');
+        Self { word, hash: hash(bytes), written }
+    }
+}
+
 /// How many bytes a boolean counts for.
 pub(crate) const TRUTH: usize = 5;
 
@@ -129,18 +150,6 @@ fn is_odd_number(text: &str) -> bool {
         None if digits.len() <= 18 => true,
         None => text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok(),
     }
-}
-
-/// The length without its escapes of a text in which backslashes stand before quotes and backslashes
-/// and JSON escapes nothing else: JSON writes it as it stands.
-fn size_as_json(text: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let (mut at, mut size) = (0, bytes.len());
-    while let Some(found) = find(bytes, at, escaped) {
-        let Some([b'\\', b'"' | b'\\']) = bytes.get(found..found + 2) else { return None };
-        (at, size) = (found + 2, size - 1);
-    }
-    (size < bytes.len()).then_some(size)
 }
 
 /// What of a field is looked up again; key and value themselves stand in the JSON text.
@@ -231,23 +240,27 @@ impl<'a> Map<'a> {
         }
         let start = self.json.len();
         let begun = Begun { key: start, value: start + key.len() + 2 };
+        let (key, text) = (key.as_bytes(), value.as_bytes());
         if truth || (of == Type::Number && is_number(value)) {
-            self.json.part_and(key.as_bytes(), b"\":");
-            self.json.part_and(value.as_bytes(), b",\"");
-            let raw = if truth { None } else { Some(value) };
-            self.note(begun, hash, raw, size);
+            self.json.pair((key, b"\":"), (text, b",\""));
         } else {
-            self.json.part_and(key.as_bytes(), b"\":\"");
-            self.json.part_and(value.as_bytes(), b"\",\"");
-            self.note(begun, hash, Some(value), size);
+            self.json.pair((key, b"\":\""), (text, b"\",\""));
         }
+        self.note(begun, hash, if truth { None } else { Some(value) }, size);
     }
 
-    /// Adds a text under a name in which JSON escapes nothing.
-    pub(crate) fn push_text(&mut self, name: (&str, u8), text: &'a str) {
-        match find(text.as_bytes(), 0, escaped) {
-            None => self.push_plain(name, text, Type::Text),
-            Some(_) => self.push(name.0, text),
+    /// Adds a text; `plain` when JSON escapes nothing in it.
+    #[inline]
+    pub(crate) fn push_text(&mut self, name: &Name, text: &'a str, plain: bool) {
+        if !plain {
+            return self.push(name.word, text);
+        }
+        if self.admits(name.word, text.len()) {
+            let start = self.json.len();
+            let begun = Begun { key: start, value: start + name.word.len() + 2 };
+            self.json.most_of(&name.written, name.word.len() + 3);
+            self.json.part_and(text.as_bytes(), b"\",\"");
+            self.note(begun, name.hash, Some(text), text.len());
         }
     }
 
@@ -257,24 +270,25 @@ impl<'a> Map<'a> {
         if raw.plain {
             return self.push_plain(key, raw.text, of);
         }
+        if raw.as_json > 0 && escapes.starts_with(b"\"\\") {
+            return self.push_as_json(key, raw.text, raw.as_json);
+        }
         self.push_escaped(key.0, raw.text, escapes, of);
+    }
+
+    /// Adds a text whose escapes are those of JSON; without them it is so long.
+    #[inline(never)]
+    fn push_as_json(&mut self, (key, hash): (&str, u8), text: &'a str, len: usize) {
+        if self.admits(key, len) {
+            let start = self.json.len();
+            let begun = Begun { key: start, value: start + key.len() + 2 };
+            self.json.pair((key.as_bytes(), b"\":\""), (text.as_bytes(), b"\",\""));
+            self.note(begun, hash, None, len);
+        }
     }
 
     #[inline(never)]
     fn push_escaped(&mut self, key: &str, text: &'a str, escapes: &[u8], of: Type) {
-        if escapes.contains(&b'"')
-            && escapes.contains(&b'\\')
-            && let Some(size) = size_as_json(text)
-        {
-            if self.admits(key, size) {
-                let begun = self.begin(key);
-                self.json.put(b"\"");
-                self.json.part(text.as_bytes());
-                self.json.put(b"\"");
-                self.end(begun, hash(key.as_bytes()), None, size);
-            }
-            return;
-        }
         let text = unescape(text, escapes);
         let value = match of {
             Type::Text => Value::Text(text),
@@ -290,8 +304,7 @@ impl<'a> Map<'a> {
         if self.admits(key, value.len()) {
             let start = self.json.len();
             let begun = Begun { key: start, value: start + key.len() + 2 };
-            self.json.part_and(key.as_bytes(), b"\":");
-            self.json.part_and(value.as_bytes(), b",\"");
+            self.json.pair((key.as_bytes(), b"\":"), (value.as_bytes(), b",\""));
             self.note(begun, hash, None, value.len());
         }
     }
@@ -555,7 +568,7 @@ mod tests {
     fn escapes_are_those_of_the_dialect() {
         let check = |text: &str, escapes: &[u8], expected: &str| {
             let mut map = Map::with_capacity(text, 1);
-            let raw = Raw { text, quoted: true, plain: false };
+            let raw = Raw { text, quoted: true, plain: false, as_json: 0 };
             map.push_pair(("a", hash(b"a")), raw, escapes, Type::Word);
             let mut event = event();
             map.finish(&mut event);

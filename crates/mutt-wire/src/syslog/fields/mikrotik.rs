@@ -8,8 +8,8 @@ use memchr::memmem::Finder;
 use mutt_model::{Event, Severity};
 
 use super::map::{Map, Value};
-use super::mark;
 use super::pairs::is_key;
+use super::{MAX_MARK, mark};
 use crate::syslog::format;
 use crate::text::Words;
 
@@ -69,7 +69,7 @@ fn topics(text: &str) -> Option<(&str, &str)> {
 /// The packet that the firewall tells of, chain and prefix before it.
 fn packet(text: &str) -> Option<(&str, &str)> {
     static OUT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" out:"));
-    let front = &text.as_bytes()[..text.len().min(160)];
+    let front = &text.as_bytes()[..text.len().min(MAX_MARK)];
     // The rarer of the two first: most texts have neither.
     OUT.find(front)?;
     let at = mark(front, b"in:")?;

@@ -14,6 +14,16 @@ pub(crate) struct Raw<'a> {
     pub(crate) quoted: bool,
     /// Nothing in it is escaped, and JSON escapes nothing in it.
     pub(crate) plain: bool,
+    /// Where backslashes stand before quotes and backslashes only and JSON escapes nothing else, so that
+    /// it writes the text as it stands: its length without them. Else 0.
+    pub(crate) as_json: usize,
+}
+
+impl<'a> Raw<'a> {
+    #[inline(always)]
+    pub(crate) fn unquoted(text: &'a str, plain: bool) -> Self {
+        Self { text, quoted: false, plain, as_json: 0 }
+    }
 }
 
 /// Letters, digits and the few marks that keys have.
@@ -124,14 +134,14 @@ impl<'a> Spaced<'a> {
     fn value(&mut self, from: usize) -> Raw<'a> {
         let bytes = self.text.as_bytes();
         if let Some(b'"' | b'\'') = bytes.get(from)
-            && let Some((text, behind, plain)) = quoted(self.text, from)
+            && let Some((raw, behind)) = quoted(self.text, from)
         {
             self.at = behind;
-            return Raw { text, quoted: true, plain };
+            return raw;
         }
         let found = if self.many_words { words(self.text, from) } else { word(self.text, from) };
         (self.at, self.key_end) = (found.behind, found.key_end);
-        Raw { text: found.text, quoted: false, plain: found.plain }
+        Raw::unquoted(found.text, found.plain)
     }
 }
 
@@ -171,13 +181,13 @@ impl<'a> Separated<'a> {
         let bytes = self.text.as_bytes();
         let from = self.at;
         if let Some(b'"' | b'\'') = bytes.get(from)
-            && let Some((text, behind, plain)) = quoted(self.text, from)
+            && let Some((raw, behind)) = quoted(self.text, from)
         {
             self.at = match find(bytes, behind, |word| is(word, self.by)) {
                 Some(separator) => separator + 1,
                 None => bytes.len(),
             };
-            return Raw { text, quoted: true, plain };
+            return raw;
         }
         let (mut at, mut plain) = (from, true);
         let end = loop {
@@ -191,7 +201,7 @@ impl<'a> Separated<'a> {
             at = found + if bytes[found] == b'\\' { 2 } else { 1 };
         };
         self.at = bytes.len().min(end + 1);
-        Raw { text: self.text[from..end].trim_end_matches(' '), quoted: false, plain }
+        Raw::unquoted(without_end(self.text, from, end), plain)
     }
 }
 
@@ -233,11 +243,11 @@ impl<'a> Iterator for Separated<'a> {
     }
 }
 
-/// A value in quotes that begins at `from`, where what is behind it begins, and whether it is plain. A
-/// quote closes where something ends behind it: so texts with quotes that nobody escaped stay whole.
-/// One that never closes takes all.
+/// A value in quotes that begins at `from`, and where what is behind it begins. A quote closes where
+/// something ends behind it: so texts with quotes that nobody escaped stay whole. One that never closes
+/// takes all.
 #[inline(always)]
-fn quoted(text: &str, from: usize) -> Option<(&str, usize, bool)> {
+fn quoted(text: &str, from: usize) -> Option<(Raw<'_>, usize)> {
     match text.as_bytes()[from] {
         b'"' => quoted_by::<b'"'>(text, from + 1),
         _ => quoted_by::<b'\''>(text, from + 1),
@@ -245,24 +255,44 @@ fn quoted(text: &str, from: usize) -> Option<(&str, usize, bool)> {
 }
 
 #[inline(always)]
-fn quoted_by<const MARK: u8>(text: &str, start: usize) -> Option<(&str, usize, bool)> {
+fn quoted_by<const MARK: u8>(text: &str, start: usize) -> Option<(Raw<'_>, usize)> {
     let bytes = text.as_bytes();
-    let (mut at, mut plain) = (start, true);
+    // How often something is escaped, and whether JSON would have it so.
+    let (mut at, mut escapes, mut as_json) = (start, 0, true);
     let marks = |word| if MARK == b'"' { escaped(word) } else { escaped(word) | is(word, MARK) };
+    let raw = |end: usize, escapes: usize, as_json: bool| Raw {
+        text: &text[start..end],
+        quoted: true,
+        plain: as_json && escapes == 0,
+        as_json: if as_json && escapes > 0 { end - start - escapes } else { 0 },
+    };
     while let Some(found) = find(bytes, at, marks) {
         at = found + 1;
-        if bytes[found] == MARK {
-            if let None | Some(b' ' | b',' | b';' | b'|' | b']' | b'\t' | b'.') = bytes.get(at) {
-                return Some((&text[start..found], at, plain));
+        match bytes[found] {
+            mark if mark == MARK => {
+                if let None | Some(b' ' | b',' | b';' | b'|' | b']' | b'\t' | b'.') = bytes.get(at)
+                {
+                    return Some((raw(found, escapes, as_json), at));
+                }
+                as_json &= MARK != b'"';
             }
-            plain &= MARK != b'"';
-        } else {
-            at += usize::from(bytes[found] == b'\\');
-            plain = false;
+            b'\\' => {
+                as_json &= matches!(bytes.get(at), Some(b'"' | b'\\'));
+                at += 1;
+                escapes += 1;
+            }
+            _ => as_json = false,
         }
     }
     // An apostrophe that does not close is a letter.
-    (MARK == b'"').then(|| (&text[start..], bytes.len(), plain))
+    (MARK == b'"').then(|| (raw(bytes.len(), escapes, as_json), bytes.len()))
+}
+
+/// What stands between two places, without the spaces at its end.
+#[inline(always)]
+fn without_end(text: &str, from: usize, to: usize) -> &str {
+    let text = &text[from..to];
+    if text.ends_with(' ') { text.trim_end_matches(' ') } else { text }
 }
 
 /// A value without quotes.
@@ -303,7 +333,7 @@ pub(crate) fn words(text: &str, from: usize) -> Found<'_> {
             b' ' => {
                 let end = letters(bytes, at);
                 if bytes.get(end) == Some(&b'=') && may_be_key(&bytes[at..end]) {
-                    let text = text[from..found].trim_end_matches(' ');
+                    let text = without_end(text, from, found);
                     return Found { text, behind: at, key_end: end, plain };
                 }
                 at = end;
@@ -312,7 +342,7 @@ pub(crate) fn words(text: &str, from: usize) -> Found<'_> {
             byte => plain &= byte == b'!',
         }
     }
-    Found { text: text[from..].trim_end_matches(' '), behind: bytes.len(), key_end: 0, plain }
+    Found { text: without_end(text, from, bytes.len()), behind: bytes.len(), key_end: 0, plain }
 }
 
 /// The text with its escapes resolved: a backslash goes where one of `escaped` stands behind it;

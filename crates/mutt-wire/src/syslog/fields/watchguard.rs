@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use mutt_model::Event;
 
+use super::MAX_MARK;
 use super::map::{MAX_FIELDS, Map, Type, Value};
 use super::pairs::Spaced;
 use crate::octets::hash;
@@ -39,7 +40,7 @@ fn front(text: &str) -> Option<(&str, &str)> {
     if text.starts_with(MARK) {
         return Some(("", text));
     }
-    let near = &text.as_bytes()[..text.len().min(160)];
+    let near = &text.as_bytes()[..text.len().min(MAX_MARK)];
     let at = FINDER.find(near)?;
     let before = text[..at].strip_suffix(": ")?;
     (before.split(' ').count() <= 3).then(|| (before, &text[at..]))
