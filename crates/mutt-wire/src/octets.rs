@@ -94,6 +94,21 @@ fn few(bytes: &[u8]) -> u64 {
     }
 }
 
+/// Where a byte last stands.
+#[inline(always)]
+pub(crate) fn rfind(bytes: &[u8], byte: u8) -> Option<usize> {
+    let mut rest = bytes;
+    while let Some((before, chunk)) = rest.split_last_chunk::<8>() {
+        let differs = u64::from_le_bytes(*chunk) ^ (LOW * byte as u64);
+        let found = !(from(differs & !HIGH, 1) | differs) & HIGH;
+        if found != 0 {
+            return Some(rest.len() - 1 - (found.leading_zeros() / 8) as usize);
+        }
+        rest = before;
+    }
+    rest.iter().rposition(|other| *other == byte)
+}
+
 /// How many bytes from `from` on are of a kind of the table.
 #[inline(always)]
 pub(crate) fn run(bytes: &[u8], from: usize, kind: &[bool; 256]) -> usize {
@@ -244,6 +259,8 @@ mod tests {
                 bytes.iter().skip(from).position(|b| !name(b)).map(|at| from + at)
             );
             prop_assert_eq!(all_digits(&bytes), bytes.iter().all(u8::is_ascii_digit));
+            let space: Vec<u8> = bytes.iter().map(|b| if b % 5 > 0 { *b } else { b' ' }).collect();
+            prop_assert_eq!(rfind(&space, b' '), space.iter().rposition(|b| *b == b' '));
             prop_assert_eq!(find(&bytes, from, |word| is(word, b'=')), plain(|b| *b == b'='));
             prop_assert_eq!(find(&bytes, from, |word| below(word, 0x23)), plain(|b| *b < 0x23));
         }

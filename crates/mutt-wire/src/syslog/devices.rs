@@ -40,7 +40,7 @@ pub(crate) fn shaped(message: &str) -> Option<Reader> {
         b'a'..=b'z' => by_first_word(message)?,
         _ => return None,
     };
-    (!body::stand_within(message)).then_some(reader)
+    (!body::may_be_marked(message)).then_some(reader)
 }
 
 /// The only reader that may know a message that begins with a small letter.

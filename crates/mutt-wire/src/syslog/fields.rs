@@ -6,9 +6,7 @@
 //! replaces one that did. The message stays whole, so that rules can look for any field in it.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
 use mutt_model::event::peer_host;
 use mutt_model::{Event, Severity};
 
@@ -137,23 +135,6 @@ pub(crate) fn is_plain(message: &str) -> bool {
         && checkpoint::form(message).is_none()
 }
 
-/// True where fields may stand behind other words of a message: CEF and LEEF, what Fireboxes and
-/// RouterOS write. `read` finds nothing in a message without them that begins with another mark than
-/// those of fields.
-pub(crate) fn stand_within(message: &str) -> bool {
-    static OUT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" out:"));
-    let bytes = message.as_bytes();
-    let front = &bytes[..bytes.len().min(160)];
-    let marks = || memchr::memchr2_iter(b':', b'=', front);
-    if marks().next().is_none() {
-        return false;
-    }
-    // `CEF:`, `LEEF:` and `msg_id="`; ` out:` with a comma behind it.
-    let named = memchr::memchr2(b'F', b'"', front).is_some()
-        && marks().any(|at| matches!(front[..at], [.., b'F' | b'd']));
-    named || (memchr::memchr(b',', bytes).is_some() && OUT.find(front).is_some())
-}
-
 /// Reads the fields of a message; gives the format when it is of a dialect that has some.
 pub(crate) fn read<'a>(
     event: &mut Event<'a>,
@@ -241,8 +222,9 @@ fn pairs_alone(message: &str) -> Option<usize> {
     (!others && !may_be_marked(message)).then_some(first_value)
 }
 
-/// False where no colon can be one of `CEF:`, `LEEF:`, MikroTik's ` out:` or WatchGuard's `: msg_id=`.
-fn may_be_marked(message: &str) -> bool {
+/// False where no colon can be one of `CEF:`, `LEEF:`, MikroTik's ` out:` or WatchGuard's `: msg_id=`:
+/// fields stand behind other words in no message without these.
+pub(crate) fn may_be_marked(message: &str) -> bool {
     let front = &message.as_bytes()[..message.len().min(MAX_MARK)];
     memchr::memchr_iter(b':', front)
         .any(|at| matches!(front[..at], [.., b'F' | b't']) || front[at + 1..].starts_with(b" m"))
