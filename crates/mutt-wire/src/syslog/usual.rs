@@ -34,6 +34,15 @@ pub(super) struct Told<'a> {
     found: Found<'a>,
 }
 
+/// What is found in a message of which its reader tells all.
+const NOTHING: Found<'static> = Found {
+    mnemonic: None,
+    severity: None,
+    format: format::RFC3164,
+    look_for_resource: false,
+    text_at: 0,
+};
+
 /// What structured data tell beside it.
 #[derive(Default)]
 struct Data<'a> {
@@ -200,7 +209,7 @@ fn by_fields<'a>(priority: u8, header: &rfc5424::Usual<'a>) -> Option<Told<'a>> 
         msgid: header.msgid(),
         node: None,
         message,
-        found: nothing(format::RFC5424),
+        found: Found { format: format::RFC5424, ..NOTHING },
     })
 }
 
@@ -234,9 +243,9 @@ fn by_data<'a>(
         _ => return None,
     };
     let found = match dialect {
-        format::RFC5424 => nothing(dialect),
+        format::RFC5424 => Found { format: dialect, ..NOTHING },
         _ if is_text => mnemonic::read(message, header.app, dialect),
-        _ => Found { look_for_resource: true, ..nothing(dialect) },
+        _ => Found { format: dialect, look_for_resource: true, ..NOTHING },
     };
     let told = Told {
         priority,
@@ -252,11 +261,6 @@ fn by_data<'a>(
         found: Found { mnemonic: found.mnemonic.or(mnemonic), ..found },
     };
     Some((told, fields))
-}
-
-/// No more is known of a message than its dialect.
-fn nothing<'a>(format: &'static str) -> Found<'a> {
-    Found { mnemonic: None, severity: None, format, look_for_resource: false, text_at: 0 }
 }
 
 /// The tag behind a stamp and a host, or a mnemonic in its place.
