@@ -190,21 +190,24 @@ fn priority<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
 }
 
 /// `<189>` and what stands behind it; the value is `None` when it is out of range.
-#[inline]
+#[inline(always)]
 fn written_priority(text: &str) -> Option<(Option<u8>, &str)> {
+    match text.as_bytes() {
+        [b'<', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b'>', ..] => {
+            Some((Some((tens - b'0') * 10 + ones - b'0'), &text[4..]))
+        }
+        [b'<', b'1', tens @ b'0'..=b'8', ones @ b'0'..=b'9', b'>', ..] => {
+            Some((Some(100 + (tens - b'0') * 10 + ones - b'0'), &text[5..]))
+        }
+        [b'<', ..] => odd_priority(text),
+        _ => None,
+    }
+}
+
+/// The same of one or three digits, or of more, which are no priority.
+#[inline(never)]
+fn odd_priority(text: &str) -> Option<(Option<u8>, &str)> {
     let bytes = text.as_bytes();
-    if bytes.first() != Some(&b'<') {
-        return None;
-    }
-    match bytes {
-        [_, tens @ b'0'..=b'9', ones @ b'0'..=b'9', b'>', ..] => {
-            return Some((Some((tens - b'0') * 10 + ones - b'0'), &text[4..]));
-        }
-        [_, b'1', tens @ b'0'..=b'8', ones @ b'0'..=b'9', b'>', ..] => {
-            return Some((Some(100 + (tens - b'0') * 10 + ones - b'0'), &text[5..]));
-        }
-        _ => {}
-    }
     let digits = bytes[1..].iter().take(5).take_while(|b| b.is_ascii_digit()).count();
     if digits == 0 || bytes.get(1 + digits) != Some(&b'>') {
         return None;

@@ -36,7 +36,20 @@ impl Repair {
 #[inline]
 pub fn plain(bytes: &[u8]) -> Option<&str> {
     let text = simdutf8::basic::from_utf8(bytes).ok()?;
-    memchr::memchr(0, bytes).is_none().then_some(text)
+    (!has_nul(bytes)).then_some(text)
+}
+
+/// Whether a byte is zero: the least of them is, in as many lanes as the machine has.
+#[inline]
+fn has_nul(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk::<32>() else { return bytes.contains(&0) };
+    let mut least = *last;
+    for chunk in bytes.as_chunks::<32>().0 {
+        for (least, byte) in least.iter_mut().zip(chunk) {
+            *least = (*least).min(*byte);
+        }
+    }
+    least.into_iter().fold(u8::MAX, u8::min) == 0
 }
 
 /// The bytes as a text that every store takes: valid UTF-8 without U+0000.
@@ -185,25 +198,11 @@ pub(crate) fn made_of(word: &str, kinds: u16) -> Option<u16> {
     (len == word.len()).then_some(seen)
 }
 
-/// Where a byte first stands. For words of a few letters this is quicker than a search that first
-/// sets out its vectors.
+/// Where a byte of ASCII first stands. For words of a few letters this is quicker than a search that
+/// first sets out its vectors.
 #[inline]
 pub(crate) fn near(byte: u8, bytes: &[u8]) -> Option<usize> {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let pattern = LOW * u64::from(byte);
-    let mut rest = bytes;
-    while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
-        let differs = u64::from_le_bytes(*chunk) ^ pattern;
-        // The lowest bit that stands is the first byte that is zero.
-        let zero = differs.wrapping_sub(LOW) & !differs & HIGH;
-        if zero != 0 {
-            return Some(bytes.len() - rest.len() + (zero.trailing_zeros() / 8) as usize);
-        }
-        rest = behind;
-    }
-    let found = rest.iter().position(|b| *b == byte)?;
-    Some(bytes.len() - rest.len() + found)
+    octets::find(bytes, 0, |word| octets::is(word, byte))
 }
 
 /// The words between single spaces, as `split(' ')` gives them.
@@ -375,6 +374,19 @@ mod tests {
         check("", None);
         check(&"n".repeat(300), None);
         assert!(WORDS.contains_ignore_case("rt_flow") && !WORDS.contains("nimed"));
+    }
+
+    #[test]
+    fn zeros_are_seen() {
+        for len in 0..100 {
+            let mut text = vec![b'a'; len];
+            assert!(!has_nul(&text), "{len}");
+            for at in 0..len {
+                text[at] = 0;
+                assert!(has_nul(&text), "{len} {at}");
+                text[at] = 0xff;
+            }
+        }
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub(crate) fn of_structured_data<'a>(
             event.mnemonic = None;
         }
         event.fields = Some(Cow::Owned(match level {
-            "" => ["{", params, "}"].concat(),
+            "" => braced(params),
             level => ["{\"level\":\"", level, "\",", params, "}"].concat(),
         }));
         return;
@@ -102,6 +102,28 @@ pub(crate) fn of_structured_data<'a>(
         _ => {}
     }
     map.finish(event);
+}
+
+/// The parameters as a map of fields.
+#[inline]
+pub(crate) fn braced(params: &str) -> String {
+    let mut map = String::with_capacity(params.len() + 2);
+    map.push('{');
+    map.push_str(params);
+    map.push('}');
+    map
+}
+
+/// True for a message in which `read` finds nothing: the mnemonic of Junos stands before its structured
+/// data, a word in capitals longer than those with which Barracuda begins.
+#[inline]
+pub(crate) fn is_junos(message: &str, mnemonic: usize) -> bool {
+    let (name, rest) = message.as_bytes().split_at(mnemonic);
+    rest.first() == Some(&b' ')
+        && name.len() > 5
+        && name[0].is_ascii_uppercase()
+        && name.iter().all(|b| matches!(b, b'A'..=b'Z' | b'0'..=b'9' | b'_'))
+        && !may_be_marked(message)
 }
 
 /// True for most messages in which `read` finds nothing.

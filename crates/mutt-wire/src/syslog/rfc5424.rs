@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use mutt_model::{Event, ParseStatus};
 
 use super::stamp::{self, Stamp};
-use super::{Options, fields as body, format, notes, set_host, structured, zone};
+use super::structured::{self, Structured};
+use super::{Options, fields as body, format, notes, set_host, zone};
 use crate::text::{behind_spaces, near};
 
 /// True when a version and then a full date or `-` stand at the front.
@@ -84,7 +85,7 @@ impl<'a> Usual<'a> {
         if !dated.as_bytes().first()?.is_ascii_digit() || *dated.as_bytes().get(4)? != b'-' {
             return None;
         }
-        let (stamp, len) = stamp::read(dated)?;
+        let (stamp, len) = stamp::internet(dated).or_else(|| stamp::read(dated))?;
         let from_host = dated[len..].strip_prefix(' ')?;
         let [app, procid, msgid, data] = spaces(from_host.as_bytes())?;
         // Something stands between them.
@@ -109,6 +110,15 @@ impl<'a> Usual<'a> {
     #[inline]
     pub(super) fn msgid(&self) -> Option<&'a str> {
         written(&self.from_msgid[..self.from_msgid.len() - self.rest.len() - 1])
+    }
+
+    /// The message behind structured data, and whether it is a text; else the data are the message.
+    #[inline]
+    pub(super) fn message(&self, data: &Structured<'a>) -> (&'a str, bool) {
+        match behind_spaces(data.rest) {
+            "" => (without_nil(self.from_msgid), false),
+            text => (text, true),
+        }
     }
 }
 
@@ -148,13 +158,15 @@ pub(crate) fn read<'a>(
     options: &Options,
 ) {
     match Usual::read(text) {
-        Some(header) => read_usual(header, relay, event, options),
+        Some(header) => read_usual(header, None, relay, event, options),
         None => read_fields(text, relay, event, options),
     }
 }
 
+/// The same behind a usual header; `data` is its structured data where they were read.
 pub(super) fn read_usual<'a>(
     header: Usual<'a>,
+    data: Option<Structured<'a>>,
     relay: Option<&'a str>,
     event: &mut Event<'a>,
     options: &Options,
@@ -165,7 +177,7 @@ pub(super) fn read_usual<'a>(
     let msgid = header.msgid();
     event.msgid = msgid.map(Cow::Borrowed);
     let fields = Fields { rest: header.rest, extra_space: false, missing: false };
-    read_body(fields, header.from_msgid, msgid, event, options);
+    read_body((fields, data), header.from_msgid, msgid, event, options);
 }
 
 #[inline]
@@ -215,12 +227,12 @@ pub(super) fn read_fields<'a>(
     let from_msgid = fields.rest;
     let msgid = fields.next();
     event.msgid = msgid.map(Cow::Borrowed);
-    read_body(fields, from_msgid, msgid, event, options);
+    read_body((fields, None), from_msgid, msgid, event, options);
 }
 
 /// Structured data and text.
 fn read_body<'a>(
-    mut fields: Fields<'a>,
+    (mut fields, data): (Fields<'a>, Option<Structured<'a>>),
     from_msgid: &'a str,
     msgid: Option<&'a str>,
     event: &mut Event<'a>,
@@ -233,15 +245,15 @@ fn read_body<'a>(
     if fields.extra_space {
         notes::add(event, ParseStatus::Partial, notes::EXTRA_SPACE);
     }
-    let mut dialect = read_structured(&mut fields, event);
+    let mut dialect = read_structured(&mut fields, data, event);
     match dialect {
         format::JUNIPER => event.mnemonic = msgid.map(Cow::Borrowed),
-        format::F5 => f5_msgid(event, msgid),
+        format::F5 => event.mnemonic = msgid.and_then(f5_number).map(Cow::Borrowed),
         _ => {}
     }
     // Structured data without a text: what it says is the message, so that rules can match it.
     let message = if event.structured_data.is_some() && fields.rest.trim_start().is_empty() {
-        from_msgid.strip_prefix("- ").unwrap_or(from_msgid)
+        without_nil(from_msgid)
     } else {
         read_bom(fields.rest, &mut dialect, event)
     };
@@ -270,7 +282,11 @@ fn read_time<'a>(fields: &mut Fields<'a>, event: &mut Event<'a>) -> Option<Stamp
 }
 
 /// Reads the structured data; whose they are.
-fn read_structured<'a>(fields: &mut Fields<'a>, event: &mut Event<'a>) -> &'static str {
+fn read_structured<'a>(
+    fields: &mut Fields<'a>,
+    data: Option<Structured<'a>>,
+    event: &mut Event<'a>,
+) -> &'static str {
     let rest = fields.rest;
     if rest == "-" || rest.starts_with("- ") {
         fields.rest = rest[1..].strip_prefix(' ').unwrap_or("");
@@ -282,7 +298,7 @@ fn read_structured<'a>(fields: &mut Fields<'a>, event: &mut Event<'a>) -> &'stat
         }
         return format::RFC5424;
     }
-    let Some(found) = structured::read(rest) else {
+    let Some(found) = data.or_else(|| structured::read(rest)) else {
         if !body::in_place_of_structured_data(rest) {
             notes::add(event, ParseStatus::Partial, notes::BAD_DATA);
         }
@@ -302,10 +318,16 @@ fn read_structured<'a>(fields: &mut Fields<'a>, event: &mut Event<'a>) -> &'stat
 }
 
 /// BIG-IP writes the message's number, perhaps with its level, in MSGID: `01490248:5:`.
-fn f5_msgid<'a>(event: &mut Event<'a>, msgid: Option<&'a str>) {
-    let Some(msgid) = msgid else { return };
-    let number = msgid.split(':').next().unwrap_or(msgid);
-    event.mnemonic = Some(Cow::Borrowed(number)).filter(|number| !number.is_empty());
+#[inline]
+pub(super) fn f5_number(msgid: &str) -> Option<&str> {
+    let number = &msgid[..near(b':', msgid.as_bytes()).unwrap_or(msgid.len())];
+    (!number.is_empty()).then_some(number)
+}
+
+/// Structured data that are the message, from MSGID on, without the sign that there is none.
+#[inline]
+fn without_nil(from_msgid: &str) -> &str {
+    from_msgid.strip_prefix("- ").unwrap_or(from_msgid)
 }
 
 /// Strips the byte order mark, or the letters `BOM` that Cisco writes in its place.

@@ -170,6 +170,33 @@ pub(crate) fn read(text: &str) -> Option<(Stamp<'_>, usize)> {
     Some((stamp, c.at))
 }
 
+/// What `read` gives of the form of RFC 3339 with a zone in figures that ends plainly, its parts in whole
+/// words; `None` for anything else.
+#[inline]
+pub(crate) fn internet(text: &str) -> Option<(Stamp<'_>, usize)> {
+    let bytes = text.as_bytes();
+    let (words, _) = bytes.first_chunk::<24>()?.as_chunks::<8>();
+    let [century, _, year, _, _, month, ..] = digits(&words[0], b"0000-00-")?;
+    let [day, _, _, hour, _, _, minute, _] = digits(&words[1], b"00T00:00")?;
+    let [b':', tens, ones, mark, ..] = words[2] else { return None };
+    let (year, second) = (u16::from(century) * 100 + u16::from(year), two_digits(tens, ones)?);
+    let fits = (1970..2200).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && (hour <= 23 && minute <= 59 && second <= 60);
+    let (micros, len) = match mark {
+        _ if !fits => return None,
+        b'.' => usual_fraction(&bytes[19..])?,
+        b'Z' | b'+' | b'-' => (0, 0),
+        _ => return None,
+    };
+    let year = Some(year.cast_signed());
+    let mut stamp = Stamp { year, month, day, hour, minute, second, micros, ..Stamp::default() };
+    stamp.cut = len > 6 + 1;
+    let zone = ends_plainly(&bytes[19 + len..], &mut stamp)?;
+    stamp.offset.map(|_| (stamp, 19 + len + zone))
+}
+
 /// What `read` gives, part after part: for the forms that are rare.
 fn read_parts(text: &str) -> Option<(Stamp<'_>, usize)> {
     let mut c = Cursor { text, at: 0 };
@@ -259,7 +286,7 @@ fn usual(bytes: &[u8], stamp: &mut Stamp<'_>) -> Option<usize> {
 }
 
 /// `.123`, `.123456` and `.123456789`, no more digits and no counter behind them.
-#[inline]
+#[inline(always)]
 fn usual_fraction(bytes: &[u8]) -> Option<(u32, usize)> {
     let [b'.', ..] = bytes else { return None };
     // Where fewer bytes follow, no text does.
@@ -708,6 +735,19 @@ mod tests {
         ]), 0..7)) {
             let text = parts.concat();
             proptest::prop_assert_eq!(read(&text), read_parts(&text), "{}", text);
+        }
+
+        #[test]
+        fn stamps_of_the_internet_are_read_alike(parts in (
+            "(19[67]|20[0-9]|2[12]0)[0-9]-[01][0-9]-[0-3][0-9]T", "[0-2][0-9]:[0-6][0-9]:[0-6][0-9]",
+            proptest::sample::select(vec!["", ".", ".1", ".123", ".123456", ".123456789", ".1234567890", ".123.4", ",123", "1"]),
+            proptest::sample::select(vec!["Z ", "z ", "+02:00 ", "-07:30 ", "+16:00 ", "+02:60 ", "+0200 ", "+02 ", " ", ": ", " UTC: "]),
+            proptest::sample::select(vec!["host 1 2 3", "Host 1 2 3", "2026 host", "UTC host", "h", "192.0.2.1 a"]),
+        )) {
+            let text = [parts.0.as_str(), &parts.1, parts.2, parts.3, parts.4].concat();
+            if let Some(found) = internet(&text) {
+                proptest::prop_assert_eq!(Some(found), read_parts(&text), "{}", text);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{format, notes};
-use crate::octets::{escaped, find, hash, no_name, run, same};
+use crate::octets::{below, escaped, find, hash, is, run};
 use crate::text::near;
 use crate::writer::Writer;
 
@@ -103,16 +103,17 @@ impl<'a> Reader<'a> {
     fn element(&mut self) -> Option<()> {
         let bytes = self.text.as_bytes();
         let start = self.at + 1;
-        let end = id_end(bytes, start)?;
+        let (end, plain) = id_end(bytes, start)?;
         if end == start || !matches!(bytes[end], b' ' | b']') {
             return None;
         }
         let id = &self.text[start..end];
-        let junos = id.starts_with("junos@");
-        if let Some(dialect) = dialect(id) {
+        let dialect = dialect(id);
+        if let Some(dialect) = dialect {
             self.dialect = dialect;
         }
-        self.push_id(id);
+        let junos = dialect == Some(format::JUNIPER);
+        self.push_id(id, plain);
         let written = self.json.len();
         self.at = end;
         if !self.distinct(junos)? {
@@ -125,75 +126,102 @@ impl<'a> Reader<'a> {
     }
 
     /// The next parameter; none where a bracket closes the element, which is taken away.
-    #[inline(always)]
     fn next(&mut self, junos: bool) -> Option<Option<Param>> {
-        let bytes = self.text.as_bytes();
-        while bytes.get(self.at) == Some(&b' ') {
-            self.at += 1;
-        }
-        if bytes.get(self.at) == Some(&b']') {
-            self.at += 1;
-            return Some(None);
-        }
-        let (param, behind) = param(bytes, self.at)?;
+        let (param, behind) = next(self.text.as_bytes(), self.at)?;
         self.at = behind;
+        if let Some(param) = param {
+            self.note(param, junos);
+        }
+        Some(param)
+    }
+
+    /// Keeps what a parameter says beside its value.
+    fn note(&mut self, param: Param, junos: bool) {
         if !param.quoted {
             self.note = Some(notes::UNQUOTED);
         }
-        if junos && self.resource.is_none() {
-            self.resource = junos_resource(param.name(self.text), param.value(self.text));
+        if junos && names_resource(param.key(self.text)) {
+            self.take_resource(param.value, param.plain);
         }
-        Some(Some(param))
+    }
+
+    /// Keeps the first interface or peer that Junos names, without a remark behind it.
+    #[inline(never)]
+    fn take_resource(&mut self, (from, to): (usize, usize), plain: bool) {
+        let value = &self.text[from..to];
+        if self.resource.is_none() && (plain || !value.contains('\\')) {
+            let end = near(b' ', value.as_bytes()).unwrap_or(value.len());
+            self.resource = Some(&value[..end]).filter(|value| !value.is_empty());
+        }
     }
 
     /// Writes parameters as they come, up to the bracket behind them; false when a name comes again.
+    #[inline(never)]
     fn distinct(&mut self, junos: bool) -> Option<bool> {
         let bytes = self.text.as_bytes();
-        let mut flat = self.elements == 1 && matches!(self.dialect, format::F5 | format::VMWARE);
-        let (mut names, mut count) = ([(0, 0); MAX_COMPARED], 0);
-        // One bit for each kind of name seen, so that most names need no comparison.
-        let mut seen = [0u64; 4];
         let start = self.json.len();
         self.json.put(b"\"");
-        while let Some(param) = self.next(junos)? {
-            if count == MAX_COMPARED {
-                (count, seen, flat) = (0, [0; 4], false);
-            }
-            let name = param.key(self.text);
-            let hash = hash(name);
-            let (word, bit) = (usize::from(hash >> 6), 1 << (hash & 63));
-            if seen[word] & bit != 0
-                && names[..count].iter().any(|&(from, len): &(u32, u32)| {
-                    same(&bytes[from as usize..][..len as usize], name)
-                })
-            {
+        let mut seen = Seen::default();
+        // Whether a map of fields would write the same.
+        let mut flat = self.elements == 1 && matches!(self.dialect, format::F5 | format::VMWARE);
+        let mut rest = bytes.get(self.at..)?;
+        loop {
+            rest = match rest {
+                [b' ', behind @ ..] => behind,
+                [b']', behind @ ..] => {
+                    rest = behind;
+                    break;
+                }
+                _ => return None,
+            };
+            let from = bytes.len() - rest.len();
+            let Some(Usual { name, value, behind, quoted }) = usual_param(rest) else {
+                let (param, behind) = next(bytes, from)?;
+                rest = bytes.get(behind..)?;
+                let Some(param) = param else { break };
+                if seen.again(bytes, param.name.0, param.key(self.text)) {
+                    return Some(false);
+                }
+                flat &= self.push_odd(param, junos);
+                continue;
+            };
+            if seen.again(bytes, from, name) {
                 return Some(false);
             }
-            seen[word] |= bit;
-            names[count] = (param.name.0 as u32, name.len() as u32);
-            count += 1;
-            if param.plain {
-                let value = &bytes[param.value.0..param.value.1];
-                // Of these fields there is more to say.
-                flat = flat
-                    && !matches!(value, b"" | b"true" | b"false")
-                    && !matches!(name, b"level" | b"errorCode");
-                self.json.part_and(name, b"\":\"");
-                self.json.part_and(value, b"\",\"");
-            } else {
-                flat = false;
-                self.json.escaped(param.name(self.text));
-                self.json.put(b"\":\"");
-                push_unescaped(&mut self.json, param.value(self.text));
-                self.json.put(b"\",\"");
+            if !quoted {
+                self.note = Some(notes::UNQUOTED);
             }
+            if junos && names_resource(name) {
+                let end = bytes.len() - behind.len() - usize::from(quoted);
+                self.take_resource((end - value.len(), end), true);
+            }
+            flat = flat && is_flat(name, value);
+            self.json.pair((name, b"\":\""), (value, b"\",\""));
+            rest = behind;
         }
+        self.at = bytes.len() - rest.len();
         // The quote of a next name and the comma before it.
         let end = self.json.len();
         self.json.truncate(if end == start + 1 { start } else { end - 2 });
-        let written = start..self.json.len();
+        let (flat, written) = (flat && !seen.wrapped, start..self.json.len());
         self.flat = Some(written).filter(|written| flat && (1..FLAT_MAX).contains(&written.len()));
         Some(true)
+    }
+
+    /// Writes a parameter of which something is odd; whether a map of fields would write the same.
+    #[inline(never)]
+    fn push_odd(&mut self, param: Param, junos: bool) -> bool {
+        self.note(param, junos);
+        let (name, value) = (param.name(self.text), param.value(self.text));
+        if param.plain {
+            self.json.pair((name.as_bytes(), b"\":\""), (value.as_bytes(), b"\",\""));
+            return is_flat(name.as_bytes(), value.as_bytes());
+        }
+        self.json.escaped(name);
+        self.json.put(b"\":\"");
+        push_unescaped(&mut self.json, value);
+        self.json.put(b"\",\"");
+        false
     }
 
     /// The same where names come again: their values become lists.
@@ -212,19 +240,20 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// Writes `"id":{`, the id made unique.
-    fn push_id(&mut self, id: &str) {
+    /// Writes `"id":{`, the id made unique; `plain` where JSON escapes nothing in it.
+    fn push_id(&mut self, id: &str, plain: bool) {
         let json = &mut self.json;
         if json.len() > 1 {
             json.put(b",");
         }
         let start = json.len();
         json.put(b"\"");
-        match find(id.as_bytes(), 0, escaped) {
-            None => json.part(id.as_bytes()),
-            Some(_) => json.escaped(id),
+        if plain {
+            json.part_and(id.as_bytes(), b"\":{");
+        } else {
+            json.escaped(id);
+            json.put(b"\":{");
         }
-        json.put(b"\":{");
         let taken = |json: &Writer<'_>| {
             let (before, key) = json.written().split_at(start);
             memchr::memmem::find(before, key).is_some()
@@ -281,14 +310,75 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Where the id ends that begins at `from`.
-fn id_end(bytes: &[u8], from: usize) -> Option<usize> {
-    let mut end = from;
+/// Names of an element; the last so many are compared.
+#[derive(Default)]
+struct Seen {
+    /// Where they begin; an equals sign ends each.
+    names: [u32; MAX_COMPARED],
+    count: usize,
+    /// One bit for each kind of name seen, so that most names need no comparison.
+    kinds: [u64; 4],
+    wrapped: bool,
+}
+
+impl Seen {
+    /// Adds the name that begins there; true when it was there before.
+    #[inline(always)]
+    fn again(&mut self, bytes: &[u8], from: usize, name: &[u8]) -> bool {
+        if self.count >= MAX_COMPARED {
+            (self.count, self.kinds, self.wrapped) = (0, [0; 4], true);
+        }
+        let hash = hash(name);
+        let (word, bit) = (usize::from(hash >> 6), 1 << (hash & 63));
+        if self.kinds[word] & bit != 0 && self.holds(bytes, name) {
+            return true;
+        }
+        self.kinds[word] |= bit;
+        self.names[self.count] = from as u32;
+        self.count += 1;
+        false
+    }
+
+    #[inline(never)]
+    fn holds(&self, bytes: &[u8], name: &[u8]) -> bool {
+        self.names[..self.count].iter().any(|from| {
+            let behind = bytes[*from as usize..].strip_prefix(name);
+            behind.is_some_and(|behind| behind.first() == Some(&b'='))
+        })
+    }
+}
+
+/// Marks what cannot stand in a name or is escaped there: control characters, spaces, quotes, brackets,
+/// backslashes, the equals sign; and exclamation marks, so that it is one comparison less.
+#[inline(always)]
+const fn ends_name(word: u64) -> u64 {
+    let bracket = word ^ 0x5c5c_5c5c_5c5c_5c5c;
+    below(word, b'"' + 1) | is(word, b'=') | is(word, b'[') | below(bracket, 2)
+}
+
+/// Where the id ends that begins at `from`, and whether JSON escapes nothing in it.
+#[inline(always)]
+fn id_end(bytes: &[u8], from: usize) -> Option<(usize, bool)> {
+    let (mut end, mut plain) = (from, true);
     loop {
-        end = find(bytes, end, no_name)?;
-        match bytes.get(end)? {
-            b' ' | b']' | b'=' | b'"' | b'[' => return Some(end),
-            _ => end += 1,
+        end = find(bytes, end, ends_name)?;
+        match bytes[end] {
+            b' ' | b']' | b'=' | b'"' | b'[' => return Some((end, plain)),
+            byte => plain &= byte == b'!',
+        }
+        end += 1;
+    }
+}
+
+/// The next parameter, or none where a bracket closes the element, and the place behind it.
+#[inline(never)]
+fn next(bytes: &[u8], from: usize) -> Option<(Option<Param>, usize)> {
+    let mut at = from;
+    loop {
+        match bytes.get(at)? {
+            b' ' => at += 1,
+            b']' => return Some((None, at + 1)),
+            _ => return param(bytes, at).map(|(param, behind)| (Some(param), behind)),
         }
     }
 }
@@ -298,33 +388,32 @@ fn id_end(bytes: &[u8], from: usize) -> Option<usize> {
 pub(crate) fn each_param<'a>(data: &'a str, mut take: impl FnMut(&'a str, &'a str, bool)) {
     let (bytes, mut at) = (data.as_bytes(), 0);
     while bytes.get(at) == Some(&b'[') {
-        let Some(end) = id_end(bytes, at + 1) else { return };
+        let Some((end, _)) = id_end(bytes, at + 1) else { return };
         at = end;
         loop {
-            while bytes.get(at) == Some(&b' ') {
-                at += 1;
-            }
-            if bytes.get(at) == Some(&b']') {
-                at += 1;
-                break;
-            }
-            let Some((param, behind)) = param(bytes, at) else { return };
-            take(param.name(data), param.value(data), param.plain);
+            let Some((param, behind)) = next(bytes, at) else { return };
             at = behind;
+            let Some(param) = param else { break };
+            take(param.name(data), param.value(data), param.plain);
         }
     }
 }
 
 /// Vendors by their enterprise numbers.
+#[inline]
 fn dialect(id: &str) -> Option<&'static str> {
-    let at = near(b'@', id.as_bytes())?;
-    match (&id[..at], &id[at + 1..]) {
-        ("junos", _) => Some(format::JUNIPER),
-        ("F5", "12276") => Some(format::F5),
-        (_, "6876") => Some(format::VMWARE),
-        (_, "2620") => Some(format::CHECKPOINT),
-        _ => None,
+    if id.starts_with("junos@") {
+        return Some(format::JUNIPER);
     }
+    let (name, number) = id.as_bytes().split_last_chunk()?;
+    let found = match number {
+        b"@6876" => format::VMWARE,
+        b"@2620" => format::CHECKPOINT,
+        b"12276" if name == b"F5@" => format::F5,
+        _ => return None,
+    };
+    // The number stands behind the first of these signs.
+    (found == format::F5 || near(b'@', name).is_none()).then_some(found)
 }
 
 /// Bytes of names that JSON does not escape.
@@ -339,10 +428,49 @@ static NAME: [bool; 256] = {
     kind
 };
 
-/// `name="value"`, or `name=value` as VMware writes it, at this place; and the place behind it.
+/// A parameter in which JSON escapes nothing, as in nearly all, and what is behind it.
+struct Usual<'t> {
+    name: &'t [u8],
+    value: &'t [u8],
+    behind: &'t [u8],
+    quoted: bool,
+}
+
+/// `name="value"` or `name=value` at the front.
 #[inline(always)]
+fn usual_param(text: &[u8]) -> Option<Usual<'_>> {
+    let (name, behind) = text.split_at_checked(find(text, 0, ends_name)?)?;
+    let [b'=', behind @ ..] = behind else { return None };
+    if name.is_empty() {
+        return None;
+    }
+    let [b'"', value @ ..] = behind else {
+        let (value, behind) = behind.split_at_checked(unquoted_end(behind)?)?;
+        return Some(Usual { name, value, behind, quoted: false });
+    };
+    match value.split_at_checked(find(value, 0, escaped)?)? {
+        (value, [b'"', behind @ ..]) => Some(Usual { name, value, behind, quoted: true }),
+        _ => None,
+    }
+}
+
+/// Where a value without quotes ends, in which JSON escapes nothing.
+#[inline(never)]
+fn unquoted_end(value: &[u8]) -> Option<usize> {
+    let end = find(value, 0, |word| below(word, b'"' + 1) | is(word, b'\\') | is(word, b']'))?;
+    matches!(value[end], b' ' | b']').then_some(end)
+}
+
+/// Whether a map of fields writes this parameter, in which nothing is escaped, as it stands.
+#[inline(always)]
+fn is_flat(name: &[u8], value: &[u8]) -> bool {
+    // Of these fields there is more to say.
+    !matches!(value, b"" | b"true" | b"false") && !matches!(name, b"level" | b"errorCode")
+}
+
+/// `name="value"`, or `name=value` as VMware writes it, at this place; and the place behind it.
 fn param(bytes: &[u8], from: usize) -> Option<(Param, usize)> {
-    let mut end = find(bytes, from, no_name)?;
+    let mut end = find(bytes, from, ends_name)?;
     let mut plain = true;
     if bytes.get(end) != Some(&b'=') {
         (end, plain) = odd_name_end(bytes, end)?;
@@ -408,18 +536,83 @@ fn push_unescaped(json: &mut Writer<'_>, value: &str) {
     json.escaped(rest);
 }
 
-/// The interface or peer of a Junos element, without a remark behind it.
-fn junos_resource<'a>(name: &str, value: &'a str) -> Option<&'a str> {
-    let known = matches!(name, "interface-name" | "peer-name" | "neighbor-address" | "ifname");
-    if !known || value.contains('\\') {
-        return None;
-    }
-    value.split(' ').next().filter(|value| !value.is_empty())
+/// Whether Junos names an interface or a peer so.
+#[inline(always)]
+fn names_resource(name: &[u8]) -> bool {
+    matches!(name.len(), 6 | 9 | 14 | 16)
+        && matches!(name, b"ifname" | b"peer-name" | b"interface-name" | b"neighbor-address")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The same as a value, parameter after parameter.
+    fn by_parts(text: &str) -> Option<serde_json::Value> {
+        let (bytes, mut at) = (text.as_bytes(), 0);
+        let mut elements = serde_json::Map::new();
+        while bytes.get(at) == Some(&b'[') {
+            let start = at + 1;
+            at = id_end(bytes, start)?.0;
+            let id = text[start..at].to_owned();
+            if id.is_empty() || !matches!(bytes[at], b' ' | b']') {
+                return None;
+            }
+            let mut params = serde_json::Map::new();
+            loop {
+                let (param, behind) = next(bytes, at)?;
+                at = behind;
+                let Some(param) = param else { break };
+                let mut json = Writer::new(text, 0);
+                push_unescaped(&mut json, param.value(text));
+                let value =
+                    serde_json::from_str(&format!("\"{}\"", json.finish())).expect("a text");
+                match params.get_mut(param.name(text)) {
+                    None => {
+                        params.insert(param.name(text).to_owned(), value);
+                    }
+                    Some(serde_json::Value::Array(values)) => values.push(value),
+                    Some(first) => *first = vec![first.take(), value].into(),
+                }
+            }
+            let mut name = id.clone();
+            for number in 2.. {
+                if !elements.contains_key(&name) {
+                    break;
+                }
+                name = format!("{id}#{number}");
+            }
+            elements.insert(name, params.into());
+        }
+        matches!(bytes.get(at), None | Some(b' ')).then(|| elements.into())
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn what_is_usual_is_read_alike(parts in proptest::collection::vec(proptest::sample::select(vec![
+            "[a", "[F5@12276", "[junos@2636.1", "[x@6876", "[a@1@6876", " k=\"v\"", " k=\"\"", " key=\"a longer value\"",
+            " interface-name=\"ge-0/0/1 x\"", " ifname=\"a\\\\b\"", " peer-name=\"\"", " q=\"a\\\"b\\]\"", " u=v", " n!=\"1\"",
+            " level=\"x\"", " t=\"true\"", " \u{fc}=\"\u{fc}\"", " c=\"\u{1}\"", " a_name_of_more_than_thirty_two_letters=\"v\"",
+            " l=\"a value of more than thirty-two letters\"", " k[=\"v\"", " =\"v\"", " ", "]", "]", "\"", "=", "x", "] text",
+        ]), 0..14)) {
+            let text = parts.concat();
+            let got = read(&text);
+            let json = got.as_ref().map(|got| serde_json::from_str(&got.json).expect("JSON"));
+            proptest::prop_assert_eq!(json, by_parts(&text), "{}", text);
+            if let Some(got) = got && let Some(flat) = got.flat() {
+                let fields = |flat| {
+                    let (id, at) = (mutt_model::Id([0; 16]), mutt_model::Timestamp(0));
+                    let mut event = mutt_model::Event::from_raw(id, at, mutt_model::Source::Syslog, "", "", b"");
+                    let data = &text[..text.len() - got.rest.len()];
+                    crate::syslog::fields::of_structured_data(&mut event, data, got.dialect, "", flat);
+                    event.fields.map(std::borrow::Cow::into_owned)
+                };
+                proptest::prop_assert_eq!(fields(Some(flat)), fields(None), "{}", text);
+            }
+        }
+    }
 
     #[test]
     fn many_parameters_keep_their_order() {

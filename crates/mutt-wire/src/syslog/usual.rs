@@ -12,7 +12,9 @@ use super::mnemonic::{self, Found};
 use super::zone::{self, Sync};
 use super::{
     Options, devices, fields, format, ftd, netscaler, notes, relay_of, resource, rfc5424,
-    stamp::Stamp, take_priority, ubiquiti, written_priority,
+    stamp::Stamp,
+    structured::{self, Structured},
+    take_priority, ubiquiti, written_priority,
 };
 use crate::frame::{Frame, host_of};
 use crate::text::behind_spaces;
@@ -41,6 +43,14 @@ const NOTHING: Found<'static> = Found {
     text_at: 0,
 };
 
+/// What structured data tell beside it.
+#[derive(Default)]
+struct Data<'a> {
+    json: Option<String>,
+    fields: Option<String>,
+    resource: Option<&'a str>,
+}
+
 /// Makes the event of a frame.
 #[inline]
 pub(super) fn decode<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> Event<'a> {
@@ -48,7 +58,7 @@ pub(super) fn decode<'a>(frame: Frame<'a>, text: &'a str, options: &Options) -> 
         match rest.as_bytes() {
             [b'1', b' ', ..] => {
                 if let Some(header) = rfc5424::Usual::read(rest) {
-                    return match by_fields(priority, &header) {
+                    return match &by_fields(priority, &header) {
                         Some(told) => told.event(frame, options),
                         None => with_data(frame, priority, header, options),
                     };
@@ -131,9 +141,30 @@ fn with_data<'a>(
     header: rfc5424::Usual<'a>,
     options: &Options,
 ) -> Event<'a> {
+    match structured::read(header.rest) {
+        Some(data) => match by_data(priority, &header, &data) {
+            Some((told, fields)) => {
+                let Structured { json, resource, .. } = data;
+                told.event_with(Data { json: Some(json), fields, resource }, frame, options)
+            }
+            None => with_odd_data(frame, priority, header, Some(data), options),
+        },
+        None => with_odd_data(frame, priority, header, None, options),
+    }
+}
+
+/// Something is odd, or there are fields in the text.
+#[inline(never)]
+fn with_odd_data<'a>(
+    frame: Frame<'a>,
+    priority: u8,
+    header: rfc5424::Usual<'a>,
+    data: Option<Structured<'a>>,
+    options: &Options,
+) -> Event<'a> {
     let mut event = frame.event(Source::Syslog);
     take_priority(&mut event, priority);
-    rfc5424::read_usual(header, None, &mut event, options);
+    rfc5424::read_usual(header, data, None, &mut event, options);
     event
 }
 
@@ -236,6 +267,56 @@ fn by_fields<'a>(priority: u8, header: &rfc5424::Usual<'a>) -> Option<Told<'a>> 
         message,
         found: Found { format: format::RFC5424, ..NOTHING },
     })
+}
+
+/// RFC 5424 with structured data of which nothing is odd; and the fields that they are, too.
+#[inline(always)]
+fn by_data<'a>(
+    priority: u8,
+    header: &rfc5424::Usual<'a>,
+    data: &Structured<'a>,
+) -> Option<(Told<'a>, Option<String>)> {
+    let (message, is_text) = header.message(data);
+    let msgid = header.msgid();
+    let bare = match message.as_bytes().first()? {
+        b'%' => false,
+        b'B' => !message.starts_with("BOM"),
+        first => first.is_ascii_graphic(),
+    };
+    let dialect = data.dialect;
+    let plain = match is_text {
+        true => fields::is_plain(message),
+        false => dialect == format::JUNIPER && fields::is_junos(message, msgid?.len()),
+    };
+    if !bare || !plain || data.note.is_some() || !devices::is_plain(message, header.app) {
+        return None;
+    }
+    let (mnemonic, fields) = match dialect {
+        format::RFC5424 if header.app.is_some_and(mnemonic::is_device_process) => return None,
+        format::RFC5424 => (None, None),
+        format::JUNIPER => (msgid, None),
+        format::F5 => (msgid.and_then(rfc5424::f5_number), Some(fields::braced(data.flat()?))),
+        _ => return None,
+    };
+    let found = match dialect {
+        format::RFC5424 => Found { format: dialect, ..NOTHING },
+        _ if is_text => mnemonic::read(message, header.app, dialect),
+        _ => Found { format: dialect, look_for_resource: true, ..NOTHING },
+    };
+    let told = Told {
+        priority,
+        host: header.host,
+        relay: None,
+        stamp: header.stamp,
+        sync: Sync::Plain,
+        app: header.app,
+        procid: header.procid,
+        msgid,
+        node: None,
+        message,
+        found: Found { mnemonic: found.mnemonic.or(mnemonic), ..found },
+    };
+    Some((told, fields))
 }
 
 /// The tag behind a stamp and a host, or a mnemonic in its place.
@@ -352,7 +433,12 @@ fn found<'a>(message: &'a str, app: Option<&'a str>, dialect: &'static str) -> O
 impl<'a> Told<'a> {
     /// Makes the event.
     #[inline]
-    pub(super) fn event(self, frame: Frame<'a>, options: &Options) -> Event<'a> {
+    pub(super) fn event(&self, frame: Frame<'a>, options: &Options) -> Event<'a> {
+        self.event_with(Data::default(), frame, options)
+    }
+
+    #[inline(always)]
+    fn event_with(&self, data: Data<'a>, frame: Frame<'a>, options: &Options) -> Event<'a> {
         let Frame { id, received_at, listener, peer, raw } = frame;
         let text = |text: Option<&'a str>| text.map(Cow::Borrowed);
         let sender = host_of(peer);
@@ -363,9 +449,9 @@ impl<'a> Told<'a> {
         let zone = options.zone_of(host, relay, peer);
         let (device_time, time_note) = zone::resolve(&self.stamp, self.sync, received_at, zone);
         let Found { mnemonic, format, look_for_resource, text_at, .. } = self.found;
-        let resource = match look_for_resource {
-            true => resource::find(&self.message[text_at..], format),
-            false => None,
+        let resource = match data.resource {
+            None if look_for_resource => resource::find(&self.message[text_at..], format),
+            resource => resource.map(Cow::Borrowed),
         };
         Event {
             id,
@@ -385,8 +471,8 @@ impl<'a> Told<'a> {
             mnemonic: text(mnemonic),
             resource,
             message: Cow::Borrowed(self.message),
-            structured_data: None,
-            fields: self.node.map(node_fields),
+            structured_data: data.json.map(Cow::Owned),
+            fields: data.fields.map(Cow::Owned).or_else(|| self.node.map(node_fields)),
             trap_oid: None,
             trap_name: None,
             varbinds: None,

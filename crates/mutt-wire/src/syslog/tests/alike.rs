@@ -66,14 +66,34 @@ const INSERTS: &[&str] = &[
     "<13>",
     "x=y",
     "#ILO 4: ",
+    "BOM",
+    "[junos@2636.1.1.1.2.29 ifname=\"ge-0/0/1\" a=\"b\"] ",
+    "[F5@12276 action=\"Drop\"] ",
+    "[a@1 b=\"c\"] ",
+    " msg_id=\"3000-0148\"",
+    "LEEF:2.0|",
+    ", ",
+    " out:",
     "Event|401|LOG_INFO|AMM|1/1|",
     "bgp|1894|W: ",
     "17 Base ",
     "info hostd[7] ",
     "[Originator@6876 sub=a] ",
     "LEEF:1.0|",
-    " out:",
     "msg_id=\"",
+];
+
+/// Structured data of vendors, with a text behind them and without.
+const DATA: &[&str] = &[
+    "<28>1 2026-08-06T10:00:00.123+02:00 r1 mib2d 24 SNMP_TRAP_LINK_DOWN [junos@2636.1.1.1.2.29 admin-status=\"up(1)\" interface-name=\"ge-0/0/12\"]",
+    "<14>1 2026-08-06T10:00:00.123Z fw1 RT_FLOW - RT_FLOW_SESSION_CREATE [junos@2636.1.1.1.2.26 source-address=\"192.0.2.1\" reason=\"a: b, c\"] session created",
+    "<14>1 2026-08-06T10:00:00Z r1 rpd 9 - [junos@2636.1.1.1.2.26 peer-name=\"192.0.2.1 (Internal AS 1)\"]",
+    "<134>1 2026-08-06T10:00:00.969759-07:00 bigip1 tmm 16694 23003139 [F5@12276 action=\"Drop\" hostname=\"b1\"] DNS attack",
+    "<134>1 2026-08-06T10:00:00.969759-07:00 bigip1 tmm 16694 01490248:5: [F5@12276 action=\"true\"] Interface 1.1 up",
+    "<165>1 2026-08-06T10:00:00.003+02:00 web1 evntslog 8710 ID47 [exampleSDID@32473 iut=\"3\" eventID=\"1011\"] An entry",
+    "<165>1 2026-08-06T10:00:00.003+02:00 web1 bgpd 8710 ID47 [a b=\"c\"][d e=\"f\"] neighbor 192.0.2.1 down",
+    "<166>1 2026-08-06T10:00:00Z esx1 Hostd 9 - [Originator@6876 sub=\"Vim\" opID=\"5e\"] Event 616 : user",
+    "<13>1 2026-08-06T10:00:00Z gw CheckPoint 9 - [sk@2620 flags=\"1\" rule=\"2\"]",
 ];
 
 fn check_changes(line: &str, seed: &mut u64) {
@@ -111,6 +131,9 @@ fn usual_headers_are_read_as_their_parts_are() {
     ];
     for line in texts.iter().flat_map(|text| text.lines()).filter(|line| !line.starts_with("    "))
     {
+        check_changes(line, &mut seed);
+    }
+    for line in DATA {
         check_changes(line, &mut seed);
     }
     for (_, case) in vendors::cases() {
