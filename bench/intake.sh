@@ -167,7 +167,7 @@ traps() {
 
 # Decoding alone, beside crates of others.
 decode() {
-  cargo run --release -q --manifest-path bench/decode/Cargo.toml -- "$@"
+  cargo run --release -q --features vector --manifest-path bench/decode/Cargo.toml -- "$@"
 }
 
 # The configuration of the generator's users, with their passwords in files.

@@ -15,6 +15,8 @@ use syslog_loose::Variant;
 mod lines;
 mod patterns;
 mod peers;
+#[cfg(feature = "vector")]
+mod vector;
 
 use lines::LINES;
 
@@ -50,6 +52,11 @@ fn main() {
         for (peer, read) in peers::of(name) {
             let theirs = || read(black_box(line));
             show(name, line.len(), beside(ours, theirs), peer);
+        }
+        #[cfg(feature = "vector")]
+        {
+            let program = vector::of(name, line);
+            show(name, line.len(), beside(ours, || program(line)), "Vector's VRL 0.38");
         }
     }
     if wanted("framing") {

@@ -37,6 +37,21 @@ fn iso(text: &str) -> NaiveDateTime {
 
 /// The pattern for a line of this name, and how its time is written.
 pub(crate) fn of(name: &str) -> Option<(Pattern, Time)> {
+    let pattern = Grok::with_default_patterns().compile(&source(name)?, true);
+    Some((pattern.expect("a pattern that grok takes"), time(name)))
+}
+
+/// How the line of this name writes its time.
+pub(crate) fn time(name: &str) -> Time {
+    match name {
+        "cisco-asa" | "huawei" => Time::Years,
+        "cisco-ftd" | "hpe-aoscx" | "hpe-comware" | "netscreen" | "vmware" => Time::Iso,
+        _ => Time::Months,
+    }
+}
+
+/// The pattern as it is written.
+pub(crate) fn source(name: &str) -> Option<String> {
     let rest = match name {
         "cisco-ios" => {
             r"%{NONNEGINT:seq}: %{HOSTNAME:host}: [*.]?%{CISCOTIMESTAMP:time}: \x25%{WORD:facility}-%{INT:severity}-%{WORD:mnemonic}: %{GREEDYDATA:message}"
@@ -94,11 +109,5 @@ pub(crate) fn of(name: &str) -> Option<(Pattern, Time)> {
         }
         _ => return None,
     };
-    let pattern = Grok::with_default_patterns().compile(&format!("^{PRI}{rest}$"), true);
-    let time = match name {
-        "cisco-asa" | "huawei" => Time::Years,
-        _ if rest.contains("ISO8601") => Time::Iso,
-        _ => Time::Months,
-    };
-    Some((pattern.expect("a pattern that grok takes"), time))
+    Some(format!("^{PRI}{rest}$"))
 }

@@ -65,7 +65,8 @@ fn is_mac(word: &str) -> bool {
 
 static FIELDS: [Name; 3] = names(["model", "mac", "version"]);
 
-/// Puts the device, which this text names, into the event; where no host was named, its MAC address is the host.
+/// Puts the device, which this text names, into the event; where no host was named, its MAC address is
+/// the host.
 pub(crate) fn take<'a>(event: &mut Event<'a>, text: &str, device: Device<'a>, named: bool) {
     if !named {
         set_host(event, device.mac, None);
