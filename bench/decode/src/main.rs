@@ -55,8 +55,8 @@ fn main() {
         }
         #[cfg(feature = "vector")]
         {
-            let program = vector::of(name, line);
-            show(name, line.len(), beside(ours, || program(line)), "Vector's VRL 0.38");
+            let theirs = vector::of(name, line);
+            show(name, line.len(), beside(ours, theirs), "Vector's VRL 0.38");
         }
     }
     if wanted("framing") {
@@ -88,10 +88,15 @@ fn main() {
         let theirs = || {
             black_box(serde_json::from_str::<serde_json::Value>(black_box(&body)).is_ok());
         };
-        let (ours, theirs) = beside(ours, theirs);
-        let each = |ns: f64| ns / RECORDS as f64;
-        let pair = (each(ours), each(theirs));
-        show("http json record", body.len() / RECORDS, pair, "serde_json to Value");
+        let name = "http json record";
+        let each = |(ours, theirs): (f64, f64)| (ours / RECORDS as f64, theirs / RECORDS as f64);
+        let pair = each(beside(ours, theirs));
+        show(name, body.len() / RECORDS, pair, "serde_json to Value");
+        #[cfg(feature = "vector")]
+        {
+            let theirs = vector::of(name, &body);
+            show(name, body.len() / RECORDS, each(beside(ours, theirs)), "Vector's VRL 0.38");
+        }
     }
 }
 

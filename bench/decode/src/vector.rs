@@ -11,11 +11,11 @@ use vrl::value::{Secrets, Value};
 use crate::patterns;
 
 /// The program for the line of this name; with SHOW in the environment, program and result are printed.
-pub(crate) fn of(name: &str, line: &'static str) -> impl Fn(&str) + use<> {
+pub(crate) fn of(name: &str, line: &str) -> impl Fn() + use<> {
     let source = source(name, line);
     let program = compile(&source);
     let mut target = TargetValue {
-        value: Value::Bytes(line.as_bytes().into()),
+        value: Value::from(line),
         metadata: Value::Object(Default::default()),
         secrets: Secrets::default(),
     };
@@ -26,7 +26,7 @@ pub(crate) fn of(name: &str, line: &'static str) -> impl Fn(&str) + use<> {
         println!("{source}\n  {first}");
     }
     let state = std::cell::RefCell::new((runtime, target));
-    move |_| {
+    move || {
         let (runtime, target) = &mut *state.borrow_mut();
         runtime.clear();
         assert!(black_box(runtime.resolve(target, &program, &zone)).is_ok());
@@ -59,6 +59,7 @@ fn source(name: &str, line: &str) -> String {
             let text = behind("cat=");
             format!("{header}[header, parse_key_value!({text}, field_delimiter: \"\\t\")]")
         }
+        "http json record" => "parse_json!(string!(.))".to_owned(),
         "f5-asm" => {
             let text = behind("attack_type");
             format!("{header}[header, parse_key_value!({text}, field_delimiter: \",\")]")
