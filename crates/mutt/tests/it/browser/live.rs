@@ -12,8 +12,8 @@ use crate::support::{Program, Setup, Stopwatch, until};
 
 /// From the sender to the eye.
 const SEEN_WITHIN: Duration = Duration::from_secs(1);
-/// An answer of the page to whoever asks it something.
-const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// An answer of the page to whoever asks it something, on a machine that has other tests to run.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// Rows that the page keeps.
 const ROWS: u64 = 500;
 /// Elements of a page with all its rows; a row has about fifteen.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// How long a condition is waited for unless a test says otherwise. Long, because the machine may be
 /// busy with other tests: it is met only by what is broken.
-pub(crate) const LONG: Duration = Duration::from_secs(45);
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 /// Between two looks at something that cannot ring.
 const LOOK: Duration = Duration::from_millis(5);
 
