@@ -340,6 +340,8 @@ fn users_come_and_go_while_it_runs_and_muttctl_speaks_v3() {
             .then_some(())
     });
     assert!(send(&tcp, "second", &["--tcp", "--inform"], "pair:after").0);
+    // What stops now finishes at the next start; here all is to be audited.
+    program.at_rest();
     let data = program.stop().audit();
     let found = audited(&data);
     assert_eq!(found.len(), count + 2, "{found:#?}");
