@@ -241,17 +241,26 @@ fn with_fields<'a>(
     event
 }
 
+/// False for a mnemonic, a byte order mark or its letters, and what is no word.
+#[inline]
+fn begins_plainly(message: &str) -> bool {
+    match message.as_bytes().first() {
+        Some(b'%') | None => false,
+        Some(b'B') => !message.starts_with("BOM"),
+        Some(first) => first.is_ascii_graphic(),
+    }
+}
+
 /// RFC 5424 without structured data.
 #[inline]
 fn by_fields<'a>(priority: u8, header: &rfc5424::Usual<'a>) -> Option<Told<'a>> {
     let message = header.rest.strip_prefix("- ")?;
-    let bare = match message.as_bytes().first()? {
-        b'%' => false,
-        b'B' => !message.starts_with("BOM"),
-        first => first.is_ascii_graphic(),
-    };
     let device = header.app.is_some_and(mnemonic::is_device_process);
-    if !bare || device || !fields::is_plain(message) || !devices::is_plain(message, header.app) {
+    if !begins_plainly(message)
+        || device
+        || !fields::is_plain(message)
+        || !devices::is_plain(message, header.app)
+    {
         return None;
     }
     Some(Told {
@@ -278,17 +287,16 @@ fn by_data<'a>(
 ) -> Option<(Told<'a>, Option<String>)> {
     let (message, is_text) = header.message(data);
     let msgid = header.msgid();
-    let bare = match message.as_bytes().first()? {
-        b'%' => false,
-        b'B' => !message.starts_with("BOM"),
-        first => first.is_ascii_graphic(),
-    };
     let dialect = data.dialect;
     let plain = match is_text {
         true => fields::is_plain(message),
         false => dialect == format::JUNIPER && fields::is_junos(message, msgid?.len()),
     };
-    if !bare || !plain || data.note.is_some() || !devices::is_plain(message, header.app) {
+    if !begins_plainly(message)
+        || !plain
+        || data.note.is_some()
+        || !devices::is_plain(message, header.app)
+    {
         return None;
     }
     let (mnemonic, fields) = match dialect {
